@@ -1,0 +1,304 @@
+// The kind NixMachine: one machine, what it should run and what it does run.
+import { type Static, Type } from 'typebox';
+import type { ObjectMeta } from './object-meta.ts';
+import {
+  Conditions,
+  Duration,
+  exactlyOneOf,
+  type KindSchema,
+  LastHandled,
+  ObjectName,
+  ObservedGeneration,
+  OneOf,
+  RevisionId,
+  Time,
+} from './schema.ts';
+
+/** A health check; exactly one kind of check is set. */
+export const HealthCheck = Type.Object(
+  {
+    name: Type.String({ description: 'Name of the check, for messages.', minLength: 1, maxLength: 63 }),
+    systemd: Type.Optional(
+      Type.Object(
+        {
+          units: Type.Array(Type.String({ description: 'Name of a unit, `nginx.service`.', minLength: 1, maxLength: 256 }), {
+            description: 'Units that must be active.',
+            minItems: 1,
+            maxItems: 64,
+          }),
+        },
+        { description: 'Units of systemd that must be active.' },
+      ),
+    ),
+    timeout: Type.Optional(Duration('How long after the switch the check may take to pass.', '1m')),
+  },
+  { 'x-kubernetes-validations': [exactlyOneOf(['systemd'], 'spec.activation.healthChecks[]')] },
+);
+
+const Activation = Type.Object(
+  {
+    mode: Type.Optional(
+      OneOf(
+        ['switch', 'boot', 'test'],
+        '`switch`: run the new closure and boot it from now on. `boot`: only boot it from now on. `test`: run it until the next boot.',
+        'switch',
+      ),
+    ),
+    timeout: Type.Optional(Duration('Time limit of switch-to-configuration; beyond it the machine rolls back.', '10m')),
+    confirmTimeout: Type.Optional(
+      Duration(
+        'How long after its checks a machine tries to reach Floe over a new connection; beyond it the machine rolls back.',
+        '2m',
+      ),
+    ),
+    healthChecks: Type.Optional(
+      Type.Array(HealthCheck, {
+        description:
+          'What must hold on the new closure before it is kept. One check is always made: no unit has failed that had not failed before.',
+        maxItems: 32,
+      }),
+    ),
+  },
+  { description: 'How a closure is activated on this machine.' },
+);
+
+export const NixMachineSpec = Type.Object(
+  {
+    configRef: Type.Object(
+      { name: ObjectName('Name of the NixConfig, in the namespace of the machine.') },
+      { description: 'The NixConfig that says what this machine runs.' },
+    ),
+    hostName: Type.Optional(
+      Type.String({
+        description: "What `{machine}` in the config's attribute means; default the name of this object.",
+        minLength: 1,
+        maxLength: 253,
+      }),
+    ),
+    identity: Type.Optional(
+      Type.Object(
+        {
+          sshHostKey: Type.String({
+            description: "Public half of the machine's SSH host key: the text of /etc/ssh/ssh_host_ed25519_key.pub.",
+            minLength: 1,
+            maxLength: 1024,
+            pattern: '^ssh-ed25519 [A-Za-z0-9+/=]+( .*)?$',
+          }),
+        },
+        { description: 'Who this machine is. Without it no agent is let in under this name.' },
+      ),
+    ),
+    activation: Type.Optional(Activation),
+    hold: Type.Optional(
+      Type.Object(
+        {
+          reason: Type.String({ description: 'Why, for the people who look.', minLength: 1, maxLength: 256 }),
+          until: Type.Optional(Time('When the hold ends by itself; without it, when it is removed.')),
+        },
+        { description: 'Leave this machine alone.' },
+      ),
+    ),
+  },
+  { description: 'What the machine should be.' },
+);
+
+/** A closure and the revision it belongs to. */
+const Running = (description: string) =>
+  Type.Object(
+    {
+      closure: Type.String({ description: 'Store path of the closure.', maxLength: 512 }),
+      revision: Type.Optional(RevisionId('Revision that it was built for, where Floe knows it.')),
+      verified: Type.Optional(
+        Type.Boolean({ description: 'False where it was concluded, not read from the boot loader itself.' }),
+      ),
+    },
+    { description },
+  );
+
+/** Phases of an attempt; readers tolerate others. */
+export const ATTEMPT_PHASES = [
+  'Waiting',
+  'Fetching',
+  'Fetched',
+  'Testing',
+  'Confirming',
+  'Committing',
+  'RebootRequired',
+  'Rebooting',
+  'RollingBack',
+  'Committed',
+  'RolledBack',
+  'Unconfirmed',
+  'Failed',
+  'Cancelled',
+] as const;
+export type AttemptPhase = (typeof ATTEMPT_PHASES)[number];
+
+/** Phases after which an attempt does nothing more. */
+export const FINAL_PHASES = ['Committed', 'RebootRequired', 'RolledBack', 'Unconfirmed', 'Failed', 'Cancelled'] as const;
+
+export const Attempt = Type.Object(
+  {
+    desiredId: Type.String({ description: 'The `desired.id` that it carries out.', maxLength: 64 }),
+    revision: Type.Optional(RevisionId('Revision of the new closure.')),
+    from: Type.Optional(Type.String({ description: 'Closure that ran before.', maxLength: 512 })),
+    to: Type.String({ description: 'Closure that it brings.', maxLength: 512 }),
+    phase: Type.String({
+      description: `How far it is: ${ATTEMPT_PHASES.join(', ')}.`,
+      maxLength: 32,
+    }),
+    exitCode: Type.Optional(Type.Integer({ description: 'Exit code of switch-to-configuration.' })),
+    failedUnits: Type.Optional(
+      Type.Array(Type.String({ maxLength: 256 }), {
+        description: 'Units that failed on the new closure and had not failed before.',
+        maxItems: 16,
+      }),
+    ),
+    message: Type.Optional(Type.String({ description: 'What happened, in words.', maxLength: 2048 })),
+    startedAt: Type.Optional(Time('When it began.')),
+    finishedAt: Type.Optional(Time('When it ended.')),
+  },
+  { description: 'The attempt in hand, or the last one.' },
+);
+
+export const NixMachineStatus = Type.Object(
+  {
+    observedGeneration: ObservedGeneration,
+    conditions: Type.Optional(Conditions),
+    lastHandled: LastHandled,
+    desired: Type.Optional(
+      Type.Object(
+        {
+          id: Type.String({ description: 'Id of this order; the agent keys its journal by it.', maxLength: 64 }),
+          sequence: Type.Integer({ description: 'Only rises; an agent refuses a lower one than it has seen.', format: 'int64' }),
+          revision: RevisionId('Revision of the closure.'),
+          closure: Type.String({ description: 'Store path of the closure to run.', maxLength: 512 }),
+          rollout: Type.Optional(Type.String({ description: 'Rollout that gave the order.', maxLength: 253 })),
+          run: Type.Optional(Type.String({ description: 'Run of the Rollout.', maxLength: 64 })),
+          reason: Type.String({ description: 'Why: Rollout, Joined, Rollback, Retry or Immediate.', maxLength: 64 }),
+          go: Type.Boolean({ description: 'False: fetch only. True: switch.' }),
+          since: Time('When it was told so.'),
+        },
+        { description: 'What the machine is told to run.' },
+      ),
+    ),
+    current: Type.Optional(Running('What runs: /run/current-system.')),
+    booted: Type.Optional(Running('What was booted: /run/booted-system.')),
+    bootDefault: Type.Optional(Running('What the next boot starts.')),
+    attempt: Type.Optional(Attempt),
+    waiting: Type.Optional(
+      Type.Object(
+        {
+          reason: Type.String({ description: 'One word in CamelCase for programs.', maxLength: 64 }),
+          message: Type.String({ description: 'A sentence for people.', maxLength: 1024 }),
+          since: Time('Since when.'),
+        },
+        { description: 'Why it does not move, where the reason is its own.' },
+      ),
+    ),
+    connection: Type.Optional(
+      Type.Object(
+        {
+          online: Type.Boolean({ description: 'Whether its agent is connected.' }),
+          since: Time('Since when it is online, or not.'),
+          lastSeen: Type.Optional(Time('When it was heard of last, as of the last write.')),
+          replica: Type.Optional(Type.String({ description: 'Replica of the hub that it is connected to.', maxLength: 253 })),
+        },
+        { description: 'Its connection to the hub.' },
+      ),
+    ),
+    agent: Type.Optional(
+      Type.Object(
+        {
+          version: Type.String({ description: 'Version of the agent that runs.', maxLength: 64 }),
+          running: Type.Optional(Type.String({ description: 'Store path of the agent that runs.', maxLength: 512 })),
+        },
+        { description: 'The agent on the machine.' },
+      ),
+    ),
+    facts: Type.Optional(
+      Type.Record(Type.String(), Type.String({ maxLength: 256 }), {
+        description: 'What the machine says of itself: `system`, `kernel`, `nix` and the like.',
+        maxProperties: 16,
+      }),
+    ),
+    reboot: Type.Optional(
+      Type.Object(
+        {
+          required: Type.Boolean({ description: 'Whether what it should run needs a reboot.' }),
+          reasons: Type.Optional(
+            Type.Array(Type.String({ maxLength: 256 }), {
+              description: 'Parts that differ from the booted system: kernel, initrd, kernel-modules, init-interface-version.',
+              maxItems: 8,
+            }),
+          ),
+        },
+        { description: 'Whether a reboot is due.' },
+      ),
+    ),
+    failedUnits: Type.Optional(
+      Type.Array(Type.String({ maxLength: 256 }), { description: 'Units that are failed now, the first 16.', maxItems: 16 }),
+    ),
+    knownBad: Type.Optional(
+      Type.Array(Type.String({ maxLength: 512 }), {
+        description: 'Closures that failed on this machine, newest first; not told again until someone retries.',
+        maxItems: 10,
+      }),
+    ),
+  },
+  { description: 'What the machine is told and what it does. Written by Floe.' },
+);
+
+/** The kind as the generator reads it. */
+export const nixMachineKind: KindSchema = {
+  kind: 'NixMachine',
+  plural: 'nixmachines',
+  singular: 'nixmachine',
+  shortNames: ['nm'],
+  description: 'A NixMachine is one machine that runs NixOS: what it should run, and what it does run.',
+  columns: [
+    { name: 'Config', type: 'string', jsonPath: '.spec.configRef.name', description: 'Its NixConfig.' },
+    { name: 'Current', type: 'string', jsonPath: '.status.current.revision', description: 'The revision that runs.' },
+    { name: 'Desired', type: 'string', jsonPath: '.status.desired.revision', description: 'The revision it was told.' },
+    {
+      name: 'Online',
+      type: 'string',
+      jsonPath: '.status.conditions[?(@.type=="Online")].status',
+      description: 'Whether its agent is connected.',
+    },
+    {
+      name: 'Ready',
+      type: 'string',
+      jsonPath: '.status.conditions[?(@.type=="Ready")].status',
+      description: 'Whether it runs what it was told and is healthy.',
+    },
+    {
+      name: 'Status',
+      type: 'string',
+      jsonPath: '.status.conditions[?(@.type=="Ready")].message',
+      description: 'What is going on, in words.',
+    },
+    {
+      name: 'Since',
+      type: 'date',
+      jsonPath: '.status.conditions[?(@.type=="Ready")].lastTransitionTime',
+      description: 'Since when it is ready, or not.',
+    },
+    { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp', description: 'Age of the object.' },
+  ],
+  spec: NixMachineSpec,
+  status: NixMachineStatus,
+};
+
+export type HealthCheck = Static<typeof HealthCheck>;
+export type Attempt = Static<typeof Attempt>;
+export type NixMachineSpec = Static<typeof NixMachineSpec>;
+export type NixMachineStatus = Static<typeof NixMachineStatus>;
+export type Desired = NonNullable<NixMachineStatus['desired']>;
+export type NixMachine = {
+  apiVersion: string;
+  kind: string;
+  metadata: ObjectMeta;
+  spec: NixMachineSpec;
+  status?: NixMachineStatus;
+};

@@ -1,0 +1,146 @@
+// The messages between agent and hub; docs/spec/agent-protocol.md says when each is sent.
+import { type Static, Type } from 'typebox';
+import { Attempt, HealthCheck } from './nix-machine.ts';
+import { OneOf, RevisionId, StorePath, Time } from './schema.ts';
+
+/** Protocol version that this build speaks. */
+const Version = Type.Integer({ minimum: 1, maximum: 1000 });
+const Name = Type.String({ minLength: 1, maxLength: 253 });
+
+/** Hub -> agent, first message on a connection. */
+export const Challenge = Type.Object({
+  type: Type.Literal('challenge'),
+  /** 32 random bytes, base64. Good for this connection alone. */
+  nonce: Type.String({ minLength: 40, maxLength: 64 }),
+  /** Versions that the hub serves, newest first. */
+  versions: Type.Array(Version, { minItems: 1, maxItems: 8 }),
+});
+
+/** Agent -> hub, answer to the challenge. */
+export const Hello = Type.Object({
+  type: Type.Literal('hello'),
+  version: Version,
+  /** `session`: the connection over which orders and reports go. `confirm`: a new one that confirms an attempt and ends. */
+  purpose: OneOf(['session', 'confirm'], 'What the connection is for.'),
+  namespace: Name,
+  machine: Name,
+  /** Host (and port) that the agent dialled, as in the Host header. */
+  host: Type.String({ minLength: 1, maxLength: 300 }),
+  time: Time('Clock of the machine.'),
+  /** `ssh-ed25519 AAAA…` */
+  publicKey: Type.String({ maxLength: 1024 }),
+  /** SSHSIG (armoured) over the lines protocol name, version, purpose, host, namespace, machine, nonce, time; namespace `floe-agent`. */
+  signature: Type.String({ maxLength: 4096 }),
+  agent: Type.Object({ version: Type.String({ maxLength: 64 }), running: Type.Optional(Type.String({ maxLength: 512 })) }),
+});
+
+/** Hub -> agent: let in. */
+export const Welcome = Type.Object({
+  type: Type.Literal('welcome'),
+  version: Version,
+  replica: Type.String({ maxLength: 253 }),
+  /** Seconds between pings of the agent; after three without an answer either side closes. */
+  heartbeatSeconds: Type.Integer({ minimum: 1, maximum: 600 }),
+});
+
+/** Hub -> agent: not let in; the connection ends. */
+export const Refused = Type.Object({
+  type: Type.Literal('refused'),
+  reason: OneOf(
+    ['UnknownMachine', 'NoIdentity', 'WrongKey', 'DuplicateKey', 'BadSignature', 'WrongHost', 'UnsupportedVersion', 'BadMessage', 'NotReady', 'Draining'],
+    'Why.',
+  ),
+  message: Type.String({ maxLength: 1024 }),
+  /** Seconds after which to try again; absent: back-off of the agent. */
+  retryAfterSeconds: Type.Optional(Type.Integer({ minimum: 0, maximum: 86400 })),
+});
+
+/** Hub -> agent: what to run. Sent on connect and on each change. */
+export const DesiredMessage = Type.Object({
+  type: Type.Literal('desired'),
+  id: Type.String({ minLength: 1, maxLength: 64 }),
+  sequence: Type.Integer({ minimum: 0 }),
+  revision: RevisionId('Revision.'),
+  closure: StorePath('Closure to run.'),
+  /** False: fetch only. */
+  go: Type.Boolean(),
+  mode: OneOf(['switch', 'boot', 'test'], 'How.'),
+  /** Limits in seconds. */
+  switchTimeoutSeconds: Type.Number({ minimum: 1, maximum: 86400 }),
+  confirmTimeoutSeconds: Type.Number({ minimum: 1, maximum: 86400 }),
+  healthChecks: Type.Array(HealthCheck, { maxItems: 32 }),
+  /** Substituters to fetch from; keys come from the machine's own configuration, never from here. */
+  substituters: Type.Array(Type.String({ maxLength: 1024 }), { maxItems: 16 }),
+});
+
+/** A closure as the machine sees it. */
+const Seen = Type.Object({
+  closure: Type.String({ maxLength: 512 }),
+  verified: Type.Optional(Type.Boolean()),
+});
+
+/** The machine's whole present state. */
+export const MachineState = Type.Object({
+  current: Type.Optional(Seen),
+  booted: Type.Optional(Seen),
+  bootDefault: Type.Optional(Seen),
+  /** Highest sequence that was accepted. */
+  sequence: Type.Integer({ minimum: 0 }),
+  /** The attempt in hand, or the last one. */
+  attempt: Type.Optional(Attempt),
+  reboot: Type.Object({
+    required: Type.Boolean(),
+    reasons: Type.Array(Type.String({ maxLength: 256 }), { maxItems: 8 }),
+  }),
+  failedUnits: Type.Array(Type.String({ maxLength: 256 }), { maxItems: 16 }),
+  facts: Type.Record(Type.String({ maxLength: 64 }), Type.String({ maxLength: 256 }), { maxProperties: 16 }),
+});
+
+/** Agent -> hub: present state; on connect and on each change. */
+export const Report = Type.Object({
+  type: Type.Literal('report'),
+  /** Counts up within a connection; acknowledged by `ack`. */
+  seq: Type.Integer({ minimum: 1 }),
+  state: MachineState,
+});
+
+/** Hub -> agent: everything up to this report is stored. */
+export const Ack = Type.Object({ type: Type.Literal('ack'), seq: Type.Integer({ minimum: 1 }) });
+
+/** Agent -> hub on a `confirm` connection. */
+export const Confirm = Type.Object({
+  type: Type.Literal('confirm'),
+  attempt: Type.String({ minLength: 1, maxLength: 64 }),
+  closure: StorePath('Closure that runs and is healthy.'),
+});
+
+/** Hub -> agent: keep it. */
+export const Confirmed = Type.Object({
+  type: Type.Literal('confirmed'),
+  attempt: Type.String({ minLength: 1, maxLength: 64 }),
+});
+
+/** Hub -> agent: no longer desired; roll back. */
+export const Denied = Type.Object({
+  type: Type.Literal('denied'),
+  attempt: Type.String({ minLength: 1, maxLength: 64 }),
+  reason: Type.String({ maxLength: 64 }),
+  message: Type.String({ maxLength: 1024 }),
+});
+
+export const HubMessage = Type.Union([Challenge, Welcome, Refused, DesiredMessage, Ack, Confirmed, Denied]);
+export const AgentMessage = Type.Union([Hello, Report, Confirm]);
+
+export type Challenge = Static<typeof Challenge>;
+export type Hello = Static<typeof Hello>;
+export type Welcome = Static<typeof Welcome>;
+export type Refused = Static<typeof Refused>;
+export type DesiredMessage = Static<typeof DesiredMessage>;
+export type MachineState = Static<typeof MachineState>;
+export type Report = Static<typeof Report>;
+export type Ack = Static<typeof Ack>;
+export type Confirm = Static<typeof Confirm>;
+export type Confirmed = Static<typeof Confirmed>;
+export type Denied = Static<typeof Denied>;
+export type HubMessage = Static<typeof HubMessage>;
+export type AgentMessage = Static<typeof AgentMessage>;

@@ -1,0 +1,226 @@
+// The kind Rollout: how a revision reaches machines.
+import { type Static, Type } from 'typebox';
+import type { ObjectMeta } from './object-meta.ts';
+import {
+  Conditions,
+  CountOrPercent,
+  Duration,
+  exactlyOneOf,
+  type KindSchema,
+  LabelSelector,
+  LastHandled,
+  ObjectName,
+  ObservedGeneration,
+  OneOf,
+  RevisionId,
+  Time,
+} from './schema.ts';
+
+export const Batch = Type.Object(
+  {
+    size: Type.Optional(
+      CountOrPercent(
+        'How many: a count is that many more machines, a percentage is of all that match `selector`, counting those that already have the revision. Default all that match.',
+      ),
+    ),
+    selector: Type.Optional(LabelSelector('Machines that the batch takes from; default all of the Rollout.')),
+    soak: Type.Optional(
+      Duration('A machine counts as updated when it has stayed healthy for so long after its commit.', '0s'),
+    ),
+  },
+  {
+    description: 'Bring the revision to some machines.',
+    'x-kubernetes-validations': [
+      { rule: 'has(self.size) || has(self.selector)', message: 'spec.steps[].batch: set size, selector or both' },
+    ],
+  },
+);
+
+export const Pause = Type.Object(
+  { duration: Type.Optional(Duration('How long; without it until someone approves.')) },
+  { description: 'Wait for a time, or, when empty, until someone approves.' },
+);
+
+export const Step = Type.Object(
+  { batch: Type.Optional(Batch), pause: Type.Optional(Pause) },
+  { 'x-kubernetes-validations': [exactlyOneOf(['batch', 'pause'], 'spec.steps[]')] },
+);
+
+export const RolloutSpec = Type.Object(
+  {
+    configRef: Type.Object(
+      { name: ObjectName('Name of the NixConfig, in the namespace of the Rollout.') },
+      {
+        description: 'The NixConfig whose revisions this Rollout brings to machines.',
+        'x-kubernetes-validations': [
+          { rule: 'self.name == oldSelf.name', message: 'spec.configRef is immutable: make another Rollout instead' },
+        ],
+      },
+    ),
+    selector: Type.Optional(LabelSelector('Machines of the config that this Rollout moves; default all of them.')),
+    steps: Type.Optional(
+      Type.Array(Step, {
+        description:
+          'What happens in order. Without steps there is one batch of all; where the steps end before everyone has the revision, one last batch takes the rest.',
+        maxItems: 64,
+      }),
+    ),
+    maxUnavailable: Type.Optional(
+      CountOrPercent(
+        'How many machines may be unavailable at once: a count, or a percentage of all selected machines, rounded down, at least 1.',
+        '10%',
+      ),
+    ),
+    successThreshold: Type.Optional(
+      Type.Integer({
+        description: 'Percentage of a batch that must succeed; a batch that ends below it does not advance.',
+        default: 100,
+        minimum: 0,
+        maximum: 100,
+      }),
+    ),
+    machineTimeout: Type.Optional(
+      Duration('How long a machine may take from its go until it is done; beyond it the machine failed.', '30m'),
+    ),
+    offline: Type.Optional(
+      OneOf(
+        ['Wait', 'Skip'],
+        '`Wait`: the run stays open until machines that are off have come back. `Skip`: it completes without them, and they follow by themselves.',
+        'Wait',
+      ),
+    ),
+    onFailure: Type.Optional(
+      OneOf(
+        ['Pause', 'Rollback'],
+        'When a threshold is missed. `Pause`: tell nobody else and wait for a person. `Rollback`: return failed and updated machines to the stable revision.',
+        'Pause',
+      ),
+    ),
+    suspend: Type.Optional(Type.Boolean({ description: 'Tell nobody anything while true.', default: false })),
+    historyLimit: Type.Optional(
+      Type.Integer({ description: 'Ended runs that are kept in the status.', default: 10, minimum: 0, maximum: 50 }),
+    ),
+  },
+  { description: 'How a revision reaches machines.' },
+);
+
+const count = (description: string) => Type.Integer({ description });
+
+export const Counts = Type.Object(
+  {
+    total: count('Machines that are selected.'),
+    updated: count('Machines that have the revision.'),
+    updating: count('Machines that were told it and are not done.'),
+    failed: count('Machines on which it failed.'),
+    offline: count('Machines that are not connected.'),
+    pending: count('Machines that were not told yet.'),
+    unavailable: count('Machines that take a slot of the budget.'),
+    notBuilt: count('Machines without a closure in the revision.'),
+    pendingReboot: count('Machines that have it at their next boot only.'),
+  },
+  { description: 'The selected machines, counted.' },
+);
+
+/** Phases of a Rollout. */
+export const ROLLOUT_PHASES = ['Idle', 'Progressing', 'Paused', 'RollingBack', 'Completed', 'Failed'] as const;
+
+export const RolloutStatus = Type.Object(
+  {
+    observedGeneration: ObservedGeneration,
+    conditions: Type.Optional(Conditions),
+    lastHandled: LastHandled,
+    revision: Type.Optional(RevisionId('The revision that the run brings, or brought.')),
+    stableRevision: Type.Optional(RevisionId('The last revision that a run completed with.')),
+    run: Type.Optional(Type.String({ description: 'Id of the run.', maxLength: 64 })),
+    startedAt: Type.Optional(Time('When the run started.')),
+    phase: Type.Optional(OneOf(ROLLOUT_PHASES, 'Where the run stands.')),
+    step: Type.Optional(
+      Type.Object(
+        {
+          index: Type.Integer({ description: 'The step in hand, counted from 0.' }),
+          total: Type.Integer({ description: 'Steps in all, the last batch of the rest included.' }),
+          startedAt: Type.Optional(Time('When it began.')),
+          column: Type.Optional(Type.String({ description: '`2/5`, for the column; counted from 1.', maxLength: 16 })),
+        },
+        { description: 'The step in hand.' },
+      ),
+    ),
+    counts: Type.Optional(Counts),
+    updated: Type.Optional(Type.String({ description: '`updated/total`, for the column.', maxLength: 32 })),
+    failures: Type.Optional(
+      Type.Array(
+        Type.Object({
+          machine: Type.String({ description: 'Name of the NixMachine.', maxLength: 253 }),
+          message: Type.String({ description: 'What happened there.', maxLength: 1024 }),
+          at: Type.Optional(Time('When.')),
+        }),
+        { description: 'The first ten machines on which it failed, and why.', maxItems: 10 },
+      ),
+    ),
+    history: Type.Optional(
+      Type.Array(
+        Type.Object({
+          run: Type.String({ description: 'Id of the run.', maxLength: 64 }),
+          revision: RevisionId('The revision that it brought.'),
+          outcome: OneOf(['Completed', 'Failed', 'Aborted', 'Superseded', 'RolledBack'], 'How it ended.'),
+          startedAt: Time('When it started.'),
+          endedAt: Time('When it ended.'),
+          pausedSeconds: Type.Optional(
+            Type.Integer({ description: 'Seconds of it that were spent in pauses; total = progressing + paused.' }),
+          ),
+        }),
+        { description: 'Runs that ended, newest first.', maxItems: 50 },
+      ),
+    ),
+    stepsHash: Type.Optional(
+      Type.String({ description: 'Hash of the steps that the run goes by; a change starts them anew.', maxLength: 64 }),
+    ),
+  },
+  { description: 'Where the run stands. Written by Floe; nothing in it grows with the fleet.' },
+);
+
+/** The kind as the generator reads it. */
+export const rolloutKind: KindSchema = {
+  kind: 'Rollout',
+  plural: 'rollouts',
+  singular: 'rollout',
+  shortNames: ['nro'],
+  description:
+    'A Rollout says how revisions of a NixConfig reach its machines. It lives long, like a Deployment: each new revision starts a new run.',
+  columns: [
+    { name: 'Revision', type: 'string', jsonPath: '.status.revision', description: 'The revision of the run.' },
+    { name: 'Phase', type: 'string', jsonPath: '.status.phase', description: 'Where the run stands.' },
+    { name: 'Step', type: 'string', jsonPath: '.status.step.column', description: 'The step in hand.' },
+    { name: 'Updated', type: 'string', jsonPath: '.status.updated', description: 'Machines that have it, of all.' },
+    { name: 'Failed', type: 'integer', jsonPath: '.status.counts.failed', description: 'Machines on which it failed.' },
+    {
+      name: 'Status',
+      type: 'string',
+      jsonPath: '.status.conditions[?(@.type=="Ready")].message',
+      description: 'What is going on, in words.',
+    },
+    {
+      name: 'Since',
+      type: 'date',
+      jsonPath: '.status.conditions[?(@.type=="Ready")].lastTransitionTime',
+      description: 'Since when it is ready, or not.',
+    },
+    { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp', description: 'Age of the object.' },
+  ],
+  spec: RolloutSpec,
+  status: RolloutStatus,
+};
+
+export type Step = Static<typeof Step>;
+export type Batch = Static<typeof Batch>;
+export type Counts = Static<typeof Counts>;
+export type RolloutPhase = (typeof ROLLOUT_PHASES)[number];
+export type RolloutSpec = Static<typeof RolloutSpec>;
+export type RolloutStatus = Static<typeof RolloutStatus>;
+export type Rollout = {
+  apiVersion: string;
+  kind: string;
+  metadata: ObjectMeta;
+  spec: RolloutSpec;
+  status?: RolloutStatus;
+};
