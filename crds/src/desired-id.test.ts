@@ -1,0 +1,36 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { desiredId, nextSequence, runId } from './desired-id.ts';
+
+describe('desiredId', () => {
+  const base = { rollout: 'web', run: '1a2b3c4d', machine: 'web-01', retry: 0 };
+
+  test('is stable and 16 hex digits', () => {
+    expect(desiredId(base)).toBe(desiredId({ ...base }));
+    expect(desiredId(base)).toMatch(/^[0-9a-f]{16}$/);
+  });
+
+  test.each([{ rollout: 'db' }, { run: 'x' }, { machine: 'web-02' }, { retry: 1 }])('differs with %o', (change) => {
+    expect(desiredId({ ...base, ...change })).not.toBe(desiredId(base));
+  });
+
+  test('keeps its parts apart', () => {
+    expect(desiredId({ ...base, rollout: 'a', run: 'bc' })).not.toBe(desiredId({ ...base, rollout: 'ab', run: 'c' }));
+  });
+});
+
+test('runId prefers the uid and is 8 hex digits', () => {
+  const at = '2026-01-01T00:00:00Z';
+  expect(runId({ name: 'web', uid: 'u' }, 'r', at)).toMatch(/^[0-9a-f]{8}$/);
+  expect(runId({ name: 'web', uid: 'u' }, 'r', at)).toBe(runId({ name: 'other', uid: 'u' }, 'r', at));
+});
+
+test('nextSequence always rises and is never behind the clock', () => {
+  fc.assert(
+    fc.property(fc.option(fc.nat(), { nil: undefined }), fc.nat(4e12), (previous, now) => {
+      const next = nextSequence(previous, now);
+      expect(next).toBeGreaterThan(previous ?? 0);
+      expect(next).toBeGreaterThanOrEqual(Math.floor(now / 1000));
+    }),
+  );
+});
