@@ -21,7 +21,9 @@ export const BuildRequest = Type.Object({
   /** Nix text of modules for `extendModules`. */
   modules: Type.Array(Type.String()),
   /** Machines to build: name of the NixMachine and the attribute of its system (without `.config.system.build.toplevel`). */
-  machines: Type.Array(Type.Object({ name: Type.String({ maxLength: 253 }), attribute: Type.String({ maxLength: 1024 }) })),
+  machines: Type.Array(
+    Type.Object({ name: Type.String({ maxLength: 253 }), attribute: Type.String({ maxLength: 1024 }) }),
+  ),
   /** Machines that one evaluation takes at most; absent: by memory. */
   machinesPerEvaluation: Type.Optional(Type.Integer({ minimum: 1 })),
   cache: Type.Object({

@@ -42,7 +42,10 @@ const GitSource = Type.Object(
       ),
     ),
     path: Type.Optional(
-      Type.String({ description: 'Folder of the repository that holds `flake.nix`; default its root.', maxLength: 512 }),
+      Type.String({
+        description: 'Folder of the repository that holds `flake.nix`; default its root.',
+        maxLength: 512,
+      }),
     ),
     secretRef: Type.Optional(
       SecretRef(
@@ -157,7 +160,9 @@ export const NixConfigSpec = Type.Object(
       }),
     ),
     interval: Type.Optional(Duration('How often the source is looked at for something new.', '5m')),
-    suspend: Type.Optional(Type.Boolean({ description: 'Look at nothing and build nothing while true.', default: false })),
+    suspend: Type.Optional(
+      Type.Boolean({ description: 'Look at nothing and build nothing while true.', default: false }),
+    ),
     delivery: Type.Optional(
       OneOf(
         ['Rollout', 'Immediate'],

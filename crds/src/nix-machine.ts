@@ -21,11 +21,14 @@ export const HealthCheck = Type.Object(
     systemd: Type.Optional(
       Type.Object(
         {
-          units: Type.Array(Type.String({ description: 'Name of a unit, `nginx.service`.', minLength: 1, maxLength: 256 }), {
-            description: 'Units that must be active.',
-            minItems: 1,
-            maxItems: 64,
-          }),
+          units: Type.Array(
+            Type.String({ description: 'Name of a unit, `nginx.service`.', minLength: 1, maxLength: 256 }),
+            {
+              description: 'Units that must be active.',
+              minItems: 1,
+              maxItems: 64,
+            },
+          ),
         },
         { description: 'Units of systemd that must be active.' },
       ),
@@ -135,7 +138,14 @@ export const ATTEMPT_PHASES = [
 export type AttemptPhase = (typeof ATTEMPT_PHASES)[number];
 
 /** Phases after which an attempt does nothing more. */
-export const FINAL_PHASES = ['Committed', 'RebootRequired', 'RolledBack', 'Unconfirmed', 'Failed', 'Cancelled'] as const;
+export const FINAL_PHASES = [
+  'Committed',
+  'RebootRequired',
+  'RolledBack',
+  'Unconfirmed',
+  'Failed',
+  'Cancelled',
+] as const;
 
 export const Attempt = Type.Object(
   {
@@ -170,7 +180,10 @@ export const NixMachineStatus = Type.Object(
       Type.Object(
         {
           id: Type.String({ description: 'Id of this order; the agent keys its journal by it.', maxLength: 64 }),
-          sequence: Type.Integer({ description: 'Only rises; an agent refuses a lower one than it has seen.', format: 'int64' }),
+          sequence: Type.Integer({
+            description: 'Only rises; an agent refuses a lower one than it has seen.',
+            format: 'int64',
+          }),
           revision: RevisionId('Revision of the closure.'),
           closure: Type.String({ description: 'Store path of the closure to run.', maxLength: 512 }),
           rollout: Type.Optional(Type.String({ description: 'Rollout that gave the order.', maxLength: 253 })),
@@ -202,7 +215,9 @@ export const NixMachineStatus = Type.Object(
           online: Type.Boolean({ description: 'Whether its agent is connected.' }),
           since: Time('Since when it is online, or not.'),
           lastSeen: Type.Optional(Time('When it was heard of last, as of the last write.')),
-          replica: Type.Optional(Type.String({ description: 'Replica of the hub that it is connected to.', maxLength: 253 })),
+          replica: Type.Optional(
+            Type.String({ description: 'Replica of the hub that it is connected to.', maxLength: 253 }),
+          ),
         },
         { description: 'Its connection to the hub.' },
       ),
@@ -228,7 +243,8 @@ export const NixMachineStatus = Type.Object(
           required: Type.Boolean({ description: 'Whether what it should run needs a reboot.' }),
           reasons: Type.Optional(
             Type.Array(Type.String({ maxLength: 256 }), {
-              description: 'Parts that differ from the booted system: kernel, initrd, kernel-modules, init-interface-version.',
+              description:
+                'Parts that differ from the booted system: kernel, initrd, kernel-modules, init-interface-version.',
               maxItems: 8,
             }),
           ),
@@ -237,7 +253,10 @@ export const NixMachineStatus = Type.Object(
       ),
     ),
     failedUnits: Type.Optional(
-      Type.Array(Type.String({ maxLength: 256 }), { description: 'Units that are failed now, the first 16.', maxItems: 16 }),
+      Type.Array(Type.String({ maxLength: 256 }), {
+        description: 'Units that are failed now, the first 16.',
+        maxItems: 16,
+      }),
     ),
     knownBad: Type.Optional(
       Type.Array(Type.String({ maxLength: 512 }), {

@@ -31,7 +31,10 @@ export const Hello = Type.Object({
   publicKey: Type.String({ maxLength: 1024 }),
   /** SSHSIG (armoured) over the lines protocol name, version, purpose, host, namespace, machine, nonce, time; namespace `floe-agent`. */
   signature: Type.String({ maxLength: 4096 }),
-  agent: Type.Object({ version: Type.String({ maxLength: 64 }), running: Type.Optional(Type.String({ maxLength: 512 })) }),
+  agent: Type.Object({
+    version: Type.String({ maxLength: 64 }),
+    running: Type.Optional(Type.String({ maxLength: 512 })),
+  }),
 });
 
 /** Hub -> agent: let in. */
@@ -47,7 +50,18 @@ export const Welcome = Type.Object({
 export const Refused = Type.Object({
   type: Type.Literal('refused'),
   reason: OneOf(
-    ['UnknownMachine', 'NoIdentity', 'WrongKey', 'DuplicateKey', 'BadSignature', 'WrongHost', 'UnsupportedVersion', 'BadMessage', 'NotReady', 'Draining'],
+    [
+      'UnknownMachine',
+      'NoIdentity',
+      'WrongKey',
+      'DuplicateKey',
+      'BadSignature',
+      'WrongHost',
+      'UnsupportedVersion',
+      'BadMessage',
+      'NotReady',
+      'Draining',
+    ],
     'Why.',
   ),
   message: Type.String({ maxLength: 1024 }),

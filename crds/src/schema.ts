@@ -89,7 +89,10 @@ const Condition = Type.Object({
   type: Type.String({ description: 'Name of the condition.', maxLength: 64 }),
   status: OneOf(['True', 'False', 'Unknown'], 'Whether the condition holds.'),
   reason: Type.String({ description: 'One word in CamelCase for programs.', maxLength: 128 }),
-  message: Type.String({ description: 'A sentence for people: what, where, since when or what next.', maxLength: 2048 }),
+  message: Type.String({
+    description: 'A sentence for people: what, where, since when or what next.',
+    maxLength: 2048,
+  }),
   lastTransitionTime: Time('When `status` changed last.'),
   observedGeneration: Type.Optional(
     Type.Integer({ description: 'The `metadata.generation` that the condition was computed from.' }),

@@ -1,0 +1,102 @@
+// Tables of what is refused at the edges, with the field and the words that people read.
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { parseAgentMessage, parseHubMessage, parseNixConfig, parseNixMachine, parseRollout } from './parse.ts';
+
+const config = (spec: unknown) => ({
+  apiVersion: 'floe.dev/v1alpha1',
+  kind: 'NixConfig',
+  metadata: { name: 'a' },
+  spec,
+});
+const inline = { inline: { files: { 'flake.nix': '{ }' } } };
+const rollout = (spec: object) => ({ metadata: { name: 'a' }, spec: { configRef: { name: 'web' }, ...spec } });
+
+describe('NixConfig', () => {
+  test.each([
+    [{ source: inline }],
+    [{ source: { flake: 'github:acme/fleet' }, interval: '1h30m' }],
+    [{ source: { git: { url: 'https://git.example/fleet', ref: { branch: 'main' } } } }],
+  ])('accepts %j', (spec) => {
+    expect(parseNixConfig(config(spec))).toMatchObject({ ok: true });
+  });
+
+  test.each([
+    [{}, 'spec', 'the field source is missing'],
+    [{ source: {} }, 'spec.source', 'set exactly one of flake, git, inline'],
+    [{ source: { ...inline, flake: 'x' } }, 'spec.source', 'set exactly one of flake, git, inline'],
+    [{ source: { inline: { files: { a: '' } } } }, 'spec.source.inline.files', 'add a file flake.nix'],
+    [{ source: inline, interval: 'often' }, 'spec.interval', 'does not match ^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$'],
+    [{ source: inline, delivery: 'Now' }, 'spec.delivery', 'use one of Rollout, Immediate'],
+    [
+      { source: { git: { url: 'https://x', ref: { branch: 'a', tag: 'b' } } } },
+      'spec.source.git.ref',
+      'set exactly one of branch, tag, commit',
+    ],
+  ])('refuses %j', (spec, field, message) => {
+    expect(parseNixConfig(config(spec))).toEqual({ ok: false, field, message });
+  });
+});
+
+describe('NixMachine', () => {
+  test.each([
+    [{ configRef: { name: 'web' }, identity: { sshHostKey: 'ssh-rsa AAAA' } }, 'spec.identity.sshHostKey'],
+    [{ configRef: { name: 'web' }, activation: { healthChecks: [{ name: 'a' }] } }, 'spec.activation.healthChecks[0]'],
+    [{ configRef: { name: 'Web' } }, 'spec.configRef.name'],
+  ])('refuses %j', (spec, field) => {
+    expect(parseNixMachine({ metadata: { name: 'm' }, spec })).toMatchObject({ ok: false, field });
+  });
+});
+
+describe('Rollout', () => {
+  test.each([
+    [{ steps: [{ batch: { size: 1 } }, { pause: {} }] }],
+    [{ steps: [{ batch: { size: '10%', selector: { matchLabels: { role: 'db' } } } }], maxUnavailable: 3 }],
+    [{}],
+  ])('accepts %j', (spec) => {
+    expect(parseRollout(rollout(spec))).toMatchObject({ ok: true });
+  });
+
+  test.each([
+    [
+      { steps: [{ pause: {} }, { batch: { size: '0%' } }] },
+      'spec.steps[1].batch.size',
+      '"0%" selects nobody; use a count or a share above 0 %',
+    ],
+    [{ maxUnavailable: 0 }, 'spec.maxUnavailable', '0 selects nobody; use a count or a share above 0 %'],
+    [
+      { maxUnavailable: 'all' },
+      'spec.maxUnavailable',
+      '"all" is neither a count above 0 nor a share from "1%" to "100%"',
+    ],
+    [{ steps: [{}] }, 'spec.steps[0]', 'set exactly one of batch, pause'],
+    [{ steps: [{ batch: {} }] }, 'spec.steps[0].batch', 'set size, selector or both'],
+    [{ successThreshold: 101 }, 'spec.successThreshold', 'must be <= 100'],
+  ])('refuses %j', (spec, field, message) => {
+    expect(parseRollout(rollout(spec))).toEqual({ ok: false, field, message });
+  });
+});
+
+describe('messages', () => {
+  test('an unknown type names the known ones', () => {
+    expect(parseAgentMessage({ type: 'desired' })).toEqual({
+      ok: false,
+      field: 'type',
+      message: 'use one of hello, report, confirm',
+    });
+  });
+
+  test('no value makes a parser throw', () => {
+    fc.assert(
+      fc.property(fc.anything(), (value) => {
+        for (const parse of [parseAgentMessage, parseHubMessage, parseNixConfig, parseRollout]) {
+          expect(typeof parse(value).ok).toBe('boolean');
+        }
+      }),
+    );
+  });
+
+  test('names inherited by every object are no message types', () => {
+    expect(parseHubMessage({ type: 'constructor' })).toMatchObject({ ok: false, field: 'type' });
+  });
+});

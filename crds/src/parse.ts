@@ -1,0 +1,146 @@
+// Parses what comes from outside: each function returns the typed value, or the field that is wrong and how.
+import type { BuildError, BuildProgress, BuildRequest, BuildResult } from './build.ts';
+import * as generated from './generated/validators.js';
+import type { NixConfig } from './nix-config.ts';
+import type { NixMachine } from './nix-machine.ts';
+import type { AgentMessage, HubMessage } from './protocol.ts';
+import type { RevisionRecord } from './revision-record.ts';
+import type { Rollout } from './rollout.ts';
+
+/** A parsed value, or where and how it is wrong; `message` is a sentence for people. */
+export type Parsed<T> = { ok: true; value: T } | { ok: false; field: string; message: string };
+
+type Parser<T> = (value: unknown) => Parsed<T>;
+
+/** `/spec/steps/1/batch` -> `spec.steps[1].batch`. */
+function fieldOf(instancePath: string): string {
+  return instancePath
+    .split('/')
+    .slice(1)
+    .map((part) => (/^\d+$/.test(part) ? `[${part}]` : `.${part.replaceAll('~1', '/').replaceAll('~0', '~')}`))
+    .join('')
+    .replace(/^\./, '');
+}
+
+function sentence(error: generated.SchemaError): string {
+  const { keyword, params, message } = error;
+  switch (keyword) {
+    case 'required':
+      return `the field ${String(params['missingProperty'])} is missing`;
+    case 'enum':
+      return `use one of ${(params['allowedValues'] as unknown[]).join(', ')}`;
+    case 'const':
+      return `must be ${JSON.stringify(params['allowedValue'])}`;
+    case 'pattern':
+      return `does not match ${String(params['pattern'])}`;
+    default:
+      return message ?? 'is not valid';
+  }
+}
+
+function parser<T>(validate: generated.Validate, more?: (value: T) => Parsed<T>): Parser<T> {
+  return (value) => {
+    if (validate(value)) return more === undefined ? { ok: true, value: value as T } : more(value as T);
+    const error = validate.errors?.[0];
+    if (error === undefined) return { ok: false, field: '', message: 'is not valid' };
+    return { ok: false, field: fieldOf(error.instancePath), message: sentence(error) };
+  };
+}
+
+/** A parser that picks by the field `type`. */
+function byType<T extends { type: string }>(table: Readonly<Record<string, generated.Validate>>): Parser<T> {
+  const known = Object.keys(table).join(', ');
+  return (value) => {
+    const type = typeof value === 'object' && value !== null ? (value as { type?: unknown }).type : undefined;
+    const validate = typeof type === 'string' && Object.hasOwn(table, type) ? table[type] : undefined;
+    if (validate === undefined) return { ok: false, field: 'type', message: `use one of ${known}` };
+    return parser<T>(validate)(value);
+  };
+}
+
+const refuse = (field: string, message: string): { ok: false; field: string; message: string } => ({
+  ok: false,
+  field,
+  message,
+});
+
+const given = (value: object, fields: readonly string[]): string[] =>
+  fields.filter((field) => (value as Record<string, unknown>)[field] !== undefined);
+
+/** The rules that a schema can't say; the same as the CEL rules, for API servers that ignore those. */
+function checkConfig(config: NixConfig): Parsed<NixConfig> {
+  const { source } = config.spec;
+  if (given(source, ['flake', 'git', 'inline']).length !== 1) {
+    return refuse('spec.source', 'set exactly one of flake, git, inline');
+  }
+  if (source.git?.ref !== undefined && given(source.git.ref, ['branch', 'tag', 'commit']).length !== 1) {
+    return refuse('spec.source.git.ref', 'set exactly one of branch, tag, commit');
+  }
+  if (source.inline !== undefined && source.inline.files['flake.nix'] === undefined) {
+    return refuse('spec.source.inline.files', 'add a file flake.nix');
+  }
+  return { ok: true, value: config };
+}
+
+function checkMachine(machine: NixMachine): Parsed<NixMachine> {
+  for (const [index, check] of (machine.spec.activation?.healthChecks ?? []).entries()) {
+    if (check.systemd === undefined) {
+      return refuse(`spec.activation.healthChecks[${index}]`, 'set exactly one of systemd');
+    }
+  }
+  return { ok: true, value: machine };
+}
+
+function checkQuantity(
+  field: string,
+  value: number | string | undefined,
+): { field: string; message: string } | undefined {
+  if (value === undefined) return undefined;
+  const shown = JSON.stringify(value);
+  if (typeof value === 'number' ? value > 0 : /^([1-9][0-9]?|100)%$/.test(value)) return undefined;
+  if (value === 0 || value === '0%' || value === '0') {
+    return { field, message: `${shown} selects nobody; use a count or a share above 0 %` };
+  }
+  return { field, message: `${shown} is neither a count above 0 nor a share from "1%" to "100%"` };
+}
+
+function checkRollout(rollout: Rollout): Parsed<Rollout> {
+  const wrong = checkQuantity('spec.maxUnavailable', rollout.spec.maxUnavailable);
+  if (wrong !== undefined) return refuse(wrong.field, wrong.message);
+  for (const [index, step] of (rollout.spec.steps ?? []).entries()) {
+    const field = `spec.steps[${index}]`;
+    if (given(step, ['batch', 'pause']).length !== 1) return refuse(field, 'set exactly one of batch, pause');
+    if (step.batch === undefined) continue;
+    if (step.batch.size === undefined && step.batch.selector === undefined) {
+      return refuse(`${field}.batch`, 'set size, selector or both');
+    }
+    const size = checkQuantity(`${field}.batch.size`, step.batch.size);
+    if (size !== undefined) return refuse(size.field, size.message);
+  }
+  return { ok: true, value: rollout };
+}
+
+export const parseNixConfig: Parser<NixConfig> = parser(generated.validateNixConfig, checkConfig);
+export const parseNixMachine: Parser<NixMachine> = parser(generated.validateNixMachine, checkMachine);
+export const parseRollout: Parser<Rollout> = parser(generated.validateRollout, checkRollout);
+export const parseRevisionRecord: Parser<RevisionRecord> = parser(generated.validateRevisionRecord);
+export const parseBuildRequest: Parser<BuildRequest> = parser(generated.validateBuildRequest);
+export const parseBuildProgress: Parser<BuildProgress> = parser(generated.validateBuildProgress);
+export const parseBuildResult: Parser<BuildResult> = parser(generated.validateBuildResult);
+export const parseBuildError: Parser<BuildError> = parser(generated.validateBuildError);
+
+export const parseAgentMessage: Parser<AgentMessage> = byType({
+  hello: generated.validateHello,
+  report: generated.validateReport,
+  confirm: generated.validateConfirm,
+});
+
+export const parseHubMessage: Parser<HubMessage> = byType({
+  challenge: generated.validateChallenge,
+  welcome: generated.validateWelcome,
+  refused: generated.validateRefused,
+  desired: generated.validateDesiredMessage,
+  ack: generated.validateAck,
+  confirmed: generated.validateConfirmed,
+  denied: generated.validateDenied,
+});

@@ -1,0 +1,11 @@
+// Unit and property tests; what needs the real cluster is in e2e and has a runner of its own.
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['{crds,operator,agent,cli,e2e,scripts,charts}/**/*.test.ts'],
+    exclude: ['**/node_modules/**', '**/*.e2e.test.ts'],
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+  },
+});
