@@ -19,6 +19,12 @@ export const RevisionRecord = Type.Object({
   job: Type.String({ description: 'Name of the Job that built it.', maxLength: 253 }),
   default: Type.Optional(StorePath('Closure of every machine that `machines` does not name.')),
   machines: Type.Record(Type.String(), StorePath('Closure.'), { description: 'Closure by name of the NixMachine.' }),
+  attributes: Type.Optional(
+    Type.Record(Type.String(), Type.String({ maxLength: 1024 }), {
+      description:
+        "Attribute by name of the NixMachine, for those whose attribute is not the config's with the machine's own name in it.",
+    }),
+  ),
   failures: Type.Record(
     Type.String(),
     Type.Object({
