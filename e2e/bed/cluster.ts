@@ -1,0 +1,234 @@
+// A real Kubernetes cluster of one node on this host, with a network of its own; any number of them run side by side.
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Artefacts, artefacts } from './artefacts.ts';
+import { ContainerdRoot } from './containerd-root.ts';
+import { commands, containerdSocket, type ProgramName, writeConfiguration } from './control-plane.ts';
+import { Daemon } from './daemon.ts';
+import { type Depth, Enclosure } from './enclosure.ts';
+import { type Image, pauseImageOf } from './images.ts';
+import { Machines } from './machines.ts';
+import { cached } from './paths.ts';
+import { PortForwards } from './port-forward.ts';
+import { type OnProgress, step } from './progress.ts';
+import { type RunOptions, type RunResult, run, tryRun } from './run.ts';
+import { waitUntil } from './wait-until.ts';
+
+export interface ClusterOptions {
+  /** Lower-case letters, digits and `-`, at most 20. Clusters of different names share nothing but the cache. */
+  readonly name: string;
+  /** Ends with this process, even when it is killed. Not for a cluster that shall be kept. Default false. */
+  readonly endsWithParent?: boolean;
+  readonly apiServerFlags?: readonly string[];
+}
+
+export interface UpOptions {
+  /** Loaded before the first pod can start, and kept for the next `up` of the same name. */
+  readonly images?: readonly Image[];
+  readonly onProgress?: OnProgress;
+  readonly signal?: AbortSignal;
+}
+
+export class Cluster {
+  readonly name: string;
+  /** Everything of this cluster lies here: logs in `log/`. */
+  readonly dir: string;
+  readonly machines: Machines;
+  readonly forwards: PortForwards;
+  readonly #enclosure: Enclosure;
+  readonly #daemons: Readonly<Record<ProgramName, Daemon>>;
+  readonly #made: Artefacts;
+  readonly #options: ClusterOptions;
+
+  private constructor(options: ClusterOptions, made: Artefacts) {
+    this.name = options.name;
+    this.dir = cached('clusters', options.name);
+    this.#options = options;
+    this.#made = made;
+    this.#enclosure = new Enclosure({
+      dir: this.dir,
+      cgroup: this.#cgroup,
+      endsWithParent: options.endsWithParent ?? false,
+    });
+    const all = Object.entries(commands(this.#plan())).map(([name, command]) => [
+      name,
+      new Daemon({ name, dir: this.dir, enclosure: this.#enclosure, command }),
+    ]);
+    this.#daemons = Object.fromEntries(all) as Record<ProgramName, Daemon>;
+    this.machines = new Machines({ dir: this.dir, cgroup: this.#cgroup, tree: made.machineTree, enclosure: this.#enclosure });
+    this.forwards = new PortForwards(this.dir, this.#enclosure);
+  }
+
+  /** The cluster of that name, running or not. `ensureHost` must have been called once. */
+  static async open(options: ClusterOptions): Promise<Cluster> {
+    if (!/^[a-z0-9][a-z0-9-]{0,19}$/.test(options.name)) {
+      throw new Error(`cluster name "${options.name}": use 1 to 20 lower-case letters, digits and "-"`);
+    }
+    return new Cluster(options, await artefacts());
+  }
+
+  /** Works for whoever is in the cluster's network: `exec(['kubectl', …])` knows it already. */
+  get kubeconfig(): string {
+    return join(this.#made.pki, 'admin.kubeconfig');
+  }
+
+  isUp(): Promise<boolean> {
+    return this.#enclosure.isRunning();
+  }
+
+  /** Starts an empty cluster and returns when its node is ready. Whatever an earlier run of this name left is removed first. */
+  async up(options: UpOptions = {}): Promise<void> {
+    const { onProgress } = options;
+    await step(onProgress, 'cluster', `Kubernetes ${this.name}: API server, controllers, node`, async (say) => {
+      await this.down();
+      await mkdir(this.dir, { recursive: true });
+      await writeConfiguration(this.#plan());
+      const root = new ContainerdRoot(this.dir);
+      await root.reset();
+      await this.#enclosure.start();
+      say('API server, containers');
+      await Promise.all([
+        this.#startControlPlane(options.signal),
+        this.#startContainerd(root, [await pauseImageOf(), ...(options.images ?? [])]),
+      ]);
+      say('node');
+      await this.#daemons.kubelet.start();
+      await waitUntil(() => this.#nodeIsReady(), {
+        what: 'the node to be ready',
+        everySeconds: 0.3,
+        timeoutSeconds: 120,
+        explain: () => this.#daemons.kubelet.logTail(),
+        ...(options.signal ? { signal: options.signal } : {}),
+      });
+    });
+  }
+
+  /** Ends everything and removes all but the images and the logs. Does nothing where nothing is. */
+  async down(): Promise<void> {
+    await this.forwards.closeAll();
+    await this.#enclosure.stop();
+    for (const name of ['etcd', 'kubelet', 'cni', 'run', 'machines', 'forwards', 'log']) {
+      await rm(join(this.dir, name), { recursive: true, force: true });
+    }
+  }
+
+  /** Also removes the images kept for the next `up`. */
+  async destroy(): Promise<void> {
+    await this.down();
+    await rm(this.dir, { recursive: true, force: true });
+  }
+
+  /** Runs kubectl with the given arguments; throws with its error text. Returns its output. */
+  async kubectl(args: readonly string[], options: RunOptions = {}): Promise<string> {
+    return this.exec([join(this.#made.tools, 'kubectl'), '--kubeconfig', this.kubeconfig, ...args], options);
+  }
+
+  async helm(args: readonly string[], options: RunOptions = {}): Promise<string> {
+    return this.exec([join(this.#made.tools, 'helm'), '--kubeconfig', this.kubeconfig, ...args], {
+      ...options,
+      // Helm leaves caches in the home folder; a test's belong to the cluster.
+      env: { HELM_CACHE_HOME: join(this.dir, 'helm'), HELM_CONFIG_HOME: join(this.dir, 'helm'), HELM_DATA_HOME: join(this.dir, 'helm'), ...options.env },
+    });
+  }
+
+  /** The argument list that runs `command` in the cluster's network, for those who start processes themselves. */
+  enter(command: readonly string[], depth: Depth = 'network'): Promise<string[]> {
+    return this.#enclosure.enter(depth, command);
+  }
+
+  /** Runs a command of the host in the cluster's network: it reaches API server, Services, pods and machines. */
+  async exec(command: readonly string[], options: RunOptions = {}): Promise<string> {
+    return run(await this.enter(command), options);
+  }
+
+  /** Makes an image known to the node, while pods run. It is forgotten at the next `up`, unlike those given to `up`. */
+  async loadImage(image: Image): Promise<void> {
+    await run(await this.enter(['ctr', '-a', containerdSocket, '-n', 'k8s.io', 'images', 'import', image.tar], 'all'), { timeoutSeconds: 300 });
+  }
+
+  async startApiServer(signal?: AbortSignal): Promise<void> {
+    await this.#daemons.apiserver.start();
+    await waitUntil(() => this.#apiServerIsReady(), {
+      what: 'the API server to be ready',
+      timeoutSeconds: 120,
+      explain: () => this.#daemons.apiserver.logTail(),
+      ...(signal ? { signal } : {}),
+    });
+  }
+
+  /** `KILL` for a crash. */
+  async stopApiServer(signal: 'TERM' | 'KILL' = 'KILL'): Promise<void> {
+    await this.#daemons.apiserver.stop({ signal });
+  }
+
+  async restartApiServer(): Promise<void> {
+    await this.stopApiServer();
+    await this.startApiServer();
+  }
+
+  /** Stops or starts one of the cluster's programs; for faults. */
+  daemon(name: ProgramName): Daemon {
+    return this.#daemons[name];
+  }
+
+  get #cgroup(): string {
+    return `floe-${this.name}`;
+  }
+
+  #plan(): Parameters<typeof commands>[0] {
+    return {
+      dir: this.dir,
+      cgroup: this.#cgroup,
+      made: this.#made,
+      ...(this.#options.apiServerFlags ? { apiServerFlags: this.#options.apiServerFlags } : {}),
+    };
+  }
+
+  async #startControlPlane(signal?: AbortSignal): Promise<void> {
+    await this.#daemons.etcd.start();
+    await this.startApiServer(signal);
+    await Promise.all([
+      this.#daemons['controller-manager'].start(),
+      this.#daemons.scheduler.start(),
+      this.#daemons.proxy.start(),
+    ]);
+  }
+
+  async #startContainerd(root: ContainerdRoot, images: readonly Image[]): Promise<void> {
+    const { containerd } = this.#daemons;
+    await this.#containerdIsUp();
+    const missing = await root.missing(images);
+    if (missing.length === 0) return;
+    for (const image of missing) await this.loadImage(image);
+    // Its databases are copied while nothing writes to them.
+    await containerd.stop();
+    await root.remember(images);
+    await this.#containerdIsUp();
+  }
+
+  async #containerdIsUp(): Promise<void> {
+    const { containerd } = this.#daemons;
+    await containerd.start();
+    const ask = await this.enter(['ctr', '-a', containerdSocket, 'version'], 'all');
+    await waitUntil(async () => (await tryRun(ask)).code === 0, { what: 'containerd', explain: () => containerd.logTail() });
+  }
+
+  async #apiServerIsReady(): Promise<boolean> {
+    const ready = await this.#raw('/readyz');
+    return ready.code === 0;
+  }
+
+  #raw(path: string): Promise<RunResult> {
+    return this.enter([join(this.#made.tools, 'kubectl'), '--kubeconfig', this.kubeconfig, 'get', '--raw', path]).then((command) => tryRun(command));
+  }
+
+  async #nodeIsReady(): Promise<boolean> {
+    const [node, account] = await Promise.all([
+      this.#raw('/api/v1/nodes/local'),
+      // Without it the controllers could not make a pod yet.
+      this.#raw('/api/v1/namespaces/default/serviceaccounts/default'),
+    ]);
+    return account.code === 0 && /"type":"Ready","status":"True"/.test(node.stdout);
+  }
+}

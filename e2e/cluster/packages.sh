@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Installs the Debian packages of the test bed that are missing, and touches nothing where none is: packages.sh [--list] run|build
+#   run    what a running cluster, its machines and its images need      build  what the one build of Kubernetes needs besides
+set -euo pipefail
+list=
+if [ "$1" = --list ]; then list=1; shift; fi
+# "program or file that must exist" -> "package that brings it": a host with Docker's own containerd keeps it.
+run_needs=(etcd:etcd-server containerd:containerd ctr:containerd runc:runc /usr/lib/cni/bridge:containernetworking-plugins iptables:iptables
+  conntrack:conntrack ebtables:ebtables socat:socat ip:iproute2 openssl:openssl buildah:buildah debootstrap:debootstrap
+  busybox:busybox-static systemd-nspawn:systemd-container unzip:unzip flock:util-linux ssh-keygen:openssh-client git:git
+  /etc/ssl/certs/ca-certificates.crt:ca-certificates)
+build_needs=(go:golang-go /usr/share/gocode/src/github.com/modern-go/reflect2:golang-github-modern-go-reflect2-dev rsync:rsync jq:jq
+  make:make dpkg-source:dpkg-dev gcc:gcc /usr/include/stdio.h:libc6-dev)
+missing=()
+case $1 in run) needs=("${run_needs[@]}") ;; build) needs=("${build_needs[@]}") ;; *) echo "usage: packages.sh [--list] run|build" >&2; exit 64 ;; esac
+for need in "${needs[@]}"; do
+  what=${need%%:*}
+  if [ "${what#/}" != "$what" ]; then [ -e "$what" ] && continue; else command -v "$what" >/dev/null && continue; fi
+  missing+=("${need##*:}")
+done
+[ ${#missing[@]} -eq 0 ] && exit 0
+if [ -n "$list" ]; then printf '%s\n' "${missing[@]}" | sort -u; exit 0; fi
+if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then
+  echo "these packages are missing: ${missing[*]}; the local cluster installs them on Debian 12 or later as root" >&2; exit 69
+fi
+export DEBIAN_FRONTEND=noninteractive
+# Nothing that is installed here may start a service of its own: the cluster starts what it needs, in its own namespaces.
+if [ ! -e /usr/sbin/policy-rc.d ]; then
+  printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d; chmod +x /usr/sbin/policy-rc.d
+  trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+fi
+apt-get update -qq
+apt-get install -y -qq --no-install-recommends "${missing[@]}" </dev/null
