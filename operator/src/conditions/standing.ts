@@ -1,0 +1,86 @@
+// Where a machine stands towards its order: one classification of its status, from which all conditions follow.
+import type { Attempt, Desired, NixMachine } from '@floe/crds/nix-machine';
+
+/** Phases in which an attempt does no more. */
+const FINAL = new Set(['Committed', 'RebootRequired', 'RolledBack', 'Unconfirmed', 'Failed', 'Cancelled']);
+/** Phases in which nothing on the machine has changed yet. */
+const PREPARING = new Set(['Waiting', 'Fetching', 'Fetched']);
+/** Reasons in `status.waiting` that nothing but an edit of a spec resolves. */
+const BLOCKED = new Set(['InvalidSpec', 'DuplicateKey']);
+
+/**
+ * - `blocked`: its spec is wrong or its key is not its own.
+ * - `unordered`: nobody has told it what to run.
+ * - `pending`: told, but it may not begin (fetch only) or can't (offline); it goes on as it was.
+ * - `working`: it may begin, or has begun.
+ * - `failed`: the attempt ended without the closure.
+ * - `diverged`: the attempt ended well, but something else runs now.
+ * - `settled`: it runs what it was told, or will at its next boot.
+ */
+export type Standing =
+  | { kind: 'blocked'; reason: string; message: string }
+  | { kind: 'unordered' }
+  | { kind: 'pending'; desired: Desired; attempt?: Attempt }
+  | { kind: 'working'; desired: Desired; attempt?: Attempt }
+  | { kind: 'failed'; desired: Desired; attempt: Attempt }
+  | { kind: 'diverged'; desired: Desired }
+  | { kind: 'settled'; desired: Desired };
+
+/** Whether an attempt in this phase is over. */
+export function isFinal(phase: string): boolean {
+  return FINAL.has(phase);
+}
+
+/** Whether the agent of the machine is connected, as of the last write. */
+export function isOnline(machine: NixMachine): boolean {
+  return machine.status?.connection?.online === true;
+}
+
+/** Whether the machine runs the closure that it was told; undefined while it has no order or was never heard of. */
+export function runsDesired(machine: NixMachine): boolean | undefined {
+  const { desired, current } = machine.status ?? {};
+  return desired === undefined || current === undefined ? undefined : desired.closure === current.closure;
+}
+
+/** Whether no unit is failed; undefined while the machine was never heard of. */
+export function isHealthy(machine: NixMachine): boolean | undefined {
+  const { current, failedUnits } = machine.status ?? {};
+  return current === undefined ? undefined : (failedUnits ?? []).length === 0;
+}
+
+/** Whether `spec.hold` is in force at `now`. A time that can't be read holds for ever: rather still than moved. */
+export function isHeld(machine: NixMachine, now: Date): boolean {
+  const { hold } = machine.spec;
+  return hold !== undefined && (hold.until === undefined || !(Date.parse(hold.until) <= now.getTime()));
+}
+
+/** Classifies the status of a machine; reads neither conditions nor the clock. */
+export function standingOf(machine: NixMachine): Standing {
+  const { waiting, desired, attempt } = machine.status ?? {};
+  if (waiting !== undefined && BLOCKED.has(waiting.reason)) {
+    return { kind: 'blocked', reason: waiting.reason, message: waiting.message };
+  }
+  if (desired === undefined) return { kind: 'unordered' };
+  const own = attempt?.desiredId === desired.id ? attempt : undefined;
+  return own === undefined ? beforeAttempt(machine, desired) : withAttempt(machine, desired, own);
+}
+
+function beforeAttempt(machine: NixMachine, desired: Desired): Standing {
+  if (runsDesired(machine) === true && bootsDesired(machine, desired)) return { kind: 'settled', desired };
+  return { kind: desired.go && isOnline(machine) ? 'working' : 'pending', desired };
+}
+
+function withAttempt(machine: NixMachine, desired: Desired, attempt: Attempt): Standing {
+  if (!isFinal(attempt.phase)) {
+    const waits = PREPARING.has(attempt.phase) && !(desired.go && isOnline(machine));
+    return { kind: waits ? 'pending' : 'working', desired, attempt };
+  }
+  if (runsDesired(machine) === true || attempt.phase === 'RebootRequired') return { kind: 'settled', desired };
+  return attempt.phase === 'Committed' ? { kind: 'diverged', desired } : { kind: 'failed', desired, attempt };
+}
+
+/** Whether the next boot starts what was told; an unknown boot default and mode `test` do not speak against it. */
+function bootsDesired(machine: NixMachine, desired: Desired): boolean {
+  const boot = machine.status?.bootDefault;
+  return machine.spec.activation?.mode === 'test' || boot === undefined || boot.closure === desired.closure;
+}

@@ -1,0 +1,152 @@
+// The sentences of a machine's conditions: what people read in `kubectl get nixmachines`.
+import type { Attempt, NixMachine } from '@floe/crds/nix-machine';
+import { isHeld, isOnline, type Standing } from './standing.ts';
+
+/** Characters of a condition's message that the API accepts. */
+const MESSAGE_LIMIT = 2048;
+
+/** The sentence for the Ready condition, which is the STATUS column. */
+export function statusMessage(machine: NixMachine, standing: Standing, now: Date): string {
+  return clip(onlineMessage(machine, standing, now));
+}
+
+function onlineMessage(machine: NixMachine, standing: Standing, now: Date): string {
+  switch (standing.kind) {
+    case 'blocked':
+      return standing.message;
+    case 'failed':
+      return isOnline(machine) ? failure(machine, standing.attempt) : `offline; ${failure(machine, standing.attempt)}`;
+    case 'working':
+      return working(machine, standing.attempt);
+    case 'diverged':
+      return `${isOnline(machine) ? '' : 'offline; '}runs ${runs(machine)}, but was told ${short(standing.desired.revision)}: someone or something else switched it`;
+    default:
+      return resting(machine, standing, now);
+  }
+}
+
+/** Nothing is going on: the first thing that a person should know of the machine. */
+function resting(machine: NixMachine, standing: Standing, now: Date): string {
+  const { status } = machine;
+  if (isHeld(machine, now)) return heldMessage(machine);
+  if (status?.waiting !== undefined && status.waiting.reason !== 'OnHold') return status.waiting.message;
+  if (status?.connection === undefined) return 'never connected: start floe-agent on it';
+  if (!isOnline(machine)) return 'offline, follows on return';
+  if (standing.kind === 'unordered') return 'waits for its first revision';
+  if (standing.kind === 'pending') return pending(standing.desired.revision, standing.attempt);
+  const units = status.failedUnits ?? [];
+  if (units.length > 0) return failedUnitsMessage(machine);
+  if (status.reboot?.required === true) return rebootMessage(machine);
+  return 'up to date';
+}
+
+function pending(revision: string, attempt: Attempt | undefined): string {
+  return attempt?.phase === 'Fetched'
+    ? `fetched ${short(revision)}, waits for its go`
+    : `fetching ${short(revision)} ahead of its go`;
+}
+
+/** `on hold until 2026-03-01T08:00:00Z: reason`. */
+export function heldMessage(machine: NixMachine): string {
+  const { hold } = machine.spec;
+  if (hold === undefined) return 'on hold';
+  return hold.until === undefined ? `on hold: ${hold.reason}` : `on hold until ${hold.until}: ${hold.reason}`;
+}
+
+/** `reboot required: kernel, initrd`. */
+export function rebootMessage(machine: NixMachine): string {
+  const reasons = [...(machine.status?.reboot?.reasons ?? [])].sort();
+  return reasons.length === 0 ? 'reboot required' : `reboot required: ${reasons.join(', ')}`;
+}
+
+/** `nginx.service failed; See: journalctl -u nginx.service on web-01`. */
+export function failedUnitsMessage(machine: NixMachine): string {
+  return `${listUnits(machine.status?.failedUnits ?? [])} failed${seeJournal(machine, machine.status?.failedUnits ?? [])}`;
+}
+
+function working(machine: NixMachine, attempt: Attempt | undefined): string {
+  if (attempt === undefined) return 'told, about to begin';
+  const doing = doingWord(attempt);
+  return isOnline(machine) ? doing : `offline while ${doing}`;
+}
+
+function doingWord(attempt: Attempt): string {
+  switch (attempt.phase) {
+    case 'Waiting':
+      return attempt.message === undefined ? 'about to begin' : `waiting: ${firstLine(attempt.message)}`;
+    case 'Fetching':
+      return 'fetching';
+    case 'Fetched':
+      return 'fetched, about to switch';
+    case 'Testing':
+      return 'testing';
+    case 'Confirming':
+      return 'confirming';
+    case 'Committing':
+      return 'committing';
+    case 'Rebooting':
+      return 'rebooting';
+    case 'RollingBack':
+      return attempt.message === undefined ? 'rolling back' : `rolling back: ${firstLine(attempt.message)}`;
+    default:
+      return attempt.phase;
+  }
+}
+
+/** What failed, what the machine runs now, and where to look. */
+function failure(machine: NixMachine, attempt: Attempt): string {
+  const what = whatFailed(attempt);
+  const now = /rolled back|still runs|never switched/i.test(what) ? '' : outcome(machine, attempt);
+  return `${what}${now}${seeJournal(machine, attempt.failedUnits ?? [])}`;
+}
+
+function whatFailed(attempt: Attempt): string {
+  if (attempt.message !== undefined && attempt.message.trim() !== '') return firstLine(attempt.message);
+  const units = attempt.failedUnits ?? [];
+  if (units.length > 0) return `${listUnits(units)} failed`;
+  if (attempt.phase === 'Unconfirmed') return 'Floe was not reached over a new connection in time';
+  if (attempt.phase === 'Cancelled') return 'cancelled';
+  return attempt.exitCode === undefined ? 'failed' : `switch-to-configuration failed (exit ${attempt.exitCode})`;
+}
+
+function outcome(machine: NixMachine, attempt: Attempt): string {
+  const back = attempt.phase === 'RolledBack' || attempt.phase === 'Unconfirmed';
+  if (machine.status?.current === undefined) return back ? ', rolled back' : '';
+  return back ? `, rolled back to ${runs(machine)}` : `; it runs ${runs(machine)}`;
+}
+
+/** What runs now, as people know it: the revision, else the name of the closure. */
+function runs(machine: NixMachine): string {
+  const current = machine.status?.current;
+  if (current === undefined) return 'an unknown system';
+  return current.revision === undefined ? closureName(current.closure) : short(current.revision);
+}
+
+/** `/nix/store/<hash>-nixos-system-web-25.05` -> `nixos-system-web-25.05 (<first 7 of hash>)`. */
+function closureName(closure: string): string {
+  const base = closure.split('/').at(-1) ?? closure;
+  return /^[0-9a-z]{32}-./.test(base) ? `${base.slice(33)} (${base.slice(0, 7)})` : base;
+}
+
+/** A revision as people say it: its first 7 digits. */
+export function short(revision: string): string {
+  return revision.slice(0, 7);
+}
+
+function listUnits(units: readonly string[]): string {
+  const sorted = [...units].sort();
+  return sorted.length > 3 ? `${sorted.slice(0, 3).join(', ')} and ${sorted.length - 3} more` : sorted.join(', ');
+}
+
+function seeJournal(machine: NixMachine, units: readonly string[]): string {
+  const first = [...units].sort()[0];
+  return first === undefined ? '' : `; See: journalctl -u ${first} on ${machine.metadata.name}`;
+}
+
+function firstLine(text: string): string {
+  return text.trim().split('\n')[0] ?? '';
+}
+
+function clip(text: string): string {
+  return text.length <= MESSAGE_LIMIT ? text : `${text.slice(0, MESSAGE_LIMIT - 1)}…`;
+}
