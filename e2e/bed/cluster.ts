@@ -88,12 +88,13 @@ export class Cluster {
       await root.reset();
       await this.#enclosure.start();
       say('API server, containers');
+      const images = [await pauseImageOf(), ...(options.images ?? [])];
       await Promise.all([
         this.#startControlPlane(options.signal),
-        this.#startContainerd(root, [await pauseImageOf(), ...(options.images ?? [])]),
+        // The kubelet first looks for Docker for 5 s, with nothing else to do: it does so while the API server starts.
+        this.#startContainerd(root, images).then(() => this.#daemons.kubelet.start()),
       ]);
       say('node');
-      await this.#daemons.kubelet.start();
       await waitUntil(() => this.#nodeIsReady(), {
         what: 'the node to be ready',
         everySeconds: 0.3,
@@ -192,6 +193,7 @@ export class Cluster {
       this.#daemons['controller-manager'].start(),
       this.#daemons.scheduler.start(),
       this.#daemons.proxy.start(),
+      this.#daemons.dns.start(),
     ]);
   }
 

@@ -2,13 +2,14 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Artefacts } from './artefacts.ts';
+import { recipe } from './paths.ts';
 
 export const nodeAddress = '10.250.0.1';
 export const apiServerUrl = `https://${nodeAddress}:6443`;
 /** Inside the cluster's mount namespace. */
 export const containerdSocket = '/run/containerd/containerd.sock';
 
-export type ProgramName = 'etcd' | 'containerd' | 'apiserver' | 'controller-manager' | 'scheduler' | 'proxy' | 'kubelet';
+export type ProgramName = 'etcd' | 'containerd' | 'apiserver' | 'controller-manager' | 'scheduler' | 'proxy' | 'dns' | 'kubelet';
 
 export interface ControlPlaneOptions {
   readonly dir: string;
@@ -64,8 +65,10 @@ export function commands(options: ControlPlaneOptions): Readonly<Record<ProgramN
       `--cluster-signing-key-file=${pki('ca.key')}`,
       '--use-service-account-credentials',
       '--leader-elect=false',
-      '--allocate-node-cidrs',
-      '--cluster-cidr=10.244.0.0/16',
+      // The CNI configuration fixes the pods' network; the controller for it alone would cost 10 s at the start.
+      '--controllers=*,-nodeipam,-attachdetach,-horizontalpodautoscaling,-persistentvolume-expander,-csrsigning,-csrapproving,-csrcleaner',
+      '--kube-api-qps=200',
+      '--kube-api-burst=400',
     ],
     scheduler: [program('kube-scheduler'), `--kubeconfig=${pki('scheduler.kubeconfig')}`, '--leader-elect=false'],
     proxy: [
@@ -79,6 +82,7 @@ export function commands(options: ControlPlaneOptions): Readonly<Record<ProgramN
       '--conntrack-tcp-timeout-established=0s',
       '--conntrack-tcp-timeout-close-wait=0s',
     ],
+    dns: [process.execPath, recipe('bed', 'cluster-dns-main.ts'), pki('admin.kubeconfig'), nodeAddress],
     kubelet: [
       program('kubelet'),
       `--config=${join(dir, 'kubelet.yaml')}`,
@@ -87,7 +91,6 @@ export function commands(options: ControlPlaneOptions): Readonly<Record<ProgramN
       `--node-ip=${nodeAddress}`,
       '--container-runtime=remote',
       `--container-runtime-endpoint=unix://${containerdSocket}`,
-      `--pod-infra-container-image=${pauseImage}`,
     ],
   };
 }
@@ -144,6 +147,10 @@ state = "/run/containerd"
       cgroupRoot: `/${options.cgroup}`,
       enforceNodeAllocatable: [],
       failSwapOn: false,
+      nodeStatusUpdateFrequency: '1s', // how soon a node is ready; it writes only changes
+      nodeStatusReportFrequency: '5m',
+      clusterDNS: [nodeAddress],
+      clusterDomain: 'cluster.local',
       authentication: {
         anonymous: { enabled: false },
         webhook: { enabled: true },
@@ -154,7 +161,6 @@ state = "/run/containerd"
       imageGCHighThresholdPercent: 100,
       imageGCLowThresholdPercent: 99,
       syncFrequency: '10s',
-      shutdownGracePeriod: '0s',
     }),
   );
 }
