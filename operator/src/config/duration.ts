@@ -1,0 +1,34 @@
+// Reads durations in Go's form, as the specs write them: `90s`, `5m`, `1h30m`.
+
+const SECONDS: Readonly<Record<string, number>> = { ms: 0.001, s: 1, m: 60, h: 3600 };
+
+/** Seconds of a duration; undefined when the text is none. */
+export function durationSeconds(text: string): number | undefined {
+  if (!/^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$/.test(text)) return undefined;
+  let seconds = 0;
+  for (const [, number, unit] of text.matchAll(/([0-9.]+)(ms|s|m|h)/g)) {
+    seconds += Number(number) * (SECONDS[unit ?? ''] ?? 0);
+  }
+  return seconds;
+}
+
+/** Seconds for people: `41 s`, `6 min 10 s`, `2 h 5 min`. */
+export function spokenSeconds(seconds: number): string {
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
+  const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  if (hours > 0) return minutes > 0 ? `${hours} h ${minutes} min` : `${hours} h`;
+  return rest > 0 ? `${minutes} min ${rest} s` : `${minutes} min`;
+}
+
+/** Bytes for people: `812 KiB`, `212 MiB`, `1.4 GiB`. */
+export function spokenBytes(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024;
+    unit += 1;
+  }
+  return `${unit > 2 && value < 10 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
+}

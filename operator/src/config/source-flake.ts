@@ -1,0 +1,155 @@
+// Resolves a flake reference with `nix flake metadata`.
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { shortHash } from './canonical.ts';
+import type { SecretValues } from './git-credentials.ts';
+import type { RunResult } from './process.ts';
+import type { Problem, Resolution } from './source.ts';
+import { lastWords, type ResolvePorts } from './source-git.ts';
+
+/** Seconds that the servers of a flake get: its whole source is fetched. */
+export const FLAKE_TIMEOUT_SECONDS = 120;
+
+const FIELD = 'spec.source.flake';
+
+/**
+ * What a flake reference means now. Each look has a store of its own that is removed afterwards, so that nothing
+ * grows and no tenant can read from a cache what only another one has credentials for.
+ */
+export async function resolveFlake(
+  reference: string,
+  secret: SecretValues | undefined,
+  { run, workDir, signal }: ResolvePorts,
+): Promise<Resolution> {
+  const wrong = checkReference(reference);
+  if (wrong !== undefined) return { kind: 'problem', problem: wrong };
+  const folder = await mkdtemp(join(workDir ?? tmpdir(), 'floe-flake-'));
+  try {
+    await mkdir(join(folder, 'home'), { mode: 0o700 });
+    const env = {
+      PATH: process.env['PATH'] ?? '/usr/bin:/bin',
+      HOME: join(folder, 'home'),
+      LC_ALL: 'C',
+      GIT_ALLOW_PROTOCOL: 'https:http:ssh:file',
+      GIT_TERMINAL_PROMPT: '0',
+      GIT_CONFIG_NOSYSTEM: '1',
+      NIX_CONFIG: await nixConfig(secret, folder),
+    };
+    const args = ['flake', 'metadata', '--json', '--no-write-lock-file', '--refresh'];
+    args.push('--store', join(folder, 'store'), '--', reference);
+    const result = await run('nix', args, { env, timeoutSeconds: FLAKE_TIMEOUT_SECONDS, signal });
+    if (result.kind !== 'exited' || result.code !== 0)
+      return { kind: 'problem', problem: nixProblem(reference, result) };
+    return readMetadata(reference, result.stdout);
+  } finally {
+    // Nix makes its store read-only.
+    await run('chmod', ['-R', 'u+w', '--', folder], { env: {}, timeoutSeconds: 30, signal }).catch(() => undefined);
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function checkReference(reference: string): Problem | undefined {
+  const invalid = (message: string, remedy: string): Problem => ({
+    reason: 'InvalidSpec',
+    field: FIELD,
+    message,
+    remedy,
+    transient: false,
+  });
+  const shown = JSON.stringify(reference);
+  if (/^[./~]|^path:/.test(reference)) {
+    return invalid(`${shown} is a path, which no build Job can see`, 'use spec.source.git or spec.source.inline');
+  }
+  if (reference.startsWith('-') || /\s/.test(reference)) {
+    return invalid(`${shown} is not a flake reference`, 'give one such as github:acme/fleet');
+  }
+  if (reference.includes('#')) {
+    return invalid(`${shown} names an output`, 'name the flake alone and the output in spec.attribute');
+  }
+  if (/^[a-z+]+:\/\/[^/@]*:[^/@]*@/.test(reference)) {
+    return invalid('holds a password that everyone can read', 'put it into the Secret of inputsSecretRef');
+  }
+  return undefined;
+}
+
+/** The settings of Nix; credentials lie in files of the private folder. */
+async function nixConfig(secret: SecretValues | undefined, folder: string): Promise<string> {
+  const lines = ['experimental-features = nix-command flakes', 'use-registries = true', 'accept-flake-config = false'];
+  if (secret?.['netrc'] !== undefined) {
+    const file = join(folder, 'netrc');
+    await writeFile(file, secret['netrc'], { mode: 0o600 });
+    lines.push(`netrc-file = ${file}`);
+  }
+  const tokens = (secret?.['access-tokens'] ?? '')
+    .split('\n')
+    .map((line) => line.replace(/^\s*(extra-)?access-tokens\s*=/, ''));
+  const words = tokens.join(' ').trim();
+  // On one line, so that the Secret can set nothing else.
+  if (words !== '') lines.push(`access-tokens = ${words.replaceAll(/\s+/g, ' ')}`);
+  return lines.join('\n');
+}
+
+type Metadata = { url?: unknown; lockedUrl?: unknown; locked?: Record<string, unknown>; locks?: unknown };
+
+function readMetadata(reference: string, stdout: string): Resolution {
+  const metadata = parseObject(stdout);
+  const locked = metadata?.lockedUrl ?? metadata?.url;
+  if (metadata?.locked === undefined || typeof locked !== 'string' || locked.length > 2048) {
+    const message = `nix flake metadata gave no locked reference for ${JSON.stringify(reference)}`;
+    return { kind: 'problem', problem: { reason: 'SourceFailed', field: FIELD, message, transient: true } };
+  }
+  const { lastModified: _, ...content } = metadata.locked;
+  const digest = metadata.locked['rev'] ?? metadata.locked['narHash'];
+  const short = typeof digest === 'string' ? digest.replace(/^sha256-/, '').slice(0, 7) : '';
+  return {
+    kind: 'resolved',
+    source: {
+      identity: { type: 'flake', content, locks: shortHash(metadata.locks ?? null, 40) },
+      display: `${reference.replace(/\?.*$/, '').slice(0, 200)}@${short}`,
+      locked,
+      request: { kind: 'flake', ref: locked },
+    },
+  };
+}
+
+function parseObject(text: string): Metadata | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? (value as Metadata) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function nixProblem(reference: string, result: RunResult): Problem {
+  const base = { reason: 'SourceFailed', field: FIELD, transient: true };
+  switch (result.kind) {
+    case 'timeout':
+      return {
+        ...base,
+        message: `${reference} could not be fetched within ${FLAKE_TIMEOUT_SECONDS} s`,
+        remedy: 'it is tried again by itself',
+      };
+    case 'too-much':
+      return { ...base, message: `the metadata of ${reference} is larger than 4 MiB`, remedy: 'use fewer inputs' };
+    case 'not-started':
+      return {
+        ...base,
+        message: `nix could not be started: ${result.message}`,
+        remedy: 'use the image of Floe for the operator',
+      };
+    case 'exited':
+      return {
+        ...base,
+        message: `${reference} can't be read: ${lastWords(plain(result.stderr))}`,
+        remedy: 'correct the reference; private ones need inputsSecretRef',
+      };
+  }
+}
+
+/** Without colours, and without the trace that Nix prints before the error itself. */
+function plain(stderr: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what colours are
+  return stderr.replaceAll(/\x1b\[[0-9;]*m/g, '');
+}
