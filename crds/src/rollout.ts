@@ -141,6 +141,18 @@ export const RolloutStatus = Type.Object(
           total: Type.Integer({ description: 'Steps in all, the last batch of the rest included.' }),
           startedAt: Type.Optional(Time('When it began.')),
           column: Type.Optional(Type.String({ description: '`2/5`, for the column; counted from 1.', maxLength: 16 })),
+          size: Type.Optional(
+            Type.Integer({ description: 'Machines that the batch takes, fixed when it began; absent where it takes the rest.' }),
+          ),
+          toldBefore: Type.Optional(
+            Type.Integer({ description: 'Machines that were told the revision before the batch began.' }),
+          ),
+          failedBefore: Type.Optional(
+            Type.Integer({ description: 'Machines of those that had failed before the batch began.' }),
+          ),
+          accepted: Type.Optional(
+            Type.Integer({ description: 'Failures of the batch that a person accepted with `continue`.' }),
+          ),
         },
         { description: 'The step in hand.' },
       ),
@@ -172,6 +184,50 @@ export const RolloutStatus = Type.Object(
         { description: 'Runs that ended, newest first.', maxItems: 50 },
       ),
     ),
+    stopped: Type.Optional(
+      Type.Object(
+        {
+          reason: OneOf(['Failed', 'Aborted', 'RolledBack'], 'What ended it.'),
+          message: Type.String({ description: 'A sentence for people.', maxLength: 1024 }),
+          at: Time('When.'),
+        },
+        { description: 'Why the run tells nobody else; absent while it goes on.' },
+      ),
+    ),
+    rollback: Type.Optional(
+      Type.Object(
+        {
+          to: Type.Optional(
+            RevisionId('Revision that machines return to; absent: each to what it ran before.'),
+          ),
+          startedAt: Time('When it began.'),
+        },
+        { description: 'The rollback of the run, in hand or done.' },
+      ),
+    ),
+    retry: Type.Optional(
+      Type.Object(
+        {
+          count: Type.Integer({ description: 'How often a person asked to retry in this run.' }),
+          at: Time('When they did last.'),
+        },
+        { description: 'Retries of the run.' },
+      ),
+    ),
+    unconfirmed: Type.Optional(
+      Type.Array(
+        Type.Object({
+          machine: Type.String({ description: 'Name of the NixMachine.', maxLength: 253 }),
+          times: Type.Integer({ description: 'How often it was told again by itself.' }),
+        }),
+        {
+          description:
+            'Machines that were told again for want of confirmation, where the id of their order does not say how often; ten at most.',
+          maxItems: 10,
+        },
+      ),
+    ),
+    pausedSeconds: Type.Optional(Type.Integer({ description: 'Seconds that the run has spent in pauses that ended.' })),
     stepsHash: Type.Optional(
       Type.String({ description: 'Hash of the steps that the run goes by; a change starts them anew.', maxLength: 64 }),
     ),

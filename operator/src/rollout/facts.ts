@@ -1,0 +1,83 @@
+// What a machine's status says, as far as a rollout cares: online, healthy, on hold, busy.
+import { type Attempt, type Desired, FINAL_PHASES, type NixMachine } from '@floe/crds/nix-machine';
+import { timeMs } from './time.ts';
+
+/** Phases in which an attempt has not changed the machine yet. */
+const PREPARING: readonly string[] = ['Waiting', 'Fetching', 'Fetched'];
+
+export type Facts = {
+  readonly machine: NixMachine;
+  readonly name: string;
+  readonly current: string | undefined;
+  readonly desired: Desired | undefined;
+  readonly attempt: Attempt | undefined;
+  /** The attempt, where it is one at `desired`. */
+  readonly own: Attempt | undefined;
+  readonly online: boolean;
+  /** Since when it is online, or not; in ms. */
+  readonly connectionSince: number | undefined;
+  /** Whether an attempt is in hand, or a go was given and nothing was heard of it. */
+  readonly inHand: boolean;
+  /** Whether a go was given and nothing was heard of it. */
+  readonly unanswered: boolean;
+  /** Whether it is not known to be sick; says nothing of being online or busy. */
+  readonly well: boolean;
+  /** Since when it is well, or not; in ms. */
+  readonly wellSince: number | undefined;
+  /** `spec.hold`, while it is in force. */
+  readonly hold: { readonly reason: string; readonly until: number | undefined } | undefined;
+};
+
+/** Whether an attempt does nothing more; phases that this version does not know are open until they have an end. */
+export function isFinal(attempt: Attempt): boolean {
+  return (FINAL_PHASES as readonly string[]).includes(attempt.phase) || attempt.finishedAt !== undefined;
+}
+
+/** Reads the facts of a machine at `now` (ms). */
+export function factsOf(machine: NixMachine, now: number): Facts {
+  const { desired, attempt, connection, current, conditions, failedUnits } = machine.status ?? {};
+  const own = desired !== undefined && attempt?.desiredId === desired.id ? attempt : undefined;
+  const unanswered =
+    desired?.go === true && own === undefined && (current === undefined || current.closure !== desired.closure);
+  const healthy = conditions?.find(({ type }) => type === 'Healthy');
+  return {
+    machine,
+    name: machine.metadata.name,
+    current: current?.closure,
+    desired,
+    attempt,
+    own,
+    online: connection?.online ?? conditions?.some(({ type, status }) => type === 'Online' && status === 'True') ?? false,
+    connectionSince: timeMs(connection?.since),
+    inHand: unanswered || (attempt !== undefined && !isFinal(attempt) && isSwitching(attempt, desired)),
+    unanswered,
+    well: healthy === undefined ? (failedUnits ?? []).length === 0 : healthy.status !== 'False',
+    wellSince: timeMs(healthy?.lastTransitionTime),
+    hold: holdOf(machine, now),
+  };
+}
+
+/** An attempt that only fetches changes nothing: it is in hand from its go on. */
+function isSwitching(attempt: Attempt, desired: Desired | undefined): boolean {
+  if (!PREPARING.includes(attempt.phase)) return true;
+  return attempt.desiredId === desired?.id && desired.go;
+}
+
+/** A time that can't be read holds for ever: rather still than moved. */
+function holdOf(machine: NixMachine, now: number): Facts['hold'] {
+  const { hold } = machine.spec;
+  if (hold === undefined) return undefined;
+  const until = timeMs(hold.until);
+  return until !== undefined && until <= now ? undefined : { reason: hold.reason, until };
+}
+
+/** Whether the machine is healthy: online, not sick, with nothing in hand. */
+export function isHealthy(facts: Facts): boolean {
+  return facts.online && facts.well && !facts.inHand;
+}
+
+/** Whether the machine is off, and was so before its go: it takes no slot. */
+export function wasOffBeforeGo({ online, connectionSince, desired }: Facts): boolean {
+  const go = desired?.go === true ? timeMs(desired.since) : undefined;
+  return !online && connectionSince !== undefined && go !== undefined && connectionSince <= go;
+}
