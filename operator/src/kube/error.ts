@@ -1,0 +1,57 @@
+// How a failed request to the API server looks to its caller.
+
+/** The Status object with which the API server answers errors. */
+export interface KubeStatus {
+  readonly kind?: string;
+  readonly status?: string;
+  readonly message?: string;
+  readonly reason?: string;
+  readonly code?: number;
+  readonly details?: { readonly retryAfterSeconds?: number };
+}
+
+/**
+ * A request that the API server refused, or that never got an answer.
+ * `status` is the HTTP status, or 0 without an answer; then `reason` is `Unreachable`, `Timeout`, `Aborted` or `BadAnswer`.
+ */
+export class KubeError extends Error {
+  override readonly name = 'KubeError';
+  readonly status: number;
+  /** Machine-readable reason, as in Kubernetes' Status: `NotFound`, `Conflict`, `Expired`, … */
+  readonly reason: string;
+  /** How long the server asks to wait before the next try, in seconds. */
+  readonly retryAfterSeconds: number | undefined;
+
+  constructor(init: {
+    status: number;
+    reason: string;
+    message: string;
+    retryAfterSeconds?: number | undefined;
+    cause?: unknown;
+  }) {
+    super(init.message, { cause: init.cause });
+    this.status = init.status;
+    this.reason = init.reason;
+    this.retryAfterSeconds = init.retryAfterSeconds;
+  }
+}
+
+/** The object, or the kind itself, does not exist. */
+export function isNotFound(error: unknown): error is KubeError {
+  return error instanceof KubeError && error.status === 404;
+}
+
+/** Somebody else changed the object since it was read. */
+export function isConflict(error: unknown): error is KubeError {
+  return error instanceof KubeError && error.status === 409 && error.reason === 'Conflict';
+}
+
+/** An object of that name exists already. */
+export function isAlreadyExists(error: unknown): error is KubeError {
+  return error instanceof KubeError && error.status === 409 && error.reason === 'AlreadyExists';
+}
+
+/** The resource version or the continue token is too old: list anew. */
+export function isGone(error: unknown): error is KubeError {
+  return error instanceof KubeError && (error.status === 410 || error.reason === 'Expired' || error.reason === 'Gone');
+}
