@@ -1,0 +1,118 @@
+// Decides who is let in: the hello against the nonce, the signature, and the machine that it names.
+import type { NixMachine } from '@floe/crds/nix-machine';
+import type { Hello, Refused } from '@floe/crds/protocol';
+import { PROTOCOL_VERSIONS, SIGNATURE_NAMESPACE, signedText } from '@floe/crds/protocol-limits';
+import { canonicalKey, keyOfMachine } from '../conditions/identity.ts';
+import { verifySshSignature } from './sshsig.ts';
+
+export type RefusalReason = Refused['reason'];
+
+/** A connection that is not let in, or no longer. */
+export type Refusal = {
+  readonly kind: 'refused';
+  readonly reason: RefusalReason;
+  /** What is wrong and what to do, for the person who reads the machine's journal. */
+  readonly message: string;
+  readonly retryAfterSeconds?: number;
+  /** The machine that was named, where it exists: an Event on it tells its owner. */
+  readonly machine?: NixMachine;
+};
+
+/** The hello holds; `publicKey` is canonical. */
+export type Admitted = { readonly kind: 'admitted'; readonly key: string; readonly publicKey: string };
+
+/** The machines as the hub knows them. */
+export interface MachineDirectory {
+  get(key: string): NixMachine | undefined;
+  by(index: 'sshHostKey', value: string): NixMachine[];
+}
+
+/** Seconds after which a machine asks again whether a person has made it known. */
+const RETRY_UNKNOWN = 10;
+
+/** Judges a hello. `host` is the Host header of the connection, `nonce` the one that it was sent. */
+export function admit(
+  hello: Hello,
+  { nonce, host, machines }: { nonce: string; host: string; machines: MachineDirectory },
+): Admitted | Refusal {
+  const key = `${hello.namespace}/${hello.machine}`;
+  const machine = machines.get(key);
+  const refuse = refusalFor(machine);
+  if (!PROTOCOL_VERSIONS.some((version) => version === hello.version)) {
+    return refuse(
+      'UnsupportedVersion',
+      `protocol version ${hello.version} is not served; this hub serves ${PROTOCOL_VERSIONS.join(', ')}`,
+    );
+  }
+  if (!sameHost(hello.host, host)) {
+    return refuse(
+      'WrongHost',
+      `the hello is for ${hello.host}, the connection came for ${host}; a proxy must keep the Host header`,
+    );
+  }
+  const publicKey = canonicalKey(hello.publicKey);
+  const text = signedText({ ...hello, nonce });
+  if (
+    publicKey === undefined ||
+    !verifySshSignature(hello.signature, { text, namespace: SIGNATURE_NAMESPACE, publicKey })
+  ) {
+    return refuse('BadSignature', 'the hello is not signed by the SSH host key that it names (ssh-ed25519)');
+  }
+  return stillAdmitted(key, publicKey, machines) ?? { kind: 'admitted', key, publicKey };
+}
+
+/** Why a machine that holds the key `publicKey` is not, or no longer, to be let in as `key`; undefined where it is. */
+export function stillAdmitted(key: string, publicKey: string, machines: MachineDirectory): Refusal | undefined {
+  const machine = machines.get(key);
+  const refuse = refusalFor(machine);
+  if (machine === undefined) {
+    return refuse(
+      'UnknownMachine',
+      `there is no NixMachine ${key}; create it, or correct services.floe-agent`,
+      RETRY_UNKNOWN,
+    );
+  }
+  const expected = keyOfMachine(machine);
+  if (expected === undefined) {
+    return refuse(
+      'NoIdentity',
+      `${key} has no usable spec.identity.sshHostKey; set it to /etc/ssh/ssh_host_ed25519_key.pub of the machine`,
+      RETRY_UNKNOWN,
+    );
+  }
+  if (expected !== publicKey) {
+    return refuse(
+      'WrongKey',
+      `${key} has another SSH host key in spec.identity.sshHostKey; correct it if the machine was set up anew`,
+      RETRY_UNKNOWN,
+    );
+  }
+  const holders = machines.by('sshHostKey', publicKey);
+  if (holders.length > 1) {
+    return refuse('DuplicateKey', duplicateMessage(holders), RETRY_UNKNOWN * 6);
+  }
+  return undefined;
+}
+
+/** Names at most three of the machines that share a key. */
+export function duplicateMessage(holders: readonly NixMachine[]): string {
+  const names = holders.map((m) => `${m.metadata.namespace}/${m.metadata.name}`).sort();
+  const shown = names.length > 3 ? `${names.slice(0, 3).join(', ')} and ${names.length - 3} more` : names.join(', ');
+  return `one SSH host key for several machines: ${shown}; make a key of its own for each (ssh-keygen -A) and correct spec.identity.sshHostKey`;
+}
+
+function refusalFor(machine: NixMachine | undefined) {
+  return (reason: RefusalReason, message: string, retryAfterSeconds?: number): Refusal => ({
+    kind: 'refused',
+    reason,
+    message,
+    ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+    ...(machine === undefined ? {} : { machine }),
+  });
+}
+
+/** Hosts are compared without case, and without the port that https has anyway. */
+function sameHost(a: string, b: string): boolean {
+  const plain = (host: string) => host.toLowerCase().replace(/:443$/, '');
+  return plain(a) === plain(b);
+}

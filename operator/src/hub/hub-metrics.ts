@@ -1,0 +1,115 @@
+// The instruments of the hub.
+import type { NixMachine } from '@floe/crds/nix-machine';
+import { Counter, Gauge, type Registry } from 'prom-client';
+
+export type HubMetrics = {
+  readonly refused: Counter<'reason'>;
+  readonly messages: Counter<'direction' | 'type'>;
+  readonly statusWrites: Counter<'result'>;
+  readonly confirmations: Counter<'result'>;
+};
+
+/** What the gauges read when they are scraped. */
+export type HubLevels = {
+  /** Open connections, also those that have not said hello yet. */
+  readonly connections: () => number;
+  /** Machines whose news are not stored yet. */
+  readonly pendingWrites: () => number;
+  readonly machines: () => Iterable<NixMachine>;
+};
+
+/** Conditions of which `floe_machines` counts the machines, with the name of the state for each status. */
+const STATES: readonly (readonly [string, { readonly True: string; readonly False: string }])[] = [
+  ['Online', { True: 'online', False: 'offline' }],
+  ['Ready', { True: 'ready', False: 'unready' }],
+  ['Healthy', { True: 'healthy', False: 'unhealthy' }],
+  ['Reconciling', { True: 'reconciling', False: '' }],
+  ['Stalled', { True: 'stalled', False: '' }],
+  ['RebootRequired', { True: 'reboot-required', False: '' }],
+];
+
+/** Registers all instruments of the hub with `registry`. */
+export function createHubMetrics(registry: Registry, levels: HubLevels): HubMetrics {
+  const registers = [registry];
+  new Gauge({
+    name: 'floe_hub_connections',
+    help: 'Connections of agents to this replica.',
+    registers,
+    collect() {
+      this.set(levels.connections());
+    },
+  });
+  new Gauge({
+    name: 'floe_hub_pending_writes',
+    help: 'Machines whose reports are not stored yet.',
+    registers,
+    collect() {
+      this.set(levels.pendingWrites());
+    },
+  });
+  new Gauge({
+    name: 'floe_machines',
+    help: 'Machines by namespace and state; one machine counts in several states.',
+    labelNames: ['namespace', 'state'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [namespace, states] of countStates(levels.machines())) {
+        for (const [state, count] of states) this.set({ namespace, state }, count);
+      }
+    },
+  });
+  return {
+    refused: new Counter({
+      name: 'floe_hub_refused_total',
+      help: 'Agents that were not let in, or were put out, by reason.',
+      labelNames: ['reason'],
+      registers,
+    }),
+    messages: new Counter({
+      name: 'floe_hub_messages_total',
+      help: 'Messages by direction (in, out) and type.',
+      labelNames: ['direction', 'type'],
+      registers,
+    }),
+    statusWrites: new Counter({
+      name: 'floe_hub_status_writes_total',
+      help: 'Status writes by result: written, unchanged (no request was made), conflict, failed.',
+      labelNames: ['result'],
+      registers,
+    }),
+    confirmations: new Counter({
+      name: 'floe_hub_confirmations_total',
+      help: 'Answers to machines that confirm an attempt: confirmed, denied, unanswered.',
+      labelNames: ['result'],
+      registers,
+    }),
+  };
+}
+
+/** Counts machines by namespace and state; `total` counts all. */
+export function countStates(machines: Iterable<NixMachine>): Map<string, Map<string, number>> {
+  const counts = new Map<string, Map<string, number>>();
+  for (const machine of machines) {
+    const namespace = machine.metadata.namespace ?? '';
+    let states = counts.get(namespace);
+    if (states === undefined) {
+      // Zeroes are there from the start, so that a query for failures has an answer while there is none.
+      states = new Map(['total', ...STATES.flatMap(([, names]) => [names.True, names.False])].map((s) => [s, 0]));
+      states.delete('');
+      counts.set(namespace, states);
+    }
+    states.set('total', (states.get('total') ?? 0) + 1);
+    for (const state of statesOf(machine)) states.set(state, (states.get(state) ?? 0) + 1);
+  }
+  return counts;
+}
+
+function statesOf(machine: NixMachine): string[] {
+  const found: string[] = [];
+  for (const [type, names] of STATES) {
+    const status = machine.status?.conditions?.find((c) => c.type === type)?.status;
+    if (status === 'True' || status === 'False') found.push(names[status]);
+  }
+  return found.filter((state) => state !== '');
+}

@@ -1,0 +1,104 @@
+// What the hub has learned of a machine, and the status that it leads to.
+import type { NixMachine, NixMachineStatus } from '@floe/crds/nix-machine';
+import type { Hello, MachineState } from '@floe/crds/protocol';
+import type { ControllerRevision } from '@floe/crds/revision-record';
+import { rfc3339 } from '../conditions/derive.ts';
+import { type StatusChanges, type StatusWrite, statusPatch } from '../conditions/patch.ts';
+import { isFinal } from '../conditions/standing.ts';
+import { revisionOf } from './revision-of.ts';
+
+/** Closures that a machine remembers as bad. */
+const KNOWN_BAD = 10;
+
+/** What is known but not stored yet. Each part is the whole of it: a newer one replaces it. */
+export type News = {
+  readonly connection?: { readonly online: boolean; readonly replica: string; readonly at: Date };
+  readonly agent?: Hello['agent'];
+  readonly state?: MachineState;
+};
+
+/** Lays newer news over older. */
+export function mergeNews(older: News | undefined, newer: News): News {
+  return { ...older, ...newer };
+}
+
+/** Whether someone waits for this: the end of an attempt, a fetch that is done, a machine that is gone. */
+export function isUrgent(machine: NixMachine | undefined, news: News): boolean {
+  if (news.connection?.online === false) return true;
+  const attempt = news.state?.attempt;
+  if (attempt === undefined || !(isFinal(attempt.phase) || attempt.phase === 'Fetched')) return false;
+  const stored = machine?.status?.attempt;
+  return stored?.desiredId !== attempt.desiredId || stored.phase !== attempt.phase;
+}
+
+/**
+ * The write that brings the news into the status, or undefined when it says so already. `connection.lastSeen` alone is
+ * no reason to write: it moves along with other changes.
+ */
+export function writeOf(
+  machine: NixMachine,
+  news: News,
+  { now, records }: { now: Date; records: () => readonly ControllerRevision[] },
+): StatusWrite | undefined {
+  const connection = connectionOf(machine, news);
+  const changes: StatusChanges = {
+    ...(connection === undefined ? {} : { connection }),
+    ...(news.agent === undefined ? {} : { agent: news.agent }),
+    ...(news.state === undefined ? {} : reported(machine, news.state, records)),
+  };
+  if (statusPatch(machine, changes, now) === undefined) return undefined;
+  const last = connection ?? machine.status?.connection;
+  const seen = last?.online === true ? { connection: { ...last, lastSeen: rfc3339(now) } } : {};
+  return statusPatch(machine, { ...changes, ...seen }, now);
+}
+
+function connectionOf(machine: NixMachine, { connection: news }: News): NixMachineStatus['connection'] {
+  const old = machine.status?.connection;
+  if (news === undefined) return old;
+  if (news.online) {
+    if (old?.online === true) return { ...old, replica: news.replica };
+    return { online: true, since: rfc3339(news.at), replica: news.replica };
+  }
+  // Connected to another replica meanwhile: this one's word no longer counts.
+  if (old?.online !== true || old.replica !== news.replica) return old;
+  return { online: false, since: rfc3339(news.at), ...(old.lastSeen === undefined ? {} : { lastSeen: old.lastSeen }) };
+}
+
+/** The parts that the agent reports; they are its whole state, so what it does not name is removed. */
+function reported(
+  machine: NixMachine,
+  state: MachineState,
+  records: () => readonly ControllerRevision[],
+): StatusChanges {
+  const seen = (part: MachineState['current']): NixMachineStatus['current'] => {
+    if (part === undefined) return undefined;
+    const ofAttempt = state.attempt?.to === part.closure ? state.attempt.revision : undefined;
+    const known = machine.status?.desired?.closure === part.closure ? undefined : ofAttempt;
+    const revision = known ?? revisionOf(machine, part.closure, records);
+    return { ...part, ...(revision === undefined ? {} : { revision }) };
+  };
+  const { required, reasons } = state.reboot;
+  return {
+    current: seen(state.current),
+    booted: seen(state.booted),
+    bootDefault: seen(state.bootDefault),
+    attempt: state.attempt,
+    reboot: { required, ...(reasons.length === 0 ? {} : { reasons }) },
+    failedUnits: state.failedUnits.length === 0 ? undefined : state.failedUnits,
+    facts: Object.keys(state.facts).length === 0 ? undefined : state.facts,
+    knownBad: knownBad(machine, state.attempt),
+  };
+}
+
+/**
+ * A closure is bad from the attempt on that failed with it. An attempt that is reported again adds nothing: whoever
+ * retries has cleared the closure since.
+ */
+function knownBad(machine: NixMachine, attempt: MachineState['attempt']): string[] | undefined {
+  const before = machine.status?.knownBad;
+  if (attempt === undefined || (attempt.phase !== 'RolledBack' && attempt.phase !== 'Failed')) return before;
+  const stored = machine.status?.attempt;
+  const again = stored?.desiredId === attempt.desiredId && stored.phase === attempt.phase;
+  if (again || before?.includes(attempt.to) === true) return before;
+  return [attempt.to, ...(before ?? [])].slice(0, KNOWN_BAD);
+}
