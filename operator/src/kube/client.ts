@@ -202,7 +202,12 @@ export class KubeClient {
     const chunks = this.#transport.stream({
       verb: 'LOGS',
       path: objectPath(pods, pod, 'log'),
-      query: { container, follow: String(follow), tailLines: tailLines?.toString(), limitBytes: limitBytes?.toString() },
+      query: {
+        container,
+        follow: String(follow),
+        tailLines: tailLines?.toString(),
+        limitBytes: limitBytes?.toString(),
+      },
       signal: options.signal,
       ...(follow || idleSeconds !== undefined ? { idleSeconds: idleSeconds ?? 3600 } : {}),
     });

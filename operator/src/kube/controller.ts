@@ -61,7 +61,10 @@ export async function runController(options: ControllerOptions): Promise<void> {
   const drain = new AbortController();
   const limit = pause(options.drainSeconds ?? 10, drain.signal).then(() => false);
   if (!(await Promise.race([all, limit]))) {
-    log.warn({ controller: name, drainSeconds: options.drainSeconds ?? 10 }, 'left reconciles behind that did not end in time');
+    log.warn(
+      { controller: name, drainSeconds: options.drainSeconds ?? 10 },
+      'left reconciles behind that did not end in time',
+    );
   }
   drain.abort();
 }

@@ -94,7 +94,10 @@ export class WorkQueue {
    * Makes a key due after its back-off, which doubles with each call until `forget`: half of it fixed, half random. It is
    * never sooner than `atLeastSeconds`, for servers that say when to come back. Returns the delay in seconds.
    */
-  addRateLimited(key: string, options: { readonly priority?: Priority; readonly atLeastSeconds?: number } = {}): number {
+  addRateLimited(
+    key: string,
+    options: { readonly priority?: Priority; readonly atLeastSeconds?: number } = {},
+  ): number {
     const failures = this.#failures.get(key) ?? 0;
     this.#failures.set(key, failures + 1);
     this.#metrics?.retried(this.name);

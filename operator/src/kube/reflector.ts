@@ -1,13 +1,13 @@
 // Keeps a store in step with the API server: lists once, watches from there, and survives whatever happens to either.
 import type { Logger } from 'pino';
-import { type BackoffSettings, Backoff } from './backoff.ts';
+import { Backoff, type BackoffSettings } from './backoff.ts';
 import type { KubeClient } from './client.ts';
 import { isGone, KubeError } from './error.ts';
 import type { KubeMetrics } from './metrics.ts';
-import { keyOf, type KubeObject } from './object.ts';
+import { type KubeObject, keyOf } from './object.ts';
+import { pause, yieldToEventLoop } from './pause.ts';
 import type { Resource } from './resource.ts';
 import { compareVersions } from './resource-version.ts';
-import { pause, yieldToEventLoop } from './pause.ts';
 import { dropManagedFields, type Store } from './store.ts';
 import type { WatchEvent } from './watch-stream.ts';
 

@@ -2,16 +2,7 @@
 import type { NixConfig } from '@floe/crds/nix-config';
 import type { NixMachine } from '@floe/crds/nix-machine';
 import type { Rollout } from '@floe/crds/rollout';
-import type {
-  ConfigMap,
-  ControllerRevision,
-  Job,
-  KubeEvent,
-  Lease,
-  Pod,
-  Secret,
-  TokenReview,
-} from './builtin.ts';
+import type { ConfigMap, ControllerRevision, Job, KubeEvent, Lease, Pod, Secret, TokenReview } from './builtin.ts';
 import type { KubeObject, ObjectKey } from './object.ts';
 
 /** One kind of the API; the type parameter is what its objects look like. */

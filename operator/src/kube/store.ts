@@ -1,5 +1,6 @@
 // What the API server is known to hold of one kind: objects by key, named indexes over them, deltas to subscribers.
-import { keyOf, type KubeObject } from './object.ts';
+import { type IndexFunction, IndexMap } from './index-map.ts';
+import { type KubeObject, keyOf } from './object.ts';
 import { compareVersions } from './resource-version.ts';
 
 /** One change of a store. Subscribers get it synchronously and must only enqueue keys. */
@@ -13,9 +14,6 @@ export interface Delta<T extends KubeObject> {
   /** True when a list brought it (start or relist) rather than a change just made: enqueue it with low priority. */
   readonly initial: boolean;
 }
-
-/** Values under which an index files an object; none leaves it out. */
-export type IndexFunction<T> = (object: T) => readonly string[];
 
 /** Removed keys that are remembered at most. */
 const TOMBSTONES = 4096;
@@ -31,7 +29,7 @@ const TOMBSTONES = 4096;
  */
 export class Store<T extends KubeObject> {
   readonly #objects = new Map<string, T>();
-  readonly #indexes = new Map<string, { values: IndexFunction<T>; keys: Map<string, Set<string>> }>();
+  readonly #indexes = new Map<string, IndexMap<T>>();
   readonly #subscribers = new Set<(delta: Delta<T>) => void>();
   /** Resource version at which each key was removed, oldest first. */
   readonly #tombstones = new Map<string, string>();
@@ -42,7 +40,7 @@ export class Store<T extends KubeObject> {
 
   constructor(options: { readonly indexes?: Readonly<Record<string, IndexFunction<T>>> } = {}) {
     for (const [name, values] of Object.entries(options.indexes ?? {})) {
-      this.#indexes.set(name, { values, keys: new Map() });
+      this.#indexes.set(name, new IndexMap(values));
     }
   }
 
@@ -68,7 +66,7 @@ export class Store<T extends KubeObject> {
   /** The objects that the named index files under `value`. Throws a TypeError when there is no such index. */
   by(index: string, value: string): T[] {
     const found: T[] = [];
-    for (const key of this.#index(index).keys.get(value) ?? []) {
+    for (const key of this.#index(index).keys(value) ?? []) {
       const object = this.#objects.get(key);
       if (object !== undefined) {
         found.push(object);
@@ -79,7 +77,7 @@ export class Store<T extends KubeObject> {
 
   /** How many objects the named index files under `value`. */
   count(index: string, value: string): number {
-    return this.#index(index).keys.get(value)?.size ?? 0;
+    return this.#index(index).keys(value)?.size ?? 0;
   }
 
   /** Stores an object unless something newer is known; says whether it did. */
@@ -179,30 +177,12 @@ export class Store<T extends KubeObject> {
   }
 
   #reindex(key: string, old: T | undefined, object: T | undefined): void {
-    for (const { values, keys } of this.#indexes.values()) {
-      const before = old === undefined ? [] : values(old);
-      const after = object === undefined ? [] : values(object);
-      for (const value of before) {
-        if (!after.includes(value)) {
-          const set = keys.get(value);
-          set?.delete(key);
-          if (set?.size === 0) {
-            keys.delete(value);
-          }
-        }
-      }
-      for (const value of after) {
-        const set = keys.get(value);
-        if (set === undefined) {
-          keys.set(value, new Set([key]));
-        } else {
-          set.add(key);
-        }
-      }
+    for (const index of this.#indexes.values()) {
+      index.move(key, old, object);
     }
   }
 
-  #index(name: string): { keys: Map<string, Set<string>> } {
+  #index(name: string): IndexMap<T> {
     const index = this.#indexes.get(name);
     if (index === undefined) {
       throw new TypeError(`the store has no index ${name}; name it in the store's options`);

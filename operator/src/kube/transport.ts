@@ -137,4 +137,3 @@ async function readStart(body: Dispatcher.ResponseData['body']): Promise<string>
   }
   return text;
 }
-
