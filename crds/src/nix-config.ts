@@ -222,6 +222,21 @@ export const NixConfigStatus = Type.Object(
           built: Type.Optional(Type.Integer({ description: 'Derivations built.' })),
           total: Type.Optional(Type.Integer({ description: 'Machines to evaluate, then derivations to build.' })),
           attempts: Type.Optional(Type.Integer({ description: 'Jobs that failed for this revision so far.' })),
+          failure: Type.Optional(
+            Type.Object(
+              {
+                reason: Type.String({ description: 'One word in CamelCase for programs.', maxLength: 128 }),
+                message: Type.String({ description: 'What went wrong, where, and what to do.', maxLength: 2048 }),
+                generation: Type.Optional(
+                  Type.Integer({ description: 'The `metadata.generation` that failed; another one is tried at once.' }),
+                ),
+                retryAt: Type.Optional(
+                  Time('When it is tried again by itself; without it, when the spec changes or someone asks for it.'),
+                ),
+              },
+              { description: 'Why the Job as a whole failed.' },
+            ),
+          ),
           startedAt: Type.Optional(Time('When it began.')),
           finishedAt: Type.Optional(Time('When it ended.')),
         },
