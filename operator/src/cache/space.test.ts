@@ -1,0 +1,49 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { humanBytes, Space } from './space.ts';
+
+const GIB = 1 << 30;
+
+test.each([
+  [0, '0 B'],
+  [1023, '1023 B'],
+  [1536, '1.5 KiB'],
+  [212 << 20, '212 MiB'],
+  [3.5 * GIB, '3.5 GiB'],
+])('%i bytes are %s', (bytes, text) => {
+  expect(humanBytes(bytes)).toBe(text);
+});
+
+test('two uploads are never promised the same room', async () => {
+  const space = new Space({ maxBytes: 100, minFreeBytes: 0 }, async () => GIB);
+  const [one, two] = await Promise.all([space.reserve(60), space.reserve(60)]);
+  expect([one.kind, two.kind]).toEqual(['granted', 'full']);
+});
+
+test('an aborted upload gives its room back, once', async () => {
+  const space = new Space({ maxBytes: 100, minFreeBytes: 0 }, async () => GIB);
+  const first = await space.reserve(100);
+  if (first.kind !== 'granted') throw new Error('refused');
+  first.release(0);
+  first.release(50);
+  expect(space.stored).toBe(0);
+  expect((await space.reserve(100)).kind).toBe('granted');
+});
+
+test('the disk keeps its reserve, and the message says what to do', async () => {
+  const space = new Space({ maxBytes: 0, minFreeBytes: GIB }, async () => GIB + 10);
+  expect((await space.reserve(10)).kind).toBe('granted');
+  const refused = await space.reserve(1);
+  expect(refused).toMatchObject({ kind: 'full', message: expect.stringMatching(/cache is full.*1 GiB.*volume/) });
+});
+
+test('what is stored and promised never passes the limit', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.nat({ max: 50 }), { maxLength: 30 }), async (sizes) => {
+      const space = new Space({ maxBytes: 100, minFreeBytes: 0 }, async () => GIB);
+      const rooms = await Promise.all(sizes.map((size) => space.reserve(size)));
+      for (const [index, room] of rooms.entries()) if (room.kind === 'granted') room.release(sizes[index] ?? 0);
+      expect(space.stored).toBeLessThanOrEqual(100);
+    }),
+  );
+});

@@ -1,0 +1,77 @@
+// Keeps the cache below its limit: what is stored, what running uploads have been promised, what the disk has left.
+
+/** Room for an upload, or why there is none. The message is shown to the person whose build fails. */
+export type Room = { kind: 'granted'; release: (stored: number) => void } | { kind: 'full'; message: string };
+
+export type SpaceLimits = {
+  /** Bytes that the cache may hold; 0: no limit. */
+  readonly maxBytes: number;
+  /** Bytes that must stay free on the disk. */
+  readonly minFreeBytes: number;
+};
+
+/** Bytes as a person reads them: `3.5 GiB`. */
+export function humanBytes(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024;
+    unit += 1;
+  }
+  return `${unit === 0 || value >= 100 ? Math.round(value) : Math.round(value * 10) / 10} ${units[unit]}`;
+}
+
+/** Counts bytes. `freeBytes` asks the file system, in bytes that this process may use. */
+export class Space {
+  readonly #limits: SpaceLimits;
+  readonly #freeBytes: () => Promise<number>;
+  #stored = 0;
+  #promised = 0;
+
+  constructor(limits: SpaceLimits, freeBytes: () => Promise<number>) {
+    this.#limits = limits;
+    this.#freeBytes = freeBytes;
+  }
+
+  /** Bytes that lie in the cache. */
+  get stored(): number {
+    return this.#stored;
+  }
+
+  /** Adds what was found or written. */
+  add(bytes: number): void {
+    this.#stored += bytes;
+  }
+
+  /** Promises room for `bytes`; `release` ends the promise and counts what was stored in the end. */
+  async reserve(bytes: number): Promise<Room> {
+    const { maxBytes, minFreeBytes } = this.#limits;
+    const free = await this.#freeBytes();
+    // From here to the promise nothing waits, so two uploads can't be promised the same room.
+    const after = this.#stored + this.#promised + bytes;
+    if (maxBytes > 0 && after > maxBytes) {
+      return full(
+        `it holds ${humanBytes(this.#stored)} of ${humanBytes(maxBytes)} and ${humanBytes(bytes)} more were sent`,
+      );
+    }
+    if (free - this.#promised - bytes < minFreeBytes) {
+      return full(`its disk has ${humanBytes(free)} left, of which ${humanBytes(minFreeBytes)} stay free`);
+    }
+    this.#promised += bytes;
+    let open = true;
+    return {
+      kind: 'granted',
+      release: (stored) => {
+        if (!open) return;
+        open = false;
+        this.#promised -= bytes;
+        this.#stored += stored;
+      },
+    };
+  }
+}
+
+function full(why: string): Room {
+  return { kind: 'full', message: `the cache is full: ${why}; give the cache a larger volume or a higher --max-size` };
+}
