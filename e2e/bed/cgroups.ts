@@ -18,11 +18,16 @@ export function makeCgroup(name: string): void {
     mkdirSync(join(root, name), { recursive: true });
     // Version 1 leaves a new cpuset empty, and nothing can enter it then.
     for (const file of ['cpuset.cpus', 'cpuset.mems']) {
-      if (existsSync(join(root, file)) && existsSync(join(root, name, file)) && !existsSync(join(root, 'cgroup.controllers'))) {
-        writeFileSync(join(root, name, file), readFileSync(join(root, file), 'utf8'));
+      if (existsSync(join(root, name, file)) && !existsSync(join(root, 'cgroup.controllers'))) {
+        writeFileSync(join(root, name, file), readFileSync(join(root, name, '..', file), 'utf8'));
       }
     }
   }
+}
+
+/** The files through which a process enters it. */
+export function cgroupFiles(name: string): readonly string[] {
+  return hierarchies().map((root) => join(root, name, 'cgroup.procs'));
 }
 
 /** Removes the cgroup and all below it. False while a process is still in one of them. */

@@ -33,8 +33,9 @@ rec {
       ];
     };
 
-  writeShellScript =
-    name: text:
+  # One program in bin/.
+  writeShellScriptBin =
+    name: program: text:
     runCommand name { text = "#!/bin/sh\n${text}\n"; passAsFile = [ "text" ]; } ''
-      cat "$textPath" > "$out"; chmod +x "$out"'';
+      mkdir -p "$out/bin"; cat "$textPath" > "$out/bin/${program}"; chmod +x "$out/bin/${program}"'';
 }

@@ -22,7 +22,7 @@ let
   serviceText =
     name: service:
     let
-      script = build.writeShellScript "unit-script-${name}-start" "set -e\n${service.script}";
+      script = build.writeShellScriptBin "unit-script-${name}-start" "${name}-start" "set -e\n${service.script}";
       list = key: values: lib.optionalAttrs (values != [ ]) { ${key} = concatStringsSep " " values; };
     in
     section "Unit" (
@@ -41,7 +41,7 @@ let
       {
         Environment = map (key: ''"${key}=${service.environment.${key}}"'') (attrNames service.environment);
       }
-      // lib.optionalAttrs (service.script != null) { ExecStart = "${script}"; }
+      // lib.optionalAttrs (service.script != null) { ExecStart = "${script}/bin/${name}-start"; }
       // service.serviceConfig
     );
 in
