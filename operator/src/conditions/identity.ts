@@ -26,20 +26,3 @@ export function keyOfMachine(machine: NixMachine): string | undefined {
   const line = machine.spec.identity?.sshHostKey;
   return line === undefined ? undefined : canonicalKey(line);
 }
-
-/**
- * Indexes that the store of NixMachines needs for hub and machine controller: `sshHostKey` (canonical key), `replica`
- * (replica that it is connected to, only while online) and `config` (`namespace/name` of its NixConfig).
- */
-export const machineIndexes = {
-  sshHostKey: (machine: NixMachine): readonly string[] => present(keyOfMachine(machine)),
-  replica: (machine: NixMachine): readonly string[] => {
-    const connection = machine.status?.connection;
-    return connection?.online === true ? present(connection.replica) : [];
-  },
-  config: (machine: NixMachine): readonly string[] => [
-    `${machine.metadata.namespace ?? ''}/${machine.spec.configRef.name}`,
-  ],
-} as const;
-
-const present = (value: string | undefined): readonly string[] => (value === undefined ? [] : [value]);

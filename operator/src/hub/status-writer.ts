@@ -18,7 +18,6 @@ export interface MachineApi {
 export interface MachineCache {
   get(key: string): NixMachine | undefined;
   put(machine: NixMachine): unknown;
-  remove(key: string): unknown;
 }
 
 export interface StatusWriterOptions {
@@ -155,7 +154,9 @@ export class StatusWriter {
     if (outcome === 'stored') {
       entry.backoff.reset();
       this.#acknowledge(onStored);
-    } else if (outcome !== 'dropped') {
+    } else if (outcome === 'dropped') {
+      entry.backoff.reset();
+    } else {
       entry.news = mergeNews(news, entry.news ?? {});
       entry.onStored ??= onStored;
     }
@@ -205,12 +206,9 @@ export class StatusWriter {
 
   /** What a failed write means: seconds to wait at least, or that it can never succeed. */
   #failed(key: string, error: unknown): number | 'dropped' {
-    const { log, machines, count, signal } = this.#options;
-    if (isNotFound(error)) {
-      machines.remove(key);
-      return 'dropped';
-    }
-    if (signal.aborted) return 'dropped';
+    const { log, count, signal } = this.#options;
+    // Deleted: the watch will say so. Aborted: the next process learns it from the agent.
+    if (isNotFound(error) || signal.aborted) return 'dropped';
     count(isConflict(error) ? 'conflict' : 'failed');
     if (error instanceof KubeError && (error.status === 400 || error.status === 422)) {
       log.error(
@@ -232,7 +230,7 @@ export class StatusWriter {
   }
 
   #tellIdle(): void {
-    if (this.pending > 0) return;
+    if (this.#idle.length === 0 || this.pending > 0) return;
     for (const resolve of this.#idle.splice(0)) resolve();
   }
 }

@@ -1,0 +1,283 @@
+// The hub itself: brings sessions, the watch and the status writer together.
+import type { NixConfig } from '@floe/crds/nix-config';
+import type { NixMachine } from '@floe/crds/nix-machine';
+import type { Confirm, Hello, HubMessage, MachineState } from '@floe/crds/protocol';
+import type { Logger } from 'pino';
+import { keyOfMachine } from '../conditions/identity.ts';
+import { isNotFound } from '../kube/error.ts';
+import type { Delta } from '../kube/store.ts';
+import {
+  type Admitted,
+  admit,
+  type MachineDirectory,
+  type Refusal,
+  type RefusalReason,
+  stillAdmitted,
+} from './admission.ts';
+import { type AgentSocket, Connection, type ConnectionOwner } from './connection.ts';
+import { desiredMessage } from './desired-message.ts';
+import type { HubMetrics } from './hub-metrics.ts';
+import type { News } from './news.ts';
+import { Recently } from './recently.ts';
+import { Roster } from './roster.ts';
+import { draining, notReady } from './session.ts';
+import { judge } from './verdict.ts';
+
+/** Seconds within which the same refusal of the same machine is one Event. */
+const EVENT_SECONDS = 600;
+/** Sessions that are closed at once when the replica ends. */
+const DRAIN_CHUNK = 200;
+
+export interface AgentHubOptions {
+  readonly replica: string;
+  readonly machines: MachineDirectory & { by(index: 'sshHostKey' | 'replica' | 'config', value: string): NixMachine[] };
+  readonly configs: { get(key: string): NixConfig | undefined };
+  readonly writer: { submit(key: string, news: News, onStored?: () => void): void };
+  /** Reads a machine from the API server itself and brings the store forward. */
+  readonly readMachine: (key: string) => Promise<NixMachine>;
+  /** Whether the stores hold everything. */
+  readonly isReady: () => boolean;
+  readonly tell: (machine: NixMachine, reason: string, message: string) => void;
+  readonly metrics: HubMetrics;
+  readonly log: Logger;
+  readonly now?: () => Date;
+  /** Seconds from a disconnect until the machine counts as offline. */
+  readonly offlineGraceSeconds: number;
+  readonly heartbeatSeconds: number;
+}
+
+export class AgentHub implements ConnectionOwner {
+  readonly #options: AgentHubOptions;
+  readonly #roster: Roster;
+  readonly #connections = new Set<Connection>();
+  readonly #told = new Recently({ seconds: EVENT_SECONDS, limit: 10_000 });
+  #draining = false;
+
+  constructor(options: AgentHubOptions) {
+    this.#options = options;
+    this.#roster = new Roster({ graceSeconds: options.offlineGraceSeconds });
+  }
+
+  /** Open connections, also those that have not said hello yet. */
+  get connections(): number {
+    return this.#connections.size;
+  }
+
+  /** Takes a new connection; the caller feeds it with frames and calls `left` when its socket is gone. */
+  accept(socket: AgentSocket, from: { host: string; address: string }): Connection {
+    const connection = new Connection(socket, this, from);
+    this.#connections.add(connection);
+    return connection;
+  }
+
+  /** The socket of a connection is gone. */
+  left(connection: Connection): void {
+    connection.closed();
+    this.#connections.delete(connection);
+    const { peer } = connection;
+    if (peer === undefined || !this.#roster.leave(peer.key, connection) || this.#draining) return;
+    const at = this.#now();
+    this.#options.log.info({ machine: peer.key }, 'agent disconnected');
+    this.#roster.afterGrace(peer.key, () => this.#wentOffline(peer.key, at));
+  }
+
+  onHello(connection: Connection, hello: Hello): void {
+    const { machines, isReady, metrics } = this.#options;
+    metrics.messages.inc({ direction: 'in', type: 'hello' });
+    let admission: Admitted | Refusal = draining;
+    if (!this.#draining) {
+      admission = isReady()
+        ? admit(hello, { nonce: connection.nonce, host: connection.host, machines })
+        : notReady('this replica has just started and does not know the machines yet');
+    }
+    if (admission.kind === 'refused') {
+      this.#refuse(connection, admission);
+      return;
+    }
+    const { key, publicKey } = admission;
+    connection.peer = { key, publicKey, agent: hello.agent };
+    const { replica, heartbeatSeconds } = this.#options;
+    connection.handle({ kind: 'admitted', admitted: admission, purpose: hello.purpose, replica, heartbeatSeconds });
+    if (hello.purpose === 'session') this.#begin(connection, key, hello);
+  }
+
+  onReport(connection: Connection, seq: number, state: MachineState): void {
+    const { peer } = connection;
+    if (peer === undefined) return;
+    this.#options.metrics.messages.inc({ direction: 'in', type: 'report' });
+    connection.lastState = state;
+    this.#options.writer.submit(peer.key, { state }, () => connection.handle({ kind: 'stored', seq }));
+  }
+
+  onConfirm(connection: Connection, confirm: Confirm): void {
+    this.#options.metrics.messages.inc({ direction: 'in', type: 'confirm' });
+    const { peer } = connection;
+    if (peer !== undefined) void this.#answer(connection, peer.key, confirm);
+  }
+
+  onRefused(connection: Connection, reason: RefusalReason): void {
+    const { metrics, log } = this.#options;
+    metrics.refused.inc({ reason });
+    const level = reason === 'NotReady' || reason === 'Draining' ? 'debug' : 'info';
+    log[level]({ machine: connection.peer?.key, address: connection.address, reason }, 'agent refused');
+  }
+
+  onSent(message: HubMessage): void {
+    this.#options.metrics.messages.inc({ direction: 'out', type: message.type });
+  }
+
+  /** A machine changed: tell its session what follows. Cheap for machines that are not connected here. */
+  machineChanged({ key, old, object, type }: Delta<NixMachine>): void {
+    const machine = type === 'deleted' ? undefined : object;
+    this.#review(key);
+    for (const publicKey of new Set([keyOfMachine(object), old && keyOfMachine(old)])) {
+      // Who shares the key of this machine is no longer let in either.
+      if (publicKey !== undefined) this.#reviewHolders(publicKey, key);
+    }
+    const session = this.#roster.get(key);
+    if (session === undefined || machine === undefined) return;
+    this.#reclaim(session, key, machine);
+    session.handle({ kind: 'desired', message: this.#desired(machine) });
+  }
+
+  /** A config changed; only where its machines fetch from matters here. */
+  configChanged({ key, old, object }: Delta<NixConfig>): void {
+    if (old?.status?.cache?.url === object.status?.cache?.url) return;
+    for (const machine of this.#options.machines.by('config', key)) {
+      const machineKey = `${machine.metadata.namespace}/${machine.metadata.name}`;
+      this.#roster.get(machineKey)?.handle({ kind: 'desired', message: this.#desired(machine) });
+    }
+  }
+
+  /** Finds machines whose status says that they are connected here while they are not: this replica was restarted. */
+  sweep(): void {
+    if (this.#draining || !this.#options.isReady()) return;
+    for (const machine of this.#options.machines.by('replica', this.#options.replica)) {
+      const key = `${machine.metadata.namespace}/${machine.metadata.name}`;
+      if (this.#roster.get(key) !== undefined || this.#roster.isLeaving(key)) continue;
+      const at = this.#now();
+      this.#roster.afterGrace(key, () => this.#wentOffline(key, at));
+    }
+  }
+
+  /** Lets nobody in any more and sends everybody to another replica; bounded by `signal`. */
+  async drain(signal: AbortSignal): Promise<void> {
+    this.#draining = true;
+    this.#roster.clear();
+    const all = [...this.#connections];
+    for (let at = 0; at < all.length; at += DRAIN_CHUNK) {
+      for (const connection of all.slice(at, at + DRAIN_CHUNK)) connection.handle({ kind: 'draining' });
+      if (signal.aborted) continue;
+      // A breath, so that those that come back at once do not meet all the others.
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+
+  #begin(connection: Connection, key: string, hello: Hello): void {
+    const { machines, replica, writer, heartbeatSeconds, log } = this.#options;
+    connection.begin(heartbeatSeconds);
+    this.#roster.enter(key, connection)?.handle({ kind: 'replaced' });
+    const at = this.#now();
+    log.info(
+      { machine: key, address: connection.address, agent: hello.agent.version, machineTime: hello.time },
+      'agent connected',
+    );
+    const machine = machines.get(key);
+    const known = machine?.status?.connection;
+    connection.claimed = known?.online === true && known.replica === replica;
+    writer.submit(key, { connection: { online: true, replica, at }, agent: hello.agent });
+    if (machine !== undefined) connection.handle({ kind: 'desired', message: this.#desired(machine) });
+  }
+
+  /** Confirms from the store alone; what the store denies is asked of the API server once more. */
+  async #answer(connection: Connection, key: string, confirm: Confirm): Promise<void> {
+    const { machines, metrics, log } = this.#options;
+    let verdict = judge(machines.get(key), confirm, this.#now());
+    if (verdict.type === 'denied') {
+      // The watch of this replica may be behind that of the one that gave the order; a denial undoes a good change.
+      try {
+        verdict = judge(await this.#readMachine(key), confirm, this.#now());
+      } catch (error) {
+        log.warn(
+          { err: error, machine: key, attempt: confirm.attempt },
+          'confirmation left open: the API server does not answer',
+        );
+        metrics.confirmations.inc({ result: 'unanswered' });
+        this.#refuse(connection, notReady('the API server does not answer, and this replica does not know the order'));
+        return;
+      }
+    }
+    metrics.confirmations.inc({ result: verdict.type });
+    log.info({ machine: key, attempt: confirm.attempt, verdict: verdict.type }, 'confirmation answered');
+    connection.handle({ kind: 'verdict', verdict });
+  }
+
+  async #readMachine(key: string): Promise<NixMachine | undefined> {
+    try {
+      return await this.#options.readMachine(key);
+    } catch (error) {
+      if (isNotFound(error)) return undefined;
+      throw error;
+    }
+  }
+
+  #refuse(connection: Connection, refusal: Refusal): void {
+    const { machine, reason, message } = refusal;
+    if (machine !== undefined) {
+      const { namespace, name } = machine.metadata;
+      const about = `${namespace}/${name} ${reason}`;
+      if (this.#told.isNew(about, performance.now() / 1000)) {
+        this.#options.tell(machine, reason, `agent refused (from ${connection.address}): ${message}`);
+      }
+    }
+    connection.handle({ kind: 'refused', refusal });
+  }
+
+  /** Puts a session out whose machine was deleted, got another key, or shares it now. */
+  #review(key: string): void {
+    const session = this.#roster.get(key);
+    if (session?.peer === undefined) return;
+    const refusal = stillAdmitted(key, session.peer.publicKey, this.#options.machines);
+    if (refusal !== undefined) this.#refuse(session, refusal);
+  }
+
+  #reviewHolders(publicKey: string, except: string): void {
+    for (const { metadata } of this.#options.machines.by('sshHostKey', publicKey)) {
+      const key = `${metadata.namespace}/${metadata.name}`;
+      if (key !== except) this.#review(key);
+    }
+  }
+
+  /**
+   * The status says where a machine is connected, and the last who wrote it is right. So a session yields when another
+   * replica has claimed the machine since, and claims anew when the status was lost or calls the machine offline.
+   */
+  #reclaim(session: Connection, key: string, machine: NixMachine): void {
+    const { replica, writer } = this.#options;
+    const connection = machine.status?.connection;
+    if (connection?.online === true && connection.replica === replica) {
+      session.claimed = true;
+    } else if (session.claimed && connection?.online === true) {
+      session.handle({ kind: 'elsewhere' });
+    } else if (session.claimed && session.peer !== undefined) {
+      session.claimed = false;
+      const state = session.lastState;
+      const online = { online: true, replica, at: this.#now() };
+      writer.submit(key, { connection: online, agent: session.peer.agent, ...(state === undefined ? {} : { state }) });
+    }
+  }
+
+  #wentOffline(key: string, at: Date): void {
+    if (this.#draining || this.#roster.get(key) !== undefined) return;
+    this.#options.writer.submit(key, { connection: { online: false, replica: this.#options.replica, at } });
+  }
+
+  #desired(machine: NixMachine) {
+    const config = this.#options.configs.get(`${machine.metadata.namespace}/${machine.spec.configRef.name}`);
+    return desiredMessage(machine, config, this.#now());
+  }
+
+  #now(): Date {
+    return this.#options.now?.() ?? new Date();
+  }
+}

@@ -1,0 +1,132 @@
+// The HTTPS server of a replica: `GET /agent` becomes a WebSocket, `POST /v1/builds` goes to whoever takes reports.
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer, type Server } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { MAX_MESSAGE_BYTES } from '@floe/crds/protocol-limits';
+import type { Logger } from 'pino';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { AddressLimit } from './address-limit.ts';
+import type { AgentHub } from './agent-hub.ts';
+import { answerBuildReport, type BuildReportHandler } from './build-reports.ts';
+import { listen } from './listen.ts';
+import { CLOSE } from './session.ts';
+
+export interface AgentServerOptions {
+  /** PEM texts. */
+  readonly tls: { readonly cert: string; readonly key: string };
+  /** 0 takes a free one. */
+  readonly port: number;
+  readonly hub: AgentHub;
+  readonly buildReport: BuildReportHandler;
+  /** Connections of agents at most. */
+  readonly maxConnections: number;
+  readonly log: Logger;
+}
+
+export interface AgentServer {
+  readonly port: number;
+  /** Takes a renewed certificate for connections from now on. */
+  renew(tls: { cert: string; key: string }): void;
+  /** Stops listening and destroys what is still open. */
+  close(): Promise<void>;
+}
+
+/** Connections that one address may make at once, and each second in the long run; behind a Service all are one. */
+const ADDRESS_LIMIT = { burst: 2000, perSecond: 500 };
+/** How long a peer may take to answer a close before its socket is destroyed. */
+const CLOSE_MS = 5000;
+
+/** Starts the server; rejects when the port is taken or the certificate can't be read. */
+export async function startAgentServer(options: AgentServerOptions): Promise<AgentServer> {
+  const { hub, log, maxConnections } = options;
+  const addresses = new AddressLimit(ADDRESS_LIMIT);
+  const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: MAX_MESSAGE_BYTES });
+  const server = createServer({
+    ...options.tls,
+    minVersion: 'TLSv1.2',
+    headersTimeout: 15_000,
+    requestTimeout: 120_000,
+  });
+  server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+    route(request, response, options);
+  });
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    const { host } = request.headers;
+    const address = request.socket.remoteAddress ?? 'unknown';
+    // Without a listener an error on a socket that is being refused would end the process.
+    socket.on('error', () => socket.destroy());
+    if (pathOf(request) !== '/agent') refuseUpgrade(socket, '404 Not Found');
+    else if (host === undefined) refuseUpgrade(socket, '400 Bad Request');
+    else if (hub.connections >= maxConnections) refuseUpgrade(socket, '503 Service Unavailable');
+    else if (!addresses.take(address, performance.now() / 1000)) refuseUpgrade(socket, '429 Too Many Requests');
+    else sockets.handleUpgrade(request, socket, head, (ws) => serve(ws, { hub, host, address }));
+  });
+  server.on('tlsClientError', (error) => log.debug({ err: error }, 'TLS handshake failed'));
+  await listen(server, options.port);
+  return {
+    port: (server.address() as AddressInfo).port,
+    renew: (tls) => server.setSecureContext({ ...tls, minVersion: 'TLSv1.2' }),
+    close: () => closeServer(server, sockets),
+  };
+}
+
+/** Ties a WebSocket to a connection of the hub. */
+function serve(ws: WebSocket, { hub, host, address }: { hub: AgentHub; host: string; address: string }): void {
+  const socket = {
+    send: (text: string) => ws.send(text, () => undefined),
+    ping: () => ws.ping(),
+    close: (code: number, reason: string) => {
+      ws.close(code, reason);
+      setTimeout(() => ws.terminate(), CLOSE_MS).unref();
+    },
+    get bufferedAmount() {
+      return ws.bufferedAmount;
+    },
+  };
+  const connection = hub.accept(socket, { host, address });
+  ws.on('message', (data: Buffer, isBinary: boolean) => {
+    if (isBinary) connection.handle({ kind: 'binary' });
+    else connection.text(data.toString('utf8'));
+  });
+  ws.on('ping', () => connection.handle({ kind: 'pong' }));
+  ws.on('pong', () => connection.handle({ kind: 'pong' }));
+  // Broken frames, oversized ones, resets: ws closes the socket itself, and `close` follows.
+  ws.on('error', () => ws.terminate());
+  ws.on('close', () => hub.left(connection));
+}
+
+function route(request: IncomingMessage, response: ServerResponse, options: AgentServerOptions): void {
+  const path = pathOf(request);
+  if (path === '/v1/builds') {
+    void answerBuildReport(request, response, options.buildReport);
+    return;
+  }
+  const [status, error] = path === '/agent' ? [426, 'this is a WebSocket'] : [404, 'there is nothing here'];
+  response.writeHead(status, {
+    'content-type': 'application/json',
+    ...(status === 426 ? { upgrade: 'websocket' } : {}),
+  });
+  response.end(JSON.stringify({ error }));
+}
+
+function pathOf(request: IncomingMessage): string {
+  return (request.url ?? '/').split('?')[0] ?? '/';
+}
+
+function refuseUpgrade(socket: Duplex, status: string): void {
+  const retry = status.startsWith('429') || status.startsWith('503') ? 'Retry-After: 5\r\n' : '';
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\n${retry}Content-Length: 0\r\n\r\n`);
+}
+
+async function closeServer(server: Server, sockets: WebSocketServer): Promise<void> {
+  for (const ws of sockets.clients) ws.close(CLOSE.restart, 'this replica ends');
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeIdleConnections();
+  const timer = setTimeout(() => {
+    for (const ws of sockets.clients) ws.terminate();
+    server.closeAllConnections();
+  }, 500);
+  await closed;
+  clearTimeout(timer);
+}
