@@ -1,0 +1,263 @@
+// The chart as Helm renders it, for an old and a new Kubernetes.
+import { X509Certificate } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { parse, parseAllDocuments } from 'yaml';
+import { operatorSettings } from '../operator/src/settings.ts';
+import { chart, helm } from './helm.ts';
+
+const OLD = '1.20.2';
+const NEW = '1.36.0';
+const MONITORING = 'monitoring.coreos.com/v1/ServiceMonitor,monitoring.coreos.com/v1/PrometheusRule';
+
+// biome-ignore lint/suspicious/noExplicitAny: manifests of many kinds, read field by field
+type Manifest = Record<string, any>;
+type Values = Readonly<Record<string, unknown>>;
+
+async function render(values: Values = {}, kubernetes = NEW, ...more: string[]): Promise<Manifest[]> {
+  const settings = Object.entries(values).flatMap(([path, value]) => [
+    '--set-json',
+    `${path}=${JSON.stringify(value)}`,
+  ]);
+  const out = await helm(
+    'template',
+    'floe',
+    chart,
+    '-n',
+    'floe-system',
+    '--kube-version',
+    kubernetes,
+    ...settings,
+    ...more,
+  );
+  return parseAllDocuments(out).flatMap((document) => {
+    expect(document.errors).toEqual([]);
+    const value = document.toJS() as Manifest | null;
+    return value === null ? [] : [value];
+  });
+}
+
+function find(manifests: readonly Manifest[], kind: string, name: string): Manifest {
+  const found = manifests.find((one) => one['kind'] === kind && one['metadata'].name === name);
+  if (found === undefined) throw new Error(`the chart made no ${kind} ${name}`);
+  return found;
+}
+
+const has = (manifests: readonly Manifest[], kind: string) => manifests.some((one) => one['kind'] === kind);
+
+function environment(manifests: readonly Manifest[], deployment: string): Record<string, string> {
+  const [container] = find(manifests, 'Deployment', deployment)['spec'].template.spec.containers;
+  return Object.fromEntries(
+    container.env.map((one: Manifest) => [one['name'], one['value'] ?? one['valueFrom'].fieldRef.fieldPath]),
+  );
+}
+
+const VARIANTS: readonly [string, Values][] = [
+  ['as it comes', {}],
+  ['one replica, one namespace', { 'operator.replicas': 1, 'operator.leaderElection': false, watchNamespace: 'lab' }],
+  [
+    'for a small cluster',
+    {
+      'cache.persistence.type': 'hostPath',
+      'cache.persistence.hostPath': '/var/lib/cache',
+      'hub.service.clusterIP': '10.96.0.70',
+      'cache.service.clusterIP': '10.96.0.71',
+      'cache.publicUrl': 'http://10.96.0.71:8080',
+      'build.substituters': [],
+    },
+  ],
+  [
+    'another cache',
+    {
+      'cache.enabled': false,
+      'cache.external.url': 'file:///cache/{namespace}?compression=zstd',
+      'build.volumes': [{ name: 'cache', hostPath: { path: '/cache' } }],
+      'build.volumeMounts': [{ name: 'cache', mountPath: '/cache' }],
+    },
+  ],
+  [
+    'a certificate of somebody else',
+    { 'tls.existingSecret': 'hub', 'tls.caCertificate': '-----BEGIN CERTIFICATE-----\nx' },
+  ],
+  [
+    'cert-manager',
+    { 'tls.certManager.enabled': true, 'tls.certManager.issuerRef': { name: 'ca', kind: 'ClusterIssuer' } },
+  ],
+  [
+    'for the outside',
+    {
+      'hub.service.type': 'LoadBalancer',
+      'hub.service.port': 443,
+      'hub.service.loadBalancerIP': '192.0.2.10',
+      'tls.names': ['floe.example.com'],
+      'cache.ingress.enabled': true,
+      'cache.ingress.host': 'cache.example.com',
+      'cache.ingress.tlsSecret': 'cache-tls',
+      'cache.publicUrl': 'https://cache.example.com/',
+      'cache.maxBytes': 2_000_000_000_000,
+    },
+  ],
+];
+const CASES = VARIANTS.flatMap(([name, values]) => [OLD, NEW].map((version) => [name, version, values] as const));
+
+test.each(CASES)('%s, Kubernetes %s: the operator understands its settings', async (_, version, values) => {
+  const manifests = await render(values, version);
+  const settings = operatorSettings([], environment(manifests, 'floe-operator'));
+  expect(settings.reportUrl).toMatch(/^https:\/\/floe-hub\.floe-system\.svc:\d+\/v1\/builds$/);
+  expect(settings.cacheSubstituter).toContain('/{namespace}');
+  expect(settings.cacheSubstituter).not.toContain('?');
+  expect(settings.leaderElection).toBe(values['operator.replicas'] !== 1);
+});
+
+test.each(CASES)('%s, Kubernetes %s: every pod is confined', async (_, version, values) => {
+  for (const deployment of (await render(values, version)).filter((one) => one['kind'] === 'Deployment')) {
+    const { securityContext, containers, volumes } = deployment['spec'].template.spec;
+    expect(securityContext).toMatchObject({ runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } });
+    const names = volumes.map((one: Manifest) => one['name']);
+    for (const container of containers) {
+      expect(container.securityContext).toEqual({
+        allowPrivilegeEscalation: false,
+        readOnlyRootFilesystem: true,
+        capabilities: { drop: ['ALL'] },
+      });
+      for (const mount of container.volumeMounts) expect(names).toContain(mount.name);
+    }
+  }
+});
+
+test.each([
+  [OLD, false],
+  [NEW, true],
+])('Kubernetes %s gets CRDs, with CEL rules: %s', async (version, cel) => {
+  const crds = (await render({}, version)).filter((one) => one['kind'] === 'CustomResourceDefinition');
+  expect(crds.map((one) => one['metadata'].name).sort()).toEqual([
+    'nixconfigs.floe.dev',
+    'nixmachines.floe.dev',
+    'rollouts.floe.dev',
+  ]);
+  expect(JSON.stringify(crds).includes('x-kubernetes-validations')).toBe(cel);
+  for (const crd of crds) {
+    expect(crd['metadata'].annotations).toEqual({ 'helm.sh/resource-policy': 'keep' });
+    const folder = cel ? 'with-cel' : 'without-cel';
+    const file = join(chart, 'crds-files', folder, `floe.dev_${crd['spec'].names.plural}.yaml`);
+    expect(crd['spec']).toEqual(parse(await readFile(file, 'utf8')).spec);
+  }
+});
+
+test('the CRDs in the chart are the generated ones', async () => {
+  for (const [folder, origin] of [
+    ['with-cel', 'yaml'],
+    ['without-cel', 'yaml-without-cel'],
+  ] as const) {
+    const generated = join(chart, '..', '..', 'crds', origin);
+    for (const name of await readdir(generated)) {
+      const copy = await readFile(join(chart, 'crds-files', folder, name), 'utf8');
+      expect(copy, `${folder}/${name}: run npm run generate`).toBe(await readFile(join(generated, name), 'utf8'));
+    }
+  }
+});
+
+test('CRDs can be left to somebody else', async () => {
+  expect(has(await render({ 'crds.install': false }), 'CustomResourceDefinition')).toBe(false);
+});
+
+test('the certificate names what machines dial, and the published CA signed it', async () => {
+  const manifests = await render({
+    'hub.service.clusterIP': '10.96.0.70',
+    'tls.names': ['floe.example.com'],
+    'tls.addresses': ['192.0.2.7'],
+  });
+  const secret = find(manifests, 'Secret', 'floe-hub-tls')['data'];
+  const certificate = new X509Certificate(Buffer.from(secret['tls.crt'], 'base64'));
+  const ca = new X509Certificate(find(manifests, 'ConfigMap', 'floe-hub-ca')['data']['ca.crt']);
+  for (const name of ['floe-hub.floe-system.svc', 'floe.example.com', 'localhost']) {
+    expect(certificate.checkHost(name), name).toBe(name);
+  }
+  for (const address of ['10.96.0.70', '192.0.2.7', '127.0.0.1']) {
+    expect(certificate.checkIP(address), address).toBe(address);
+  }
+  expect(certificate.verify(ca.publicKey)).toBe(true);
+  expect(ca.ca).toBe(true);
+});
+
+test('without a Secret of its own the chart makes no key', async () => {
+  for (const values of [
+    { 'tls.existingSecret': 'hub' },
+    VARIANTS.find(([name]) => name === 'cert-manager')?.[1] ?? {},
+  ]) {
+    expect(has(await render(values), 'Secret')).toBe(false);
+  }
+});
+
+test('an old Kubernetes gets an old PodDisruptionBudget, one replica none', async () => {
+  expect(find(await render({}, OLD), 'PodDisruptionBudget', 'floe-operator')['apiVersion']).toBe('policy/v1beta1');
+  expect(find(await render(), 'PodDisruptionBudget', 'floe-operator')['apiVersion']).toBe('policy/v1');
+  expect(has(await render({ 'operator.replicas': 1 }), 'PodDisruptionBudget')).toBe(false);
+});
+
+test('with one namespace to look after there is no right in the others', async () => {
+  const manifests = await render({ watchNamespace: 'lab', 'rbac.aggregate': false });
+  const clusterWide = manifests.filter((one) => one['kind'] === 'ClusterRole').flatMap((one) => one['rules']);
+  expect(clusterWide).toEqual([
+    { apiGroups: ['authentication.k8s.io'], resources: ['tokenreviews'], verbs: ['create'] },
+  ]);
+  expect(find(manifests, 'Role', 'floe-operator')['metadata'].namespace).toBe('lab');
+});
+
+test('nobody may list Secrets or change a spec', async () => {
+  const rules = (await render())
+    .filter((one) => /^(Cluster)?Role$/.test(one['kind']) && /operator|cache/.test(one['metadata'].name))
+    .flatMap((one) => one['rules'] as Manifest[]);
+  const verbsOn = (resource: string) =>
+    rules.filter((rule) => rule['resources'].includes(resource)).flatMap((rule) => rule['verbs']);
+  expect(verbsOn('secrets')).toEqual(['get', 'create']);
+  for (const kind of ['nixconfigs', 'nixmachines', 'rollouts']) expect(verbsOn(kind)).toEqual(['get', 'list', 'watch']);
+  expect(JSON.stringify(rules)).not.toContain('*');
+});
+
+test('what the Prometheus operator reads is made where it is there', async () => {
+  const wanted = { 'metrics.serviceMonitor.enabled': true, 'metrics.prometheusRule.enabled': true };
+  const without = await render(wanted);
+  expect([has(without, 'ServiceMonitor'), has(without, 'PrometheusRule')]).toEqual([false, false]);
+  const withIt = await render(wanted, NEW, '--api-versions', MONITORING);
+  expect(find(withIt, 'ServiceMonitor', 'floe')['spec'].endpoints[0].honorLabels).toBe(true);
+  expect(find(withIt, 'PrometheusRule', 'floe')['spec'].groups.length).toBeGreaterThan(0);
+});
+
+test('every alert has a runbook', async () => {
+  const [manifests, runbooks] = await Promise.all([
+    render({ 'metrics.prometheusRule.enabled': true }, NEW, '--api-versions', MONITORING),
+    readdir(join(chart, '..', '..', 'docs', 'runbooks')),
+  ]);
+  const alerts: Manifest[] = find(manifests, 'PrometheusRule', 'floe')['spec'].groups.flatMap(
+    (group: Manifest) => group['rules'],
+  );
+  for (const { alert, annotations } of alerts) {
+    expect(runbooks).toContain(`${alert.toLowerCase()}.md`);
+    expect(annotations.runbook_url).toBe(`docs/runbooks/${alert.toLowerCase()}.md`);
+    expect(annotations.summary).toBeTypeOf('string');
+  }
+});
+
+test('the dashboard reaches Grafana as it is', async () => {
+  const map = find(await render(), 'ConfigMap', 'floe-dashboard');
+  expect(map['metadata'].labels.grafana_dashboard).toBe('1');
+  const file = await readFile(join(chart, 'dashboards', 'rollouts.json'), 'utf8');
+  expect(map['data']['floe-rollouts.json']).toBe(file);
+  expect(JSON.parse(file).title).toBe('Floe rollouts');
+});
+
+test.each([
+  ['a value that does not exist', 'operator.replicaz', 3, 'replicaz'],
+  ['a URL that is none', 'cache.publicUrl', 'cache.example.com', 'publicUrl'],
+  ['no cache at all', 'cache.enabled', false, 'cache.external.url'],
+  ['a hostPath without a path', 'cache.persistence.type', 'hostPath', 'cache.persistence.hostPath'],
+  ['an Ingress without a host', 'cache.ingress.enabled', true, 'cache.ingress.host'],
+])('%s is refused, and the message names the value', async (_, path, value, named) => {
+  await expect(render({ [path]: value })).rejects.toThrow(named);
+});
+
+test('lint has nothing to complain of', async () => {
+  expect(await helm('lint', chart, '--strict')).toContain('0 chart(s) failed');
+});
