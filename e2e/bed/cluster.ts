@@ -1,6 +1,5 @@
 // A real Kubernetes cluster of one node on this host, with a network of its own; any number of them run side by side.
-import { existsSync } from 'node:fs';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Artefacts, artefacts } from './artefacts.ts';
 import { ContainerdRoot } from './containerd-root.ts';
@@ -9,10 +8,12 @@ import { Daemon } from './daemon.ts';
 import { type Depth, Enclosure } from './enclosure.ts';
 import { type Image, pauseImageOf } from './images.ts';
 import { Machines } from './machines.ts';
+import { NetworkFaults } from './network-fault.ts';
 import { cached } from './paths.ts';
 import { PortForwards } from './port-forward.ts';
 import { type OnProgress, step } from './progress.ts';
 import { type RunOptions, type RunResult, run, tryRun } from './run.ts';
+import { Sources } from './sources.ts';
 import { waitUntil } from './wait-until.ts';
 
 export interface ClusterOptions {
@@ -36,6 +37,9 @@ export class Cluster {
   readonly dir: string;
   readonly machines: Machines;
   readonly forwards: PortForwards;
+  readonly network: NetworkFaults;
+  /** Git repositories that pods can reach. */
+  readonly sources: Sources;
   readonly #enclosure: Enclosure;
   readonly #daemons: Readonly<Record<ProgramName, Daemon>>;
   readonly #made: Artefacts;
@@ -58,6 +62,8 @@ export class Cluster {
     this.#daemons = Object.fromEntries(all) as Record<ProgramName, Daemon>;
     this.machines = new Machines({ dir: this.dir, cgroup: this.#cgroup, tree: made.machineTree, enclosure: this.#enclosure });
     this.forwards = new PortForwards(this.dir, this.#enclosure);
+    this.network = new NetworkFaults(this.#enclosure);
+    this.sources = new Sources(this.dir, this.#enclosure);
   }
 
   /** The cluster of that name, running or not. `ensureHost` must have been called once. */
@@ -109,7 +115,7 @@ export class Cluster {
   async down(): Promise<void> {
     await this.forwards.closeAll();
     await this.#enclosure.stop();
-    for (const name of ['etcd', 'kubelet', 'cni', 'run', 'machines', 'forwards', 'log']) {
+    for (const name of ['etcd', 'kubelet', 'cni', 'run', 'machines', 'addresses', 'sources', 'helm', 'forwards', 'log']) {
       await rm(join(this.dir, name), { recursive: true, force: true });
     }
   }

@@ -64,14 +64,17 @@ export class Daemon {
     await rm(this.#pidFile, { force: true });
   }
 
+  async isRunning(): Promise<boolean> {
+    const pid = await this.pid();
+    if (pid === undefined || !(await this.#enclosure.isRunning())) return false;
+    return (await tryRun(await this.#enclosure.enter('all', ['kill', '-0', String(pid)]))).code === 0;
+  }
+
   /** Waits until it has ended by itself. */
   async gone(timeoutSeconds = 20): Promise<void> {
     const pid = await this.pid();
     if (pid === undefined) return;
-    await waitUntil(
-      async () => (await tryRun(await this.#enclosure.enter('all', ['kill', '-0', String(pid)]))).code !== 0,
-      { what: `${this.name} to end`, timeoutSeconds },
-    );
+    await waitUntil(async () => !(await this.isRunning()), { what: `${this.name} to end`, timeoutSeconds });
     await rm(this.#pidFile, { force: true });
   }
 

@@ -180,6 +180,7 @@ export class Machine {
       await tryRun(await this.#options.enclosure.enter('all', ['umount', '-l', root]));
     }
     await rm(this.dir, { recursive: true, force: true });
+    await rm(join(this.#options.clusterDir, 'addresses', this.address), { recursive: true, force: true });
   }
 }
 

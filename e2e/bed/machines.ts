@@ -1,5 +1,5 @@
 // The machines of one cluster: made from one tree, each with the first system that an admin would have installed.
-import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inBuildStore } from './build-store.ts';
 import { nodeAddress } from './control-plane.ts';
@@ -28,8 +28,6 @@ export interface NewMachine {
 
 export class Machines {
   readonly #options: MachinesOptions;
-  /** Addresses are given out one at a time. */
-  #lastAddress: Promise<number> = Promise.resolve(10);
 
   constructor(options: MachinesOptions) {
     this.#options = options;
@@ -58,6 +56,24 @@ export class Machines {
     return machine;
   }
 
+  /** Copies a closure of the test bed's store into a machine's, unsigned, as an admin with root could; it may run meanwhile. */
+  async addClosure(machine: Machine, system: string): Promise<void> {
+    if (!(await machine.isRunning())) {
+      const binds = { '/machine': machine.onDisk('/') };
+      await inBuildStore(['nix', 'copy', '--no-check-sigs', '--to', '/machine', system], { binds });
+      return;
+    }
+    const folder = join(machine.dir, `closure-${process.pid}`);
+    try {
+      await mkdir(folder, { recursive: true });
+      const script = 'nix-store --export $(nix-store --query --requisites "$0") > /export/closure';
+      await inBuildStore(['sh', '-euc', script, system], { binds: { '/export': folder } });
+      await machine.exec(['nix-store', '--import'], { inputFile: join(folder, 'closure') });
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  }
+
   /** The machine of that name, running or not. Throws where there is none. */
   async get(name: string): Promise<Machine> {
     const address = await readFile(join(this.#options.dir, 'machines', name, 'address'), 'utf8').catch(() => undefined);
@@ -75,13 +91,19 @@ export class Machines {
     return new Machine({ name, address, clusterDir: dir, cgroup: `${cgroup}/machine-${name}`, tree, enclosure });
   }
 
-  #nextAddress(): Promise<string> {
-    const next = this.#lastAddress.then(async (last) => {
-      const taken = (await this.list()).map((machine) => Number(machine.address.split('.')[3]));
-      return Math.max(last, ...taken) + 1;
-    });
-    this.#lastAddress = next;
-    return next.then((number) => `10.250.0.${number}`);
+  /** An address that nobody has: whoever makes its folder first owns it, in whichever process. */
+  async #nextAddress(): Promise<string> {
+    const folder = join(this.#options.dir, 'addresses');
+    await mkdir(folder, { recursive: true });
+    for (let number = 11; number < 250; number += 1) {
+      const address = `10.250.0.${number}`;
+      const won = await mkdir(join(folder, address)).then(
+        () => true,
+        () => false,
+      );
+      if (won) return address;
+    }
+    throw new Error('no address is left for another machine; delete some');
   }
 }
 

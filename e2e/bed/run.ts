@@ -1,8 +1,11 @@
 // Runs one command to its end and returns what it printed, with a time limit and an error that says what failed.
 import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
 
 export interface RunOptions {
   readonly input?: string;
+  /** Instead of `input`: standard input comes from this file. */
+  readonly inputFile?: string;
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
   /** Default 120 s; then SIGTERM, 5 s later SIGKILL. */
@@ -36,11 +39,13 @@ export async function tryRun(command: readonly string[], options: RunOptions = {
   const [program, ...args] = command;
   if (program === undefined) throw new TypeError('run: the command is empty');
   const seconds = options.timeoutSeconds ?? 120;
+  const file = options.inputFile === undefined ? undefined : openSync(options.inputFile, 'r');
   const child = spawn(program, args, {
     cwd: options.cwd,
     env: { ...process.env, ...options.env },
-    stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+    stdio: [file ?? (options.input === undefined ? 'ignore' : 'pipe'), 'pipe', 'pipe'],
   });
+  if (file !== undefined) closeSync(file);
   const stdout = collect(child.stdout, options.onLine);
   const stderr = collect(child.stderr, options.onLine);
   child.stdin?.on('error', () => {}); // a command may end without reading its input

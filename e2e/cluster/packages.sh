@@ -7,7 +7,7 @@ if [ "$1" = --list ]; then list=1; shift; fi
 # "program or file that must exist" -> "package that brings it": a host with Docker's own containerd keeps it.
 run_needs=(etcd:etcd-server containerd:containerd ctr:containerd runc:runc /usr/lib/cni/bridge:containernetworking-plugins iptables:iptables
   conntrack:conntrack ebtables:ebtables socat:socat ip:iproute2 openssl:openssl buildah:buildah debootstrap:debootstrap
-  busybox:busybox-static systemd-nspawn:systemd-container unzip:unzip flock:util-linux ssh-keygen:openssh-client git:git
+  busybox:busybox-static systemd-nspawn:systemd-container unzip:unzip flock:util-linux ssh-keygen:openssh-client git:git curl:curl
   /etc/ssl/certs/ca-certificates.crt:ca-certificates)
 build_needs=(go:golang-go /usr/share/gocode/src/github.com/modern-go/reflect2:golang-github-modern-go-reflect2-dev rsync:rsync jq:jq
   make:make dpkg-source:dpkg-dev gcc:gcc /usr/include/stdio.h:libc6-dev)

@@ -19,6 +19,9 @@
             modules = [
               { networking.hostName = nixos.lib.mkDefault name; }
               ./common.nix
+            ]
+            ++ (if builtins.pathExists ./agent.json then [ (import ./lib/agent.nix ./.) ] else [ ])
+            ++ [
               (./machines + "/${name}.nix")
             ];
           };

@@ -1,0 +1,81 @@
+// The git repositories of one cluster: folders are published, each publication is a commit.
+import { existsSync } from 'node:fs';
+import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { nodeAddress } from './control-plane.ts';
+import { Daemon } from './daemon.ts';
+import type { Enclosure } from './enclosure.ts';
+import { recipe } from './paths.ts';
+import { run } from './run.ts';
+
+const port = 8418;
+
+export interface Published {
+  /** Reached from pods: `http://10.250.0.1:8418/NAME.git`. */
+  readonly url: string;
+  /** 40 hex digits. */
+  readonly commit: string;
+}
+
+export interface PublishOptions {
+  /** Default `main`. */
+  readonly branch?: string;
+  readonly tag?: string;
+  /** `user:password`, asked for from now on; empty for nobody. */
+  readonly credentials?: string;
+}
+
+export class Sources {
+  readonly #dir: string;
+  readonly #server: Daemon;
+  readonly #enclosure: Enclosure;
+
+  constructor(clusterDir: string, enclosure: Enclosure) {
+    this.#dir = join(clusterDir, 'sources');
+    this.#enclosure = enclosure;
+    const command = [process.execPath, recipe('bed', 'git-server-main.ts'), this.#dir, nodeAddress, String(port)];
+    this.#server = new Daemon({ name: 'git', dir: clusterDir, enclosure, command });
+  }
+
+  /** Commits the folder as it is to repository `name`, and serves it. Unchanged content is the commit there was. */
+  async publish(name: string, folder: string, options: PublishOptions = {}): Promise<Published> {
+    const repository = join(this.#dir, `${name}.git`);
+    const branch = options.branch ?? 'main';
+    if (!existsSync(repository)) {
+      await mkdir(repository, { recursive: true });
+      await run(['git', 'init', '--quiet', '--bare', '--initial-branch', branch, repository]);
+    }
+    const git = (args: readonly string[]): Promise<string> =>
+      run(['git', `--git-dir=${repository}`, `--work-tree=${folder}`, ...args], { env: author, cwd: folder });
+    await git(['symbolic-ref', 'HEAD', `refs/heads/${branch}`]);
+    await git(['add', '--all', '--force', '.']);
+    const changed = (await git(['status', '--porcelain'])).trim() !== '';
+    if (changed) await git(['commit', '--quiet', '--message', 'Published by the test bed']);
+    if (options.tag !== undefined) await git(['tag', '--force', options.tag]);
+    if (options.credentials !== undefined) await this.#protect(repository, options.credentials);
+    await this.#serve();
+    const commit = (await git(['rev-parse', 'HEAD'])).trim();
+    return { url: `http://${nodeAddress}:${port}/${name}.git`, commit };
+  }
+
+  async #protect(repository: string, credentials: string): Promise<void> {
+    const file = join(repository, 'floe-credentials');
+    if (credentials === '') return rm(file, { force: true });
+    await writeFile(file, credentials);
+    return chmod(file, 0o600);
+  }
+
+  async #serve(): Promise<void> {
+    if (await this.#server.isRunning()) return;
+    await this.#server.start();
+    const script = `n=0; until curl -s -o /dev/null http://${nodeAddress}:${port}/; do n=$((n+1)); [ $n -lt 100 ]; sleep 0.05; done`;
+    await run(await this.#enclosure.enter('network', ['sh', '-euc', script]));
+  }
+}
+
+const author = {
+  GIT_AUTHOR_NAME: 'Test bed',
+  GIT_AUTHOR_EMAIL: 'bed@floe.dev',
+  GIT_COMMITTER_NAME: 'Test bed',
+  GIT_COMMITTER_EMAIL: 'bed@floe.dev',
+};

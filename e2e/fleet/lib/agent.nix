@@ -1,0 +1,17 @@
+# The agent of every machine: from agent.json and floe-agent.mjs beside the flake, which the test bed writes.
+fleet:
+{ config, lib, ... }:
+let
+  written = builtins.fromJSON (builtins.readFile (fleet + "/agent.json"));
+in
+{
+  services.floe-agent = {
+    enable = lib.mkDefault true;
+    package = lib.mkDefault (fleet + "/floe-agent.mjs");
+    inherit (written) trustedPublicKeys;
+    settings = {
+      machine = lib.mkDefault config.networking.hostName;
+    }
+    // written.settings;
+  };
+}
