@@ -1,0 +1,91 @@
+// `npm run demo`: five machines, one canary, three revisions, on a real cluster. `--keep` leaves it up, `down` removes it.
+
+import { Cluster } from '../bed/cluster.ts';
+import { missingOnHost } from '../bed/ensure-host.ts';
+import { brokenRevision, firstRevision, type Stage, secondRevision } from './acts.ts';
+import { Installation, NAMESPACE } from './installation.ts';
+import { narrator } from './narrate.ts';
+import { bold, dim, duration, green, red, stepPrinter } from './terminal.ts';
+
+const NAME = 'demo';
+const MACHINES = ['m1', 'm2', 'm3', 'm4', 'm5'];
+
+async function announce(): Promise<void> {
+  const missing = await missingOnHost();
+  const time =
+    missing.length === 0
+      ? 'About 2 minutes'
+      : 'First run: about 10 minutes, 3 GB in ~/.cache/floe; later runs: 2 minutes';
+  console.log(`Floe demo: five NixOS-like machines, one canary, three revisions. ${time}.`);
+  for (const item of missing) console.log(`  installs ${item}`);
+}
+
+async function act(title: string, play: () => Promise<string>): Promise<string> {
+  const began = performance.now();
+  console.log(`\n${bold(title)}`);
+  const result = await play();
+  console.log(`  ${green('✔')} ${dim(duration((performance.now() - began) / 1000))}`);
+  return result;
+}
+
+async function play(floe: Installation): Promise<void> {
+  const say = (line: string): void => console.log(`  ${line}`);
+  const stage: Stage = { floe, say, each: narrator(say) };
+  const first = await act('Revision 1 reaches everyone', () => firstRevision(stage));
+  const second = await act('Revision 2: a canary first, a pause, then the rest', () => secondRevision(stage, first));
+  await act('Revision 3 breaks hello.service', () => brokenRevision(stage, second));
+  console.log(`\nAll five run revision ${second}, read from the machines themselves.\n`);
+  console.log(await floe.kubectl('get', 'nixconfigs,nixmachines,rollouts.floe.dev'));
+}
+
+async function lookAround(floe: Installation): Promise<void> {
+  const kubectl = `${await floe.cluster.kubectlLine()} -n ${NAMESPACE}`;
+  console.log(`The cluster stays. Look around:
+  ${kubectl} get nm,nc,nro
+  ${kubectl} describe rollout fleet
+  ${kubectl} explain nixmachine.spec
+Clean up: npm run demo -- down`);
+}
+
+async function down(): Promise<void> {
+  const cluster = await Cluster.open({ name: NAME });
+  await cluster.down();
+  console.log(
+    'The demo is gone. What was downloaded and built stays in the cache; delete ~/.cache/floe to be rid of that, too.',
+  );
+}
+
+async function demo(keep: boolean): Promise<void> {
+  await announce();
+  const floe = await Installation.create({
+    name: NAME,
+    machines: MACHINES,
+    endsWithParent: !keep,
+    onProgress: stepPrinter(),
+  });
+  try {
+    await play(floe);
+    if (keep) await lookAround(floe);
+    else console.log('Look around: npm run demo -- --keep     Clean up: npm run demo -- down');
+  } finally {
+    if (!keep) await floe.remove();
+  }
+}
+
+const args = process.argv.slice(2);
+const unknown = args.filter((argument) => !['down', '--keep', '--kind'].includes(argument));
+if (unknown.length > 0) {
+  console.error(`demo: ${unknown.join(' ')} is not known; use nothing, --keep, --kind or down`);
+  process.exitCode = 2;
+} else if (args.includes('down')) {
+  await down();
+} else {
+  const began = performance.now();
+  try {
+    await demo(args.includes('--keep'));
+    console.log(dim(`Done in ${duration((performance.now() - began) / 1000)}.`));
+  } catch (error) {
+    console.error(`\n${red('✘')} ${error instanceof Error ? error.message : String(error)}`);
+    process.exitCode = 1;
+  }
+}

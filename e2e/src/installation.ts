@@ -1,0 +1,165 @@
+// Floe as a person would have it: installed by Helm in a local cluster, with machines that know their hub and trust one key.
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Cluster } from '../bed/cluster.ts';
+import { ensureHost } from '../bed/ensure-host.ts';
+import { Fleet, makeSigningKey, type SigningKey } from '../bed/fleet.ts';
+import { floeImage, type Image } from '../bed/images.ts';
+import type { Machine } from '../bed/machine.ts';
+import { projectDir } from '../bed/paths.ts';
+import { type OnProgress, step } from '../bed/progress.ts';
+import { run } from '../bed/run.ts';
+import { helmValues, hubAddress } from './helm-values.ts';
+
+/** Namespace of the machines and their kinds. */
+export const NAMESPACE = 'fleet';
+/** Namespace of the operator. */
+export const SYSTEM = 'floe-system';
+/** Where machines find the CA of their hub. */
+const CA_FILE = '/etc/floe-hub-ca.crt';
+
+export interface InstallationOptions {
+  /** Name of the cluster; installations of different names run side by side. */
+  readonly name: string;
+  readonly machines: readonly string[];
+  /** Ends with this process, even when it is killed. */
+  readonly endsWithParent?: boolean;
+  /** More Helm values, `--set` form. */
+  readonly values?: readonly string[];
+  readonly onProgress?: OnProgress;
+}
+
+/** A running installation. */
+export class Installation {
+  readonly cluster: Cluster;
+  readonly fleet: Fleet;
+  readonly machineNames: readonly string[];
+  readonly #bundle: string;
+  readonly #key: SigningKey;
+
+  private constructor(given: { cluster: Cluster; machineNames: readonly string[]; key: SigningKey }) {
+    this.cluster = given.cluster;
+    this.machineNames = given.machineNames;
+    this.fleet = new Fleet(join(given.cluster.dir, 'fleet'));
+    this.#bundle = join(projectDir, 'dist', 'floe-agent.mjs');
+    this.#key = given.key;
+  }
+
+  /** Makes everything that is missing, then a cluster, the operator in it, and machines that are connected. */
+  static async create(options: InstallationOptions): Promise<Installation> {
+    const { onProgress } = options;
+    await ensureHost({ ...(onProgress ? { onProgress } : {}) });
+    await step(onProgress, 'build', 'programs: operator and agent, bundled', () =>
+      run([process.execPath, join(projectDir, 'scripts/build.ts')]).then(() => undefined),
+    );
+    const image = await floeImage(join(projectDir, 'dist', 'floe.mjs'), { ...(onProgress ? { onProgress } : {}) });
+    const cluster = await Cluster.open({ name: options.name, endsWithParent: options.endsWithParent ?? false });
+    await cluster.up({ images: [image], ...(onProgress ? { onProgress } : {}) });
+    const key = await makeSigningKey(`${NAMESPACE}-floe-1`);
+    const installation = new Installation({ cluster, machineNames: options.machines, key });
+    await installation.#start(image, options);
+    return installation;
+  }
+
+  /** Everything down; nothing is left but what the next start would make again. */
+  async remove(): Promise<void> {
+    await this.cluster.down();
+  }
+
+  machine(name: string): Promise<Machine> {
+    return this.cluster.machines.get(name);
+  }
+
+  /** The key that the machines trust. */
+  get key(): SigningKey {
+    return this.#key;
+  }
+
+  kubectl(...args: string[]): Promise<string> {
+    return this.cluster.kubectl(['-n', NAMESPACE, ...args]);
+  }
+
+  /** Applies objects, as `kubectl apply -f -` does. */
+  async apply(...objects: object[]): Promise<void> {
+    const list = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects });
+    await this.cluster.kubectl(['-n', NAMESPACE, 'apply', '-f', '-'], { input: list });
+  }
+
+  /** Writes the fleet's flake with a module per machine, and publishes it as a commit; returns URL and commit. */
+  async publish(
+    modules: Readonly<Record<string, string>>,
+    common = '{ services.hello.enable = true; }',
+  ): Promise<{ url: string; commit: string }> {
+    await this.#writeFleet(modules, common);
+    return this.cluster.sources.publish('fleet', this.fleet.dir);
+  }
+
+  async #writeFleet(modules: Readonly<Record<string, string>>, common?: string): Promise<void> {
+    const machines = Object.fromEntries(this.machineNames.map((name) => [name, modules[name] ?? '{ }']));
+    await this.fleet.write({
+      machines,
+      ...(common === undefined ? {} : { common }),
+      agent: {
+        bundle: this.#bundle,
+        settings: { hub: `https://${hubAddress}:8443`, caFile: CA_FILE, namespace: NAMESPACE },
+        trustedPublicKeys: [this.#key.public],
+      },
+    });
+  }
+
+  async #start(image: Image, options: InstallationOptions): Promise<void> {
+    const { onProgress } = options;
+    await step(
+      onProgress,
+      'install',
+      'operator and cache by `helm install`; first systems of the machines',
+      async () => {
+        const [, systems] = await Promise.all([this.#install(image, options.values ?? []), this.#firstSystems()]);
+        const ca = await this.#hubCa();
+        await this.#makeMachines(systems, ca);
+      },
+    );
+    await step(onProgress, 'machines', `${this.machineNames.length} machines boot and connect`, async () => {
+      await Promise.all(this.machineNames.map(async (name) => (await this.machine(name)).start()));
+    });
+  }
+
+  async #install(image: Image, values: readonly string[]): Promise<void> {
+    const { cluster } = this;
+    await mkdir(cluster.dir, { recursive: true });
+    const file = join(cluster.dir, 'values.json');
+    await writeFile(file, JSON.stringify(helmValues(image.ref)));
+    const sets = values.flatMap((value) => ['--set', value]);
+    const chart = join(projectDir, 'charts/floe');
+    await cluster.helm(
+      ['install', 'floe', chart, '-n', SYSTEM, '--create-namespace', '-f', file, ...sets, '--wait', '--timeout', '3m'],
+      { timeoutSeconds: 240 },
+    );
+    await cluster.kubectl(['create', 'namespace', NAMESPACE]);
+    const secret = {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name: 'floe-signing-key' },
+      stringData: { secret: this.#key.secret, public: this.#key.public },
+    };
+    await this.apply(secret);
+  }
+
+  async #firstSystems(): Promise<Map<string, string>> {
+    await this.#writeFleet({});
+    const systems = new Map<string, string>();
+    for (const name of this.machineNames) systems.set(name, await this.fleet.build(name));
+    return systems;
+  }
+
+  async #hubCa(): Promise<string> {
+    const path = "jsonpath={.data['ca\\.crt']}";
+    return this.cluster.kubectl(['-n', SYSTEM, 'get', 'configmap', 'floe-hub-ca', '-o', path]);
+  }
+
+  async #makeMachines(systems: ReadonlyMap<string, string>, ca: string): Promise<void> {
+    for (const [name, system] of systems) {
+      await this.cluster.machines.create({ name, system, files: { [CA_FILE]: ca } });
+    }
+  }
+}

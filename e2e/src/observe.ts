@@ -1,0 +1,79 @@
+// Reads Floe's kinds through kubectl, as a person does, and waits for what they shall say.
+import type { NixConfig } from '@floe/crds/nix-config';
+import type { NixMachine } from '@floe/crds/nix-machine';
+import type { Condition } from '@floe/crds/object-meta';
+import type { Rollout } from '@floe/crds/rollout';
+import { waitUntil } from '../bed/wait-until.ts';
+
+/** Runs kubectl in the fleet's namespace. */
+export type Kubectl = (...args: string[]) => Promise<string>;
+
+export interface Fleet {
+  readonly configs: readonly NixConfig[];
+  readonly machines: readonly NixMachine[];
+  readonly rollouts: readonly Rollout[];
+}
+
+type Any = NixConfig | NixMachine | Rollout;
+
+/** All objects of Floe in the namespace, from one call. */
+export async function readFleet(kubectl: Kubectl): Promise<Fleet> {
+  const text = await kubectl('get', 'nixconfigs,nixmachines,rollouts.floe.dev', '-o', 'json');
+  const { items } = JSON.parse(text) as { items: Any[] };
+  const of = <T extends Any>(kind: string): T[] => items.filter((item) => item.kind === kind) as T[];
+  return { configs: of('NixConfig'), machines: of('NixMachine'), rollouts: of('Rollout') };
+}
+
+export function condition(object: Any | undefined, type: string): Condition | undefined {
+  return (object?.status?.conditions as Condition[] | undefined)?.find((item) => item.type === type);
+}
+
+/** Waits until `done` says so; when it does not, tells what each object said last. */
+export async function waitForFleet(
+  kubectl: Kubectl,
+  what: string,
+  done: (fleet: Fleet) => boolean,
+  options: {
+    readonly timeoutSeconds?: number;
+    readonly each?: (fleet: Fleet) => void;
+    readonly signal?: AbortSignal;
+  } = {},
+): Promise<Fleet> {
+  let last: Fleet = { configs: [], machines: [], rollouts: [] };
+  await waitUntil(
+    async () => {
+      last = await readFleet(kubectl);
+      options.each?.(last);
+      return done(last);
+    },
+    {
+      what,
+      everySeconds: 0.4,
+      timeoutSeconds: options.timeoutSeconds ?? 120,
+      explain: async () => describe(last),
+      ...(options.signal ? { signal: options.signal } : {}),
+    },
+  );
+  return last;
+}
+
+/** One line per object: what it runs and what its Ready condition says. */
+export function describe(fleet: Fleet): string {
+  const ready = (object: Any): string => {
+    const found = condition(object, 'Ready');
+    return found === undefined ? 'no Ready condition' : `Ready=${found.status} ${found.reason}: ${found.message}`;
+  };
+  return [
+    ...fleet.configs.map(
+      (config) => `${config.metadata.name} (config) ${config.status?.revision?.id ?? '-'} ${ready(config)}`,
+    ),
+    ...fleet.rollouts.map(
+      (rollout) =>
+        `${rollout.metadata.name} (rollout) ${rollout.status?.revision ?? '-'} ${rollout.status?.phase ?? '-'} ${ready(rollout)}`,
+    ),
+    ...fleet.machines.map((machine) => {
+      const { desired, current, attempt } = machine.status ?? {};
+      return `${machine.metadata.name} desired ${desired?.revision ?? '-'} current ${current?.revision ?? current?.closure ?? '-'} attempt ${attempt?.phase ?? '-'} ${ready(machine)}`;
+    }),
+  ].join('\n');
+}
