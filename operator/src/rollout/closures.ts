@@ -41,7 +41,8 @@ export function closuresOf(records: readonly ControllerRevision[], config: strin
     knows: (id) => revision(id)?.known ?? without === 'built',
     of: (id, machine) => {
       const found = revision(id)?.of(machine);
-      if (found === undefined) return without === 'built' ? { kind: 'closure', closure: `${id}/${machine}` } : { kind: 'none' };
+      if (found === undefined)
+        return without === 'built' ? { kind: 'closure', closure: `${id}/${machine}` } : { kind: 'none' };
       if (found.kind === 'closure') return { kind: 'closure', closure: found.closure };
       return found.kind === 'failure' ? { kind: 'failure', message: found.message } : { kind: 'none' };
     },

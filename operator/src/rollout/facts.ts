@@ -47,7 +47,8 @@ export function factsOf(machine: NixMachine, now: number): Facts {
     desired,
     attempt,
     own,
-    online: connection?.online ?? conditions?.some(({ type, status }) => type === 'Online' && status === 'True') ?? false,
+    online:
+      connection?.online ?? conditions?.some(({ type, status }) => type === 'Online' && status === 'True') ?? false,
     connectionSince: timeMs(connection?.since),
     inHand: unanswered || (attempt !== undefined && !isFinal(attempt) && isSwitching(attempt, desired)),
     unanswered,

@@ -47,7 +47,10 @@ export function ownership(rollout: Rollout, rollouts: readonly Rollout[], machin
 
 /** An object without a time of creation does not exist yet, so it is the youngest. */
 function bySeniority(a: Rollout, b: Rollout): number {
-  const [bornA, bornB] = [timeMs(a.metadata.creationTimestamp) ?? Infinity, timeMs(b.metadata.creationTimestamp) ?? Infinity];
+  const [bornA, bornB] = [
+    timeMs(a.metadata.creationTimestamp) ?? Infinity,
+    timeMs(b.metadata.creationTimestamp) ?? Infinity,
+  ];
   if (bornA !== bornB) return bornA < bornB ? -1 : 1;
   return compareText(a.metadata.name, b.metadata.name);
 }

@@ -9,12 +9,12 @@ export function matches(selector: LabelSelector | undefined, labels: Readonly<Re
   if (selector === undefined) return true;
   const wanted = Object.entries(selector.matchLabels ?? {});
   return (
-    wanted.every(([key, value]) => valueOf(labels, key) === value) &&
-    (selector.matchExpressions ?? []).every((expression) => holds(expression, valueOf(labels, expression.key)))
+    wanted.every(([key, value]) => labelOf(labels, key) === value) &&
+    (selector.matchExpressions ?? []).every((expression) => holds(expression, labelOf(labels, expression.key)))
   );
 }
 
-function valueOf(labels: Readonly<Record<string, string>> | undefined, key: string): string | undefined {
+function labelOf(labels: Readonly<Record<string, string>> | undefined, key: string): string | undefined {
   return labels !== undefined && Object.hasOwn(labels, key) ? labels[key] : undefined;
 }
 

@@ -1,11 +1,14 @@
 // Arithmetic of counts and percentages: how many a batch takes, how many may be unavailable.
 
 /** A count of machines or a whole percentage. */
-export type Size = { readonly kind: 'count'; readonly count: number } | { readonly kind: 'percent'; readonly percent: number };
+export type Size =
+  | { readonly kind: 'count'; readonly count: number }
+  | { readonly kind: 'percent'; readonly percent: number };
 
 /** Reads `3` or `"10%"`; undefined where it is neither, or selects nobody. */
 export function parseSize(value: number | string): Size | undefined {
-  if (typeof value === 'number') return Number.isInteger(value) && value > 0 ? { kind: 'count', count: value } : undefined;
+  if (typeof value === 'number')
+    return Number.isInteger(value) && value > 0 ? { kind: 'count', count: value } : undefined;
   const percent = /^([1-9][0-9]?|100)%$/.exec(value)?.[1];
   return percent === undefined ? undefined : { kind: 'percent', percent: Number(percent) };
 }

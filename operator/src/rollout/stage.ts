@@ -31,7 +31,9 @@ const REST: Omit<BatchStage, 'first'> = { kind: 'batch', size: undefined, select
 export function stagesOf(spec: RolloutSpec, direct: boolean): readonly Stage[] {
   const steps = direct ? [] : (spec.steps ?? []);
   const firstBatch = steps.findIndex(({ batch }) => batch !== undefined);
-  const stages = steps.map((step, index): Stage => stageOf(step, { first: index === firstBatch, last: index === steps.length - 1 }));
+  const stages = steps.map(
+    (step, index): Stage => stageOf(step, { first: index === firstBatch, last: index === steps.length - 1 }),
+  );
   const end = stages.at(-1);
   if (end?.kind === 'batch' && end.last) return stages;
   return [...stages, { ...REST, first: firstBatch < 0 }];
@@ -54,14 +56,15 @@ function stageOf({ batch, pause }: Step, { first, last }: { first: boolean; last
 }
 
 function isEmpty(selector: LabelSelector | undefined): boolean {
-  return (
-    Object.keys(selector?.matchLabels ?? {}).length === 0 && (selector?.matchExpressions ?? []).length === 0
-  );
+  return Object.keys(selector?.matchLabels ?? {}).length === 0 && (selector?.matchExpressions ?? []).length === 0;
 }
 
 /** 16 hex digits over the steps; two specs with the same steps have the same, whatever the order of their keys. */
 export function stepsHash(spec: RolloutSpec): string {
-  return createHash('sha256').update(canonical(spec.steps ?? [])).digest('hex').slice(0, 16);
+  return createHash('sha256')
+    .update(canonical(spec.steps ?? []))
+    .digest('hex')
+    .slice(0, 16);
 }
 
 function canonical(value: unknown): string {

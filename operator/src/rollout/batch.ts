@@ -1,0 +1,123 @@
+// How far the batch in hand is: who was taken, who failed, whether it has ended and with what verdict.
+import type { StepMemory } from './run.ts';
+import { matches } from './selector.ts';
+import { percentTarget, type Size } from './share.ts';
+import type { BatchStage } from './stage.ts';
+import type { Member } from './standing.ts';
+import { isReachable, isReached } from './threshold.ts';
+
+export type BatchRules = { readonly successThreshold: number; readonly offline: 'Wait' | 'Skip' };
+
+export type Batch = {
+  /** Machines that the batch may take from, in order, those done included. */
+  readonly matching: readonly Member[];
+  /** Machines that were not told yet and may be, in order. */
+  readonly candidates: readonly Member[];
+  /** Machines that it still takes. */
+  readonly room: number;
+  readonly taken: number;
+  readonly failed: number;
+  readonly open: number;
+  readonly verdict: Verdict;
+};
+
+export type Verdict =
+  | { readonly kind: 'open' }
+  | { readonly kind: 'passed' }
+  /** Nobody could be tested: it waits. */
+  | { readonly kind: 'untested' }
+  /** The threshold can't be reached any more; `ok` and `total` as it ended or would at best. */
+  | { readonly kind: 'failed'; readonly ok: number; readonly total: number };
+
+/** Told, and not done. */
+const OPEN: readonly string[] = ['updating', 'soaking', 'fetching', 'fetched', 'again'];
+
+const isOpen = ({ standing }: Member): boolean => OPEN.includes(standing.kind);
+const isTold = ({ told }: Member): boolean => told;
+const isFailed = ({ told, standing }: Member): boolean => told && standing.kind === 'failed';
+const isUpdated = ({ standing }: Member): boolean => standing.kind === 'updated';
+const isCandidate = ({ standing, told }: Member): boolean =>
+  !told && (standing.kind === 'pending' || standing.kind === 'busy');
+
+/** Machines that the batch takes from. Joiners and machines without a closure are outside of any share. */
+function matchingOf(stage: BatchStage, members: readonly Member[]): Member[] {
+  return members.filter(
+    ({ facts, standing, joiner }) =>
+      standing.kind !== 'notBuilt' && (stage.last || !joiner) && matches(stage.selector, facts.machine.metadata.labels),
+  );
+}
+
+/**
+ * The numbers that a batch is remembered by, taken as it begins. Where it is not `fresh`, the status names the step without
+ * its numbers, so it came from elsewhere: what is open or failed counts as of this step then.
+ */
+export function beginBatch(
+  stage: BatchStage,
+  members: readonly Member[],
+  { step, fresh }: { step: StepMemory; fresh: boolean },
+): StepMemory {
+  const matching = matchingOf(stage, members);
+  const untouched = stage.first && !fresh;
+  const isEarlier = (member: Member) => isTold(member) && !isOpen(member) && (fresh || !isFailed(member));
+  return {
+    ...step,
+    size: sizeOf(stage.size, matching, untouched),
+    toldBefore: untouched ? 0 : count(matching, isEarlier),
+    failedBefore: fresh ? count(matching, isFailed) : 0,
+  };
+}
+
+function sizeOf(size: Size | undefined, matching: readonly Member[], untouched: boolean): number | undefined {
+  if (size === undefined) return undefined;
+  if (size.kind === 'count') return size.count;
+  const has = count(matching, (member) => isUpdated(member) && !(untouched && member.told));
+  return Math.max(0, percentTarget(size.percent, matching.length) - has);
+}
+
+/** Where the batch stands. */
+export function batchOf(stage: BatchStage, members: readonly Member[], step: StepMemory, rules: BatchRules): Batch {
+  const matching = matchingOf(stage, members);
+  const candidates = matching.filter(isCandidate);
+  // Two ways to count what the step took: by time, which leavers don't disturb, and by number, which clocks don't.
+  const taken = Math.max(
+    count(matching, isTold) - (step.toldBefore ?? 0),
+    count(matching, ({ toldInStep }) => toldInStep),
+  );
+  const failed = Math.max(
+    count(matching, isFailed) - step.failedBefore,
+    count(matching, (member) => isFailed(member) && member.toldInStep),
+  );
+  const open = count(matching, isOpen);
+  const room = step.size === undefined ? candidates.length : Math.max(0, step.size - taken);
+  const state = { stage, matching, candidates, room, taken, failed, open };
+  return { matching, candidates, room, taken, failed, open, verdict: verdictOf(state, step, rules) };
+}
+
+type State = Omit<Batch, 'verdict'> & { readonly stage: BatchStage };
+
+function verdictOf(state: State, { accepted }: StepMemory, rules: BatchRules): Verdict {
+  const { stage, matching, candidates, room, taken, failed, open } = state;
+  const lost = Math.max(0, failed - accepted);
+  const ended = open === 0 && (room === 0 || !candidates.some((member) => blocks(stage, member, rules)));
+  const more = ended ? 0 : Math.min(room, candidates.length);
+  const total = taken + more - Math.min(accepted, failed);
+  if (!isReachable(lost, total, rules.successThreshold)) return { kind: 'failed', ok: total - lost, total };
+  if (!ended) return { kind: 'open' };
+  if (stage.first && taken === 0 && !matching.some(isUpdated)) return { kind: 'untested' };
+  return isReached(total - lost, total, rules.successThreshold)
+    ? { kind: 'passed' }
+    : { kind: 'failed', ok: total - lost, total };
+}
+
+/** Whether the batch waits for a machine that it could take: the last one for everyone, others for who can move. */
+function blocks(stage: BatchStage, { facts, standing }: Member, { offline }: BatchRules): boolean {
+  if (!facts.online) return stage.last && offline === 'Wait';
+  if (facts.hold !== undefined) return stage.last;
+  if (standing.kind === 'busy' || facts.well) return true;
+  // A machine that is sick already is no canary.
+  return !stage.first || stage.last;
+}
+
+function count(members: readonly Member[], predicate: (member: Member) => boolean): number {
+  return members.filter(predicate).length;
+}

@@ -1,0 +1,142 @@
+// The course of a run: goes through its stages as far as they have ended, and stops it where it failed.
+import { type Batch, batchOf, beginBatch } from './batch.ts';
+import type { Facts } from './facts.ts';
+import { failuresOf } from './failures.ts';
+import { goesOn, type Run } from './run.ts';
+import type { Snapshot } from './snapshot.ts';
+import { type Stage, stagesOf, stepsHash } from './stage.ts';
+import { type Member, memberOf, type View } from './standing.ts';
+import { type Context, complete, type State, stop, takeBack, toStep } from './state.ts';
+import { durationMs, timeMs } from './time.ts';
+import { leavePause } from './verbs.ts';
+import { clip } from './wording.ts';
+
+/** Where the run stands at one moment. */
+export type Position = {
+  readonly state: State;
+  readonly stages: readonly Stage[];
+  readonly stage: Stage;
+  readonly view: View;
+  readonly members: readonly Member[];
+  /** The batch in hand; undefined in a pause, and once the run does not go on. */
+  readonly batch: Batch | undefined;
+};
+
+const THIRTY_MINUTES = 30 * 60_000;
+
+/** Looks at the run as it is, without going on. `facts` are those of the machines that it moves, in order. */
+export function positionOf(state: State, facts: readonly Facts[], { snapshot, now }: Context): Position {
+  const { spec, metadata } = snapshot.rollout;
+  const stages = stagesOf(spec, state.run.direct);
+  const end = stages.length - 1;
+  const index = state.run.completed ? end : Math.min(Math.max(state.run.step.index, 0), end);
+  const run: Run = index === state.run.step.index ? state.run : { ...state.run, step: { ...state.run.step, index } };
+  const stage = stages[index] as Stage;
+  const view: View = {
+    rollout: metadata.name,
+    run,
+    closures: snapshot.closures,
+    machineTimeoutMs: durationMs(spec.machineTimeout, THIRTY_MINUTES),
+    soakMs: stage.kind === 'batch' ? stage.soakMs : 0,
+    now,
+  };
+  const members = facts.map((fact) => memberOf(view, fact));
+  return withBatch({ state: { ...state, run }, stages, stage, view, members, batch: undefined }, snapshot);
+}
+
+function withBatch(position: Position, snapshot: Snapshot): Position {
+  const { state, stage, members } = position;
+  if (stage.kind !== 'batch' || state.run.completed || state.run.rollback !== undefined) return position;
+  const { successThreshold = 100, offline = 'Wait' } = snapshot.rollout.spec;
+  const step =
+    state.run.step.toldBefore === undefined
+      ? beginBatch(stage, members, { step: state.run.step, fresh: state.fresh })
+      : state.run.step;
+  const run: Run = { ...state.run, step };
+  const view: View = { ...position.view, run };
+  return {
+    ...position,
+    state: { ...state, run },
+    view,
+    batch: batchOf(stage, members, step, { successThreshold, offline }),
+  };
+}
+
+/** Goes on through all stages that have ended at `now`. */
+export function runCourse(start: State, facts: readonly Facts[], context: Context): Position {
+  let position = positionOf(withSteps(start, context), facts, context);
+  // Each turn either stays or goes one stage on; the bound is for safety only.
+  for (let turn = 0; turn <= position.stages.length + 1; turn++) {
+    const next = onward(position, context);
+    if (next === position.state) return position;
+    position = positionOf(next, facts, context);
+  }
+  return position;
+}
+
+/** A change of the steps starts them anew; who has the revision has it. */
+function withSteps(state: State, { snapshot, now }: Context): State {
+  const hash = stepsHash(snapshot.rollout.spec);
+  const { run } = state;
+  if (run.stepsHash === hash) return state;
+  const kept: State = { ...state, run: { ...run, stepsHash: hash } };
+  if (run.completed || run.direct) return kept;
+  return goesOn(run) ? toStep(kept, 0, now) : state;
+}
+
+/** The state after the stage in hand, where that has ended; else the state as it is. */
+function onward(position: Position, context: Context): State {
+  const { state, stage } = position;
+  if (!goesOn(state.run)) return state;
+  if (stage.kind === 'batch') return afterBatch(position, context);
+  const { startedAt } = state.run.step;
+  if (startedAt === undefined)
+    return { ...state, run: { ...state.run, step: { ...state.run.step, startedAt: context.now } } };
+  if (stage.durationMs === undefined || context.now < startedAt + stage.durationMs) return state;
+  return leavePause(state, context.now);
+}
+
+function afterBatch(position: Position, context: Context): State {
+  const { state, batch, members, stages } = position;
+  const verdict = batch?.verdict ?? { kind: 'open' };
+  switch (verdict.kind) {
+    case 'passed': {
+      const { index } = state.run.step;
+      return index >= stages.length - 1
+        ? complete(state, context)
+        : toStep(state, index + 1, afterOrders(members, context.now));
+    }
+    case 'failed':
+      return fail(state, position, context);
+    default:
+      return state;
+  }
+}
+
+/** `now`, or just after the newest order, so that orders of the step before never count as of the next one. */
+function afterOrders(members: readonly Member[], now: number): number {
+  let at = now;
+  for (const { told, facts } of members) if (told) at = Math.max(at, (timeMs(facts.desired?.since) ?? 0) + 1);
+  return Math.min(at, now + 1000);
+}
+
+function fail(before: State, position: Position, context: Context): State {
+  const state: State = { ...before, run: { ...before.run, failures: failuresOf(before.run, position.members) } };
+  const { onFailure = 'Pause' } = context.snapshot.rollout.spec;
+  // Going back to the stable revision failed: there is nothing better to return to.
+  if (onFailure === 'Rollback' && !state.run.direct) return takeBack(state, context.now);
+  return stop(state, 'Failed', { message: failureMessage(position), context });
+}
+
+/** `db-02: postgresql.service failed, rolled back; and 2 more`. */
+export function failureMessage({ members, state }: Pick<Position, 'members' | 'state'>): string {
+  const failed = members.flatMap(({ facts, standing, told, toldInStep }) =>
+    told && standing.kind === 'failed' ? [{ name: facts.name, standing, toldInStep }] : [],
+  );
+  const ofStep = failed.filter(({ toldInStep }) => toldInStep);
+  const shown = ofStep.length > 0 ? ofStep : failed;
+  const first = shown[0];
+  if (first === undefined) return `step ${state.run.step.index + 1} failed`;
+  const more = shown.length > 1 ? `; and ${shown.length - 1} more failed` : '';
+  return clip(`${first.name}: ${first.standing.message}${more}`);
+}

@@ -1,0 +1,173 @@
+// Who is told what now: the position of the run turned into goes, fetches, returns, and a reason for everyone else.
+import type { Batch } from './batch.ts';
+import type { Budget } from './budget.ts';
+import type { Position } from './course.ts';
+import { commonReason, fixedReason } from './holds.ts';
+import { planRollback, type Rollback } from './rollback.ts';
+import { goesOn } from './run.ts';
+import type { BatchStage } from './stage.ts';
+import type { Member } from './standing.ts';
+import { type Context, type State, stop } from './state.ts';
+import { type Hold, type Order, type Told, tell } from './tell.ts';
+import { clockTime } from './time.ts';
+
+export type Decision = {
+  readonly state: State;
+  readonly dispatch: readonly Order[];
+  readonly fetch: readonly Order[];
+  readonly hold: readonly Hold[];
+  readonly rollback: readonly Order[];
+  /** Present while a run is taken back, and after. */
+  readonly returns: Rollback | undefined;
+  /** When time alone changes something, in ms. */
+  readonly nextCheck: number | undefined;
+};
+
+/** Decides over all members of the run. */
+export function decide(position: Position, budget: Budget, context: Context): Decision {
+  const { state } = position;
+  if (state.run.rollback !== undefined) return takingBack(position, budget, context);
+  const { turn, rest } = turns(position);
+  const told = telling(position, { budget, turn, context });
+  const waiting = rest.map((member) => restHold(position, member, context));
+  return {
+    state,
+    ...told,
+    hold: [...told.hold, ...waiting.flat()],
+    rollback: [],
+    returns: undefined,
+    nextCheck: nextCheck(position, context, []),
+  };
+}
+
+/** Parts the members: whose turn it may be, and everyone else. */
+function turns({ state, batch, members }: Position): { turn: Member[]; rest: readonly Member[] } {
+  const turn = members.filter((member) => (state.run.completed ? isCompletable(member) : isTurn(member, batch)));
+  if (!(goesOn(state.run) || state.run.completed)) return { turn: [], rest: members };
+  const chosen = new Set(turn);
+  return { turn: byUrgency(turn), rest: members.filter((member) => !chosen.has(member)) };
+}
+
+const TO_BE_TOLD: readonly string[] = ['again', 'fetching', 'fetched'];
+
+function isTurn(member: Member, batch: Batch | undefined): boolean {
+  if (batch === undefined) return false;
+  return TO_BE_TOLD.includes(member.standing.kind) || batch.candidates.includes(member);
+}
+
+function isCompletable({ standing }: Member): boolean {
+  return TO_BE_TOLD.includes(standing.kind) || standing.kind === 'pending' || standing.kind === 'busy';
+}
+
+/** Those that were told before go first: they hold up the batch. The order within stays. */
+function byUrgency(turn: readonly Member[]): Member[] {
+  const isOld = ({ standing }: Member) => TO_BE_TOLD.includes(standing.kind);
+  return [...turn.filter(isOld), ...turn.filter((member) => !isOld(member))];
+}
+
+type Telling = { readonly budget: Budget; readonly turn: readonly Member[]; readonly context: Context };
+
+function telling(position: Position, { budget, turn, context }: Telling): Told {
+  const { spec, metadata } = context.snapshot.rollout;
+  if (spec.suspend === true) {
+    const hold = turn.map((member) => ({
+      machine: member.facts.name,
+      ...commonReason(member, { reason: 'Suspended', message: 'spec.suspend of the Rollout is true' }),
+    }));
+    return { dispatch: [], fetch: [], hold };
+  }
+  const { batch, stage, state } = position;
+  const canary = stage.kind === 'batch' && batch !== undefined && !state.run.completed ? stage : undefined;
+  const told = tell({
+    orders: { rollout: metadata.name, run: state.run },
+    turn: turn.filter(({ standing }) => standing.kind !== 'fetching' || spec.offline !== 'Skip'),
+    room: canary === undefined ? undefined : batch?.room,
+    budget,
+    fetchFirst: spec.offline === 'Skip',
+    sickToo: canary === undefined || maySickBeTold(canary, batch),
+    reason: state.run.completed || state.run.direct ? 'Joined' : 'Rollout',
+    later: { reason: 'LaterStep', message: 'its turn comes in a later step' },
+  });
+  const fetching = turn.filter(({ standing }) => standing.kind === 'fetching' && spec.offline === 'Skip');
+  const hold = fetching.map(({ facts }): Hold => ({ machine: facts.name, reason: 'InProgress', message: 'fetches' }));
+  return { ...told, hold: [...told.hold, ...hold] };
+}
+
+/**
+ * A machine that is sick already is no canary: a fix reaches it once the canary has passed. Where there is no canary, or
+ * nobody else to be one, it is told at once.
+ */
+function maySickBeTold(stage: BatchStage, batch: Batch | undefined): boolean {
+  if (!stage.first || stage.last || batch === undefined) return true;
+  const others = batch.candidates.some(
+    ({ facts, standing }) => standing.kind === 'busy' || (facts.online && facts.well && facts.hold === undefined),
+  );
+  return batch.taken === 0 && !others;
+}
+
+function restHold(position: Position, member: Member, { snapshot, now }: Context): Hold[] {
+  const { state, stage } = position;
+  const { name } = snapshot.rollout.metadata;
+  const fixed = fixedReason(member, name, now);
+  if (fixed !== undefined) return [{ machine: member.facts.name, ...fixed }];
+  if (member.standing.kind === 'updated') return [];
+  return [{ machine: member.facts.name, ...commonReason(member, common()) }];
+
+  function common(): Omit<Hold, 'machine'> {
+    if (state.run.stopped !== undefined) {
+      return { reason: 'Failed', message: `the run tells nobody else: ${state.run.stopped.message}` };
+    }
+    if (snapshot.rollout.spec.suspend === true)
+      return { reason: 'Suspended', message: 'spec.suspend of the Rollout is true' };
+    if (stage.kind === 'pause') return { reason: 'StepPaused', message: pauseMessage(position, name, now) };
+    return { reason: 'LaterStep', message: 'its turn comes in a later step' };
+  }
+}
+
+/** What a pause waits for. */
+export function pauseMessage({ stage, state }: Position, rollout: string, now: number): string {
+  if (stage.kind === 'pause' && stage.durationMs !== undefined) {
+    return `paused until ${clockTime((state.run.step.startedAt ?? now) + stage.durationMs, now)}`;
+  }
+  return `waiting for approval: kubectl floe approve ${rollout}`;
+}
+
+function takingBack(position: Position, budget: Budget, context: Context): Decision {
+  const { view, members, state } = position;
+  const returns = planRollback(view, members, {
+    revision: state.run.rollback?.to,
+    budget,
+    suspended: context.snapshot.rollout.spec.suspend === true,
+  });
+  const ends = returns.ended && state.run.stopped === undefined;
+  const next = ends ? stop(state, 'RolledBack', { message: endMessage(position, returns), context }) : state;
+  return {
+    state: next,
+    dispatch: [],
+    fetch: [],
+    hold: returns.hold,
+    rollback: returns.rollback,
+    returns,
+    nextCheck: nextCheck(position, context, returns.checks),
+  };
+}
+
+function endMessage({ state }: Position, { lost }: Rollback): string {
+  const cause = state.run.failures[0];
+  const why = cause === undefined ? '' : `; ${cause.machine}: ${cause.message}`;
+  return `rolled back${lost > 0 ? `, ${lost} could not return` : ''}${why}`;
+}
+
+/** The first moment after now at which time alone changes something. */
+function nextCheck({ state, stage, members }: Position, { now }: Context, more: readonly number[]): number | undefined {
+  const moments = [...more];
+  if (goesOn(state.run) && stage.kind === 'pause' && stage.durationMs !== undefined) {
+    moments.push((state.run.step.startedAt ?? now) + stage.durationMs);
+  }
+  for (const { standing, facts } of members) {
+    if ('until' in standing && standing.until !== undefined) moments.push(standing.until);
+    if (facts.hold?.until !== undefined) moments.push(facts.hold.until);
+  }
+  const coming = moments.filter((moment) => moment > now);
+  return coming.length === 0 ? undefined : coming.reduce((a, b) => Math.min(a, b));
+}

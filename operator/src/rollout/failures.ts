@@ -1,0 +1,26 @@
+// The first machines on which a run failed, by name: for people, and to remember who turned bad while it soaked.
+
+import { compareText } from './order.ts';
+import type { Failure, Run } from './run.ts';
+import type { Member } from './standing.ts';
+import { rfc3339 } from './time.ts';
+
+/** Machines that a status names at most. */
+export const NAMED = 10;
+
+/** The failures of a run: those that are named already stay where they are, while they are failures. */
+export function failuresOf(run: Run, members: readonly Member[]): Failure[] {
+  const found = new Map<string, Failure>();
+  for (const { facts, standing, told } of members) {
+    if (told && standing.kind === 'failed') {
+      found.set(facts.name, { machine: facts.name, message: standing.message, at: rfc3339(standing.at) });
+    }
+  }
+  // While a run is taken back, the reason why stays to be read.
+  const kept = run.rollback === undefined ? run.failures.filter(({ machine }) => found.has(machine)) : run.failures;
+  const named = new Set(kept.map(({ machine }) => machine));
+  const added = [...found.values()]
+    .filter(({ machine }) => !named.has(machine))
+    .sort((a, b) => compareText(a.at ?? '', b.at ?? '') || compareText(a.machine, b.machine));
+  return [...kept, ...added].slice(0, NAMED);
+}

@@ -1,0 +1,33 @@
+// Runs that ended, newest first, one entry each.
+import type { RolloutStatus } from '@floe/crds/rollout';
+import type { Run } from './run.ts';
+import { rfc3339 } from './time.ts';
+
+export type HistoryEntry = NonNullable<RolloutStatus['history']>[number];
+
+/** The history with the end of `run` at `now` (ms) on top; an entry that the run had already is replaced. */
+export function recorded(
+  history: readonly HistoryEntry[],
+  run: Run,
+  { outcome, now, limit }: { outcome: HistoryEntry['outcome']; now: number; limit: number },
+): HistoryEntry[] {
+  const entry: HistoryEntry = {
+    run: run.id,
+    revision: run.revision,
+    outcome,
+    startedAt: rfc3339(run.startedAt ?? now),
+    endedAt: rfc3339(now),
+    pausedSeconds: run.pausedSeconds,
+  };
+  return [entry, ...without(history, run)].slice(0, limit);
+}
+
+/** The history without a run that goes on after all. */
+export function without(history: readonly HistoryEntry[], run: Run): HistoryEntry[] {
+  return history.filter((entry) => entry.run !== run.id);
+}
+
+/** The revision that a completed run takes the machines back to: the last other one that a run completed with. */
+export function revisionBefore(history: readonly HistoryEntry[], revision: string): string | undefined {
+  return history.find((entry) => entry.outcome === 'Completed' && entry.revision !== revision)?.revision;
+}

@@ -1,0 +1,146 @@
+// The planner of rollouts: from a snapshot and the time to decisions and the next status. No I/O, no clock, no chance.
+
+import type { Verb } from '@floe/crds/constants';
+import type { Condition } from '@floe/crds/object-meta';
+import { parseRollout } from '@floe/crds/parse';
+import type { Counts, Rollout, RolloutPhase, RolloutStatus } from '@floe/crds/rollout';
+import { type Budget, budgetOf } from './budget.ts';
+import { countsOf } from './counts.ts';
+import { type Position, positionOf, runCourse } from './course.ts';
+import { decide } from './decide.ts';
+import { describe } from './describe.ts';
+import { type Facts, factsOf } from './facts.ts';
+import { idlePlan, obstacleOf } from './idle.ts';
+import { inOrder } from './order.ts';
+import { ownership } from './ownership.ts';
+import { runOf } from './run.ts';
+import type { Snapshot } from './snapshot.ts';
+import { begin, type Context, type State } from './state.ts';
+import { statusOf } from './status.ts';
+import type { Hold, Order } from './tell.ts';
+import { rfc3339 } from './time.ts';
+import { handleVerbs, newVerbs } from './verbs.ts';
+
+/** What to do now. Each selected machine is done, or in exactly one of `dispatch`, `fetch`, `hold` and `rollback`. */
+export type Plan = {
+  readonly rollout: string;
+  readonly phase: RolloutPhase;
+  readonly step: { readonly index: number; readonly total: number };
+  /** Machines that get their go. */
+  readonly dispatch: readonly Order[];
+  /** Machines that are told to fetch only. */
+  readonly fetch: readonly Order[];
+  readonly hold: readonly Hold[];
+  /** Machines that are told to return. */
+  readonly rollback: readonly Order[];
+  /** Before what this plan tells. */
+  readonly budget: Budget;
+  readonly counts: Counts;
+  readonly conditions: readonly Condition[];
+  /** When time alone changes something; RFC 3339, null: never. */
+  readonly nextCheck: string | null;
+  /** The whole next status. */
+  readonly status: RolloutStatus;
+};
+
+const HISTORY_LIMIT = 10;
+
+/** Plans a rollout at `now`. The same snapshot and time always give the same plan, whatever the order of the input. */
+export function plan(snapshot: Snapshot, now: Date): Plan {
+  const { rollout } = snapshot;
+  const obstacle = obstacleOf(snapshot, specError(rollout));
+  if (obstacle?.kind === 'spec') return idlePlan(snapshot, obstacle, now.getTime());
+  const { owned, left } = ownership(rollout, snapshot.rollouts, snapshot.machines);
+  const elsewhere = left
+    .map(({ machine, owner }) => ({ machine: machine.metadata.name, owner }))
+    .sort((a, b) => (a.machine < b.machine ? -1 : 1));
+  const facts = inOrder(rollout.metadata.name, owned).map((machine) => factsOf(machine, now.getTime()));
+  const context: Context = {
+    snapshot,
+    now: now.getTime(),
+    historyLimit: rollout.spec.historyLimit ?? HISTORY_LIMIT,
+  };
+  const verbs = newVerbs(rollout);
+  const state = stateNow(facts, verbs, context);
+  if (obstacle !== undefined || state === undefined) {
+    return idlePlan(snapshot, obstacle ?? { kind: 'notBuilt' }, now.getTime(), { facts, elsewhere, verbs });
+  }
+  const position = runCourse(state, facts, context);
+  return assemble(position, { facts, elsewhere, verbs, context });
+}
+
+/** What is wrong with the spec; old API servers let through what CEL rules refuse. */
+function specError({ apiVersion, kind, metadata, spec }: Rollout): string | undefined {
+  const parsed = parseRollout({ apiVersion, kind, metadata, spec });
+  return parsed.ok ? undefined : `${parsed.field}: ${parsed.message}`;
+}
+
+/** The run as it is once verbs and a newer revision were seen to; undefined where there is nothing to bring yet. */
+function stateNow(facts: readonly Facts[], verbs: ReadonlyMap<Verb, string>, context: Context): State | undefined {
+  const { snapshot } = context;
+  const run = runOf(snapshot.rollout);
+  const built = snapshot.config?.status?.revision?.id;
+  const target = built !== undefined && snapshot.closures.knows(built) ? built : undefined;
+  if (run === undefined)
+    return target === undefined ? undefined : withSelection(begin(undefined, target, context), facts, context);
+  const { stableRevision, history, conditions } = snapshot.rollout.status ?? {};
+  const state: State = { run, stableRevision, history: history ?? [], fresh: false };
+  const { stage, batch } = positionOf(state, facts, context);
+  const handled = handleVerbs(state, verbs, { stage, failed: batch?.failed ?? 0 }, context);
+  if (target !== undefined && handled.run.revision !== target)
+    return withSelection(begin(handled, target, context), facts, context);
+  // A run that was complete because nobody was selected starts once somebody is.
+  const wasEmpty = conditions?.some(({ type, status }) => type === 'NothingSelected' && status === 'True') ?? false;
+  if (wasEmpty && facts.length > 0 && handled.run.completed && handled.stableRevision !== handled.run.revision) {
+    return begin(handled, handled.run.revision, context);
+  }
+  return withSelection(handled, facts, context);
+}
+
+/** An empty selection is complete, and makes nothing stable. */
+function withSelection(state: State, facts: readonly Facts[], { snapshot }: Context): State {
+  const { run } = state;
+  if (facts.length === 0)
+    return run.stopped === undefined ? { ...state, run: { ...run, completed: true, rollback: undefined } } : state;
+  const isHealed =
+    run.completed && state.stableRevision === undefined && snapshot.rollout.status?.stableRevision === undefined;
+  return isHealed ? { ...state, stableRevision: run.revision } : state;
+}
+
+type Parts = {
+  readonly facts: readonly Facts[];
+  readonly elsewhere: readonly { machine: string; owner: string }[];
+  readonly verbs: ReadonlyMap<Verb, string>;
+  readonly context: Context;
+};
+
+function assemble(reached: Position, { facts, elsewhere, verbs, context }: Parts): Plan {
+  const { rollout } = context.snapshot;
+  const { name } = rollout.metadata;
+  const budget = budgetOf({ rollout: name, run: reached.state.run }, rollout.spec.maxUnavailable, facts);
+  const decision = decide(reached, budget, context);
+  const position: Position = { ...reached, state: decision.state };
+  const counts = countsOf(position.members, budget.unavailable);
+  const description = describe({ position, decision, counts, budget, elsewhere, context });
+  const status = statusOf({ position, decision, counts, description, verbs, context });
+  const { step } = position.state.run;
+  return {
+    rollout: name,
+    phase: description.phase,
+    step: { index: step.index, total: position.stages.length },
+    dispatch: decision.dispatch,
+    fetch: decision.fetch,
+    hold: [...decision.hold, ...elsewhere.map(elsewhereHold)],
+    rollback: decision.rollback,
+    budget,
+    counts,
+    conditions: status.conditions ?? [],
+    nextCheck: decision.nextCheck === undefined ? null : rfc3339(decision.nextCheck),
+    status,
+  };
+}
+
+/** The hold of a machine that an older Rollout owns. */
+function elsewhereHold({ machine, owner }: { machine: string; owner: string }): Hold {
+  return { machine, reason: 'OtherRollout', message: `belongs to the older Rollout ${owner}` };
+}

@@ -1,0 +1,49 @@
+// How often a machine was told the same closure in one run, and whether it may be told again.
+import { desiredId } from '@floe/crds/desired-id';
+import type { Facts } from './facts.ts';
+import type { Run } from './run.ts';
+import { timeMs } from './time.ts';
+
+/** Orders to one machine between two retries by a person: the first, and two more for want of confirmation. */
+const PER_RETRY = 3;
+
+export type Orders = { readonly rollout: string; readonly run: Run };
+
+/** Which order of the run the machine has, from 0; undefined where its id was not made by Floe. */
+function orderNumber({ rollout, run }: Orders, { name, desired }: Facts): number | undefined {
+  for (let retry = 0; retry < PER_RETRY * (run.retry.count + 1); retry++) {
+    if (desired?.id === desiredId({ rollout, run: run.id, machine: name, retry })) return retry;
+  }
+  return undefined;
+}
+
+/** Whether a machine whose attempt was not confirmed is told again by itself. */
+export function mayRetryItself(orders: Orders, facts: Facts): boolean {
+  return timesByItself(orders, facts) < PER_RETRY - 1;
+}
+
+/** How often the machine was told again by itself since it was told first, or since a person asked to retry. */
+export function timesByItself(orders: Orders, facts: Facts): number {
+  const number = orderNumber(orders, facts);
+  return number === undefined ? (orders.run.unconfirmed.get(facts.name) ?? 0) : number % PER_RETRY;
+}
+
+/** Whether `timesByItself` is read from the id of the order, and so needs no memory. */
+export function isNumbered(orders: Orders, facts: Facts): boolean {
+  return orderNumber(orders, facts) !== undefined;
+}
+
+/** Whether the order is older than the retry that a person asked for last. */
+export function isBeforeRetry(orders: Orders, facts: Facts): boolean {
+  const { retry } = orders.run;
+  if (retry.count === 0) return false;
+  const number = orderNumber(orders, facts);
+  if (number !== undefined) return Math.floor(number / PER_RETRY) < retry.count;
+  return (timeMs(facts.desired?.since) ?? 0) <= retry.at;
+}
+
+/** `retry` of the next order to a machine; `byItself` where it follows an attempt that was not confirmed. */
+export function nextRetry(orders: Orders, facts: Facts, byItself: boolean): number {
+  const first = PER_RETRY * orders.run.retry.count;
+  return byItself ? first + timesByItself(orders, facts) + 1 : first;
+}

@@ -1,0 +1,153 @@
+// Taking a run back: failed machines first, then updated ones, newest first, each to the closure it had before.
+import { desiredId } from '@floe/crds/desired-id';
+import type { Budget } from './budget.ts';
+import { type Facts, isFinal } from './facts.ts';
+import { compareText } from './order.ts';
+import { isOrderOfRun, type Member, type View } from './standing.ts';
+import { aloneReason, type Hold, type Order } from './tell.ts';
+import { timeMs } from './time.ts';
+import { attemptFailure } from './wording.ts';
+
+export type Rollback = {
+  readonly rollback: Order[];
+  readonly hold: Hold[];
+  /** Whether everyone is back who can be reached. */
+  readonly ended: boolean;
+  /** Machines that are told to return, or wait for their turn. */
+  readonly returning: number;
+  /** Machines that could not be brought back. */
+  readonly lost: number;
+  /** When time alone changes something, in ms. */
+  readonly checks: readonly number[];
+};
+
+type Return =
+  | { readonly kind: 'back' }
+  /** Still on its way forward: it finishes first. */
+  | { readonly kind: 'forward'; readonly until: number | undefined }
+  | { readonly kind: 'returning'; readonly until: number | undefined }
+  | { readonly kind: 'lost'; readonly message: string }
+  | { readonly kind: 'due'; readonly closure: string; readonly failed: boolean; readonly at: number };
+
+/** Decides who returns now. `revision` is where to; undefined: each to what it ran before. */
+export function planRollback(
+  view: View,
+  members: readonly Member[],
+  { revision, budget, suspended }: { revision: string | undefined; budget: Budget; suspended: boolean },
+): Rollback {
+  const returns = members.map((member) => ({ member, back: returnOf(view, member, revision) }));
+  const due = returns
+    .flatMap(({ member, back }) => (back.kind === 'due' ? [{ facts: member.facts, back }] : []))
+    .sort(
+      (a, b) =>
+        Number(b.back.failed) - Number(a.back.failed) ||
+        b.back.at - a.back.at ||
+        compareText(b.facts.name, a.facts.name),
+    );
+  const told = tellBack(view, due, { revision, budget, suspended });
+  const hold = returns.flatMap(({ member, back }) => restReason(member.facts, back));
+  const reachable = due.filter(({ facts }) => aloneReason(facts) === undefined);
+  const moving = returns.filter(({ back }) => back.kind === 'forward' || back.kind === 'returning');
+  return {
+    rollback: told.rollback,
+    hold: [...told.hold, ...hold],
+    ended: reachable.length === 0 && moving.length === 0,
+    returning: reachable.length + moving.length,
+    lost: returns.filter(({ back }) => back.kind === 'lost').length,
+    checks: returns.flatMap(({ back }) => ('until' in back && back.until !== undefined ? [back.until] : [])),
+  };
+}
+
+type Due = { readonly facts: Facts; readonly back: Extract<Return, { kind: 'due' }> };
+
+function tellBack(
+  view: View,
+  due: readonly Due[],
+  { revision, budget, suspended }: { revision: string | undefined; budget: Budget; suspended: boolean },
+): { rollback: Order[]; hold: Hold[] } {
+  const rollback: Order[] = [];
+  const hold: Hold[] = [];
+  let { free } = budget;
+  for (const { facts, back } of due) {
+    const alone = suspended ? SUSPENDED : aloneReason(facts);
+    const usesOwn = !facts.well || facts.inHand;
+    if (alone !== undefined) hold.push({ machine: facts.name, ...alone });
+    else if (!usesOwn && free <= 0) {
+      const message = `returns when one of ${budget.limit} slots is free`;
+      hold.push({ machine: facts.name, reason: 'BudgetFull', message });
+    } else {
+      if (!usesOwn) free -= 1;
+      rollback.push(orderBack(view, facts, { closure: back.closure, revision }));
+    }
+  }
+  return { rollback, hold };
+}
+
+const SUSPENDED: Omit<Hold, 'machine'> = { reason: 'Suspended', message: 'spec.suspend is true' };
+
+function orderBack(view: View, facts: Facts, to: { closure: string; revision: string | undefined }): Order {
+  const { rollout, run } = view;
+  const id = desiredId({ rollout, run: `${run.id}-rollback`, machine: facts.name, retry: run.retry.count });
+  const revision = to.revision ?? 'previous';
+  return { machine: facts.name, closure: to.closure, revision, reason: 'Rollback', id, byItself: 0, numbered: true };
+}
+
+function restReason(facts: Facts, back: Return): Hold[] {
+  switch (back.kind) {
+    case 'forward':
+      return [{ machine: facts.name, reason: 'InProgress', message: 'finishes what it was told, then returns' }];
+    case 'returning':
+      return [{ machine: facts.name, reason: 'InProgress', message: 'returns to its former closure' }];
+    case 'lost':
+      return [{ machine: facts.name, reason: 'Failed', message: back.message }];
+    case 'back':
+      return [{ machine: facts.name, reason: 'Failed', message: 'the run is taken back; it runs its former closure' }];
+    default:
+      return [];
+  }
+}
+
+/** Where a machine is on its way back. */
+function returnOf(view: View, member: Member, revision: string | undefined): Return {
+  const { facts, closure, standing } = member;
+  const ordered = facts.desired;
+  if (ordered !== undefined && ordered.closure !== closure && isOrderOfRun(view, facts)) return returning(view, facts);
+  if (facts.inHand && (standing.kind === 'updating' || standing.kind === 'busy')) {
+    return { kind: 'forward', until: standing.until };
+  }
+  const former = formerClosure(view, member, revision);
+  if (isUntouched(member) || former === closure || (facts.current === former && !facts.inHand)) return { kind: 'back' };
+  if (former === undefined) return { kind: 'lost', message: 'nothing is known that it ran before' };
+  if ((facts.machine.status?.knownBad ?? []).includes(former)) {
+    return { kind: 'lost', message: 'its former closure failed on it before' };
+  }
+  const at = timeMs(facts.own?.finishedAt) ?? timeMs(ordered?.since) ?? 0;
+  return { kind: 'due', closure: former, failed: standing.kind === 'failed' || standing.kind === 'again', at };
+}
+
+/** Whether the machine is as it was before the run: it was not told, or came back by itself. */
+function isUntouched({ facts, closure, standing, told }: Member): boolean {
+  if (facts.current === closure || standing.kind === 'updated' || standing.kind === 'soaking')
+    return closure === undefined;
+  return !told || !facts.inHand;
+}
+
+/** The closure of the revision to return to, else what the machine ran before its attempt. */
+function formerClosure(view: View, { facts, closure }: Member, revision: string | undefined): string | undefined {
+  const found = revision === undefined ? undefined : view.closures.of(revision, facts.name);
+  if (found?.kind === 'closure') return found.closure;
+  return facts.attempt?.to === closure && facts.attempt?.from !== closure ? facts.attempt?.from : undefined;
+}
+
+/** A machine that was told to return. */
+function returning(view: View, facts: Facts): Return {
+  const { desired, own } = facts;
+  if (!facts.inHand && facts.current === desired?.closure) return { kind: 'back' };
+  if (own !== undefined && isFinal(own)) {
+    if (own.phase === 'Committed' || own.phase === 'RebootRequired') return { kind: 'back' };
+    return { kind: 'lost', message: `could not return: ${attemptFailure(facts, own)}` };
+  }
+  const until = (timeMs(desired?.since) ?? view.now) + view.machineTimeoutMs;
+  if (view.now >= until) return { kind: 'lost', message: 'was told to return and did not in time' };
+  return { kind: 'returning', until };
+}

@@ -1,0 +1,118 @@
+// What a Rollout remembers of its run: read from its status, made anew for a new revision.
+import { runId } from '@floe/crds/desired-id';
+import type { Rollout, RolloutStatus } from '@floe/crds/rollout';
+import { stepsHash } from './stage.ts';
+import { rfc3339, timeMs } from './time.ts';
+
+export type Stopped = NonNullable<RolloutStatus['stopped']>;
+export type Failure = NonNullable<RolloutStatus['failures']>[number];
+
+/** The step in hand and the few numbers that tell how far it is; times in ms. */
+export type StepMemory = {
+  readonly index: number;
+  readonly startedAt: number | undefined;
+  /** Machines that the batch takes; undefined: everyone who is left. */
+  readonly size: number | undefined;
+  /** Machines that were told before the batch began; undefined: it was never begun. */
+  readonly toldBefore: number | undefined;
+  readonly failedBefore: number;
+  readonly accepted: number;
+};
+
+export type Run = {
+  readonly revision: string;
+  readonly id: string;
+  readonly startedAt: number | undefined;
+  /** Back to the stable revision: no steps. */
+  readonly direct: boolean;
+  readonly step: StepMemory;
+  readonly completed: boolean;
+  readonly stopped: Stopped | undefined;
+  readonly rollback: { readonly to: string | undefined; readonly startedAt: number } | undefined;
+  readonly retry: { readonly count: number; readonly at: number };
+  /** How often machines were told again by themselves, where the id of their order does not say it. */
+  readonly unconfirmed: ReadonlyMap<string, number>;
+  readonly failures: readonly Failure[];
+  readonly pausedSeconds: number;
+  readonly stepsHash: string;
+};
+
+const UNBEGUN = { size: undefined, toldBefore: undefined, failedBefore: 0, accepted: 0 };
+
+/** A step that begins; `planBatch` fills in its numbers. */
+export function freshStep(index: number, startedAt: number): StepMemory {
+  return { ...UNBEGUN, index, startedAt };
+}
+
+/** The run in the status of a Rollout; undefined where none has begun. */
+export function runOf(rollout: Rollout): Run | undefined {
+  const status = rollout.status;
+  if (status?.revision === undefined) return undefined;
+  const { uid, name } = rollout.metadata;
+  return {
+    revision: status.revision,
+    id: status.run ?? runId({ ...(uid === undefined ? {} : { uid }), name }, status.revision, status.startedAt ?? ''),
+    startedAt: timeMs(status.startedAt),
+    // A completed run is stable by itself; it keeps its steps.
+    direct: status.revision === status.stableRevision && status.phase !== 'Completed',
+    step: stepOf(status),
+    completed: status.phase === 'Completed',
+    stopped: status.stopped ?? stoppedBy(status),
+    rollback: rollbackOf(status),
+    retry: { count: status.retry?.count ?? 0, at: timeMs(status.retry?.at) ?? 0 },
+    unconfirmed: new Map((status.unconfirmed ?? []).map(({ machine, times }) => [machine, times])),
+    failures: status.failures ?? [],
+    pausedSeconds: status.pausedSeconds ?? 0,
+    stepsHash: status.stepsHash ?? stepsHash(rollout.spec),
+  };
+}
+
+function stepOf({ step }: RolloutStatus): StepMemory {
+  return {
+    index: step?.index ?? 0,
+    startedAt: timeMs(step?.startedAt),
+    size: step?.size,
+    toldBefore: step?.toldBefore,
+    failedBefore: step?.failedBefore ?? 0,
+    accepted: step?.accepted ?? 0,
+  };
+}
+
+/** A status from elsewhere may say Failed without why. */
+function stoppedBy(status: RolloutStatus): Stopped | undefined {
+  if (status.phase !== 'Failed') return undefined;
+  return { reason: 'Failed', message: 'the run failed', at: status.step?.startedAt ?? status.startedAt ?? rfc3339(0) };
+}
+
+function rollbackOf(status: RolloutStatus): Run['rollback'] {
+  if (status.rollback !== undefined) {
+    return { to: status.rollback.to, startedAt: timeMs(status.rollback.startedAt) ?? 0 };
+  }
+  return status.phase === 'RollingBack' ? { to: status.stableRevision, startedAt: 0 } : undefined;
+}
+
+/** A new run that begins at `now` (ms). */
+export function newRun(rollout: Rollout, revision: string, now: number): Run {
+  const { uid, name } = rollout.metadata;
+  const startedAt = rfc3339(now);
+  return {
+    revision,
+    id: runId({ ...(uid === undefined ? {} : { uid }), name }, revision, startedAt),
+    startedAt: now,
+    direct: revision === rollout.status?.stableRevision,
+    step: freshStep(0, now),
+    completed: false,
+    stopped: undefined,
+    rollback: undefined,
+    retry: { count: 0, at: 0 },
+    unconfirmed: new Map(),
+    failures: [],
+    pausedSeconds: 0,
+    stepsHash: stepsHash(rollout.spec),
+  };
+}
+
+/** Whether the run goes on: it has not ended, was not stopped and is not being taken back. */
+export function goesOn(run: Run): boolean {
+  return !run.completed && run.stopped === undefined && run.rollback === undefined;
+}

@@ -1,0 +1,208 @@
+// Where a machine stands towards the run: one classification, from which counts, batches and holds follow.
+import type { Closures } from './closures.ts';
+import { type Facts, isFinal } from './facts.ts';
+import { isBeforeRetry, mayRetryItself } from './retries.ts';
+import type { Run } from './run.ts';
+import { spokenMs, timeMs } from './time.ts';
+import { attemptFailure } from './wording.ts';
+
+export type Standing =
+  | { readonly kind: 'notBuilt'; readonly message: string }
+  /** It has the revision; `reboot`: at its next boot, or wholly only then. */
+  | { readonly kind: 'updated'; readonly reboot: boolean }
+  | { readonly kind: 'soaking'; readonly until: number }
+  /** It is on its way to the closure; `until`: when its time is over. */
+  | { readonly kind: 'updating'; readonly until: number | undefined }
+  | { readonly kind: 'fetching' }
+  | { readonly kind: 'fetched' }
+  /** It is to be told again; `byItself`: for want of confirmation, else because a person asked. */
+  | { readonly kind: 'again'; readonly byItself: boolean }
+  | { readonly kind: 'failed'; readonly message: string; readonly at: number }
+  /** It carries out another order. */
+  | { readonly kind: 'busy'; readonly until: number | undefined }
+  | { readonly kind: 'knownBad' }
+  | { readonly kind: 'pending' };
+
+export type Member = {
+  readonly facts: Facts;
+  /** Closure of the run's revision for this machine. */
+  readonly closure: string | undefined;
+  readonly standing: Standing;
+  /** Whether this run told it that closure. */
+  readonly told: boolean;
+  /** Whether it was told since the step began. */
+  readonly toldInStep: boolean;
+  /** Whether it came to be after the run began: then it belongs to the last batch. */
+  readonly joiner: boolean;
+};
+
+export type View = {
+  readonly rollout: string;
+  readonly run: Run;
+  readonly closures: Closures;
+  readonly machineTimeoutMs: number;
+  /** Soak of the step in hand; 0 where it is no batch. */
+  readonly soakMs: number;
+  readonly now: number;
+};
+
+/** Classifies a machine. */
+export function memberOf(view: View, facts: Facts): Member {
+  const { run } = view;
+  const found = view.closures.of(run.revision, facts.name);
+  const born = timeMs(facts.machine.metadata.creationTimestamp);
+  const joiner = born !== undefined && run.startedAt !== undefined && born > run.startedAt;
+  if (found.kind !== 'closure') {
+    const message = found.kind === 'failure' ? found.message : 'its closure is not built yet';
+    return {
+      facts,
+      closure: undefined,
+      standing: { kind: 'notBuilt', message },
+      told: false,
+      toldInStep: false,
+      joiner,
+    };
+  }
+  const { closure } = found;
+  const ordered = facts.desired?.closure === closure && isOrderOfRun(view, facts);
+  // A machine that was only told to fetch and went off was not told anything that binds.
+  const told = ordered && (facts.desired?.go === true || facts.online);
+  const since = timeMs(facts.desired?.since);
+  const toldInStep = told && since !== undefined && run.step.startedAt !== undefined && since >= run.step.startedAt;
+  const standing = told ? toldStanding(view, facts, { closure, toldInStep }) : untoldStanding(view, facts, closure);
+  return { facts, closure, standing, told, toldInStep, joiner };
+}
+
+/** Whether `desired` was written by this run; orders without a run are told by their time. */
+export function isOrderOfRun({ rollout, run }: Pick<View, 'rollout' | 'run'>, { desired }: Facts): boolean {
+  if (desired === undefined || desired.reason === 'Immediate') return false;
+  if (desired.rollout !== undefined && desired.rollout !== rollout) return false;
+  if (desired.run !== undefined) return desired.run === run.id;
+  const since = timeMs(desired.since);
+  return since === undefined || run.startedAt === undefined || since >= run.startedAt;
+}
+
+type Told = { readonly closure: string; readonly toldInStep: boolean };
+
+function toldStanding(view: View, facts: Facts, told: Told): Standing {
+  const standing = facts.desired?.go === true ? goStanding(view, facts, told) : fetchStanding(facts, told.closure);
+  if (standing.kind === 'failed' && isRetried(view, facts, told.toldInStep)) return { kind: 'again', byItself: false };
+  return standing;
+}
+
+/** A retry is for the failed ones of the step in hand; once the run is complete, for all. */
+function isRetried(view: View, facts: Facts, toldInStep: boolean): boolean {
+  const ofStep = toldInStep || view.run.completed || view.run.step.failedBefore === 0;
+  return ofStep && isBeforeRetry(view, facts);
+}
+
+function fetchStanding(facts: Facts, closure: string): Standing {
+  const { own } = facts;
+  if (facts.current === closure) return { kind: 'updated', reboot: false };
+  if (own === undefined) return { kind: 'fetching' };
+  if (own.phase === 'Fetched') return { kind: 'fetched' };
+  return isFinal(own)
+    ? { kind: 'failed', message: attemptFailure(facts, own), at: endOf(facts) }
+    : { kind: 'fetching' };
+}
+
+function goStanding(view: View, facts: Facts, told: Told): Standing {
+  const { own } = facts;
+  if (own === undefined) {
+    const runsIt = facts.current === told.closure && !facts.inHand;
+    return runsIt ? committed(view, facts, told) : underWay(view, facts);
+  }
+  if (!isFinal(own)) return underWay(view, facts);
+  switch (own.phase) {
+    case 'Committed':
+    case 'RebootRequired':
+      return committed(view, facts, told);
+    case 'Unconfirmed':
+      return unconfirmed(view, facts);
+    default:
+      return { kind: 'failed', message: attemptFailure(facts, own), at: endOf(facts) };
+  }
+}
+
+function underWay(view: View, facts: Facts): Standing {
+  const go = timeMs(facts.desired?.since) ?? view.now;
+  const until = go + view.machineTimeoutMs;
+  if (view.now < until) return { kind: 'updating', until };
+  const state = facts.own === undefined ? 'nothing was heard of it' : `it is still ${facts.own.phase}`;
+  const message = `not done ${spokenMs(view.machineTimeoutMs)} after its go, ${facts.online ? state : 'and it is offline'}`;
+  return { kind: 'failed', message, at: until };
+}
+
+/** Tried again by itself; one that is off meanwhile has as long as for its go. */
+function unconfirmed(view: View, facts: Facts): Standing {
+  const go = timeMs(facts.desired?.since) ?? view.now;
+  const late = !facts.online && view.now >= go + view.machineTimeoutMs;
+  if (!late && mayRetryItself(view, facts)) return { kind: 'again', byItself: true };
+  const message = facts.own === undefined ? 'not confirmed' : attemptFailure(facts, facts.own);
+  return { kind: 'failed', message, at: endOf(facts) };
+}
+
+function committed(view: View, facts: Facts, { closure, toldInStep }: Told): Standing {
+  const reboot = facts.own?.phase === 'RebootRequired' || facts.machine.status?.reboot?.required === true;
+  const atBoot = facts.machine.status?.bootDefault?.closure === closure;
+  if (facts.current !== closure && facts.own?.phase !== 'RebootRequired' && !atBoot) {
+    return {
+      kind: 'failed',
+      message: `committed, but now runs ${facts.current ?? 'an unknown system'}`,
+      at: endOf(facts),
+    };
+  }
+  const updated: Standing = { kind: 'updated', reboot: reboot || facts.current !== closure };
+  const ofStep = toldInStep || view.run.step.startedAt === undefined;
+  return ofStep && view.soakMs > 0 ? soaked(view, facts, updated) : updated;
+}
+
+function soaked(view: View, facts: Facts, updated: Standing): Standing {
+  const start = endOf(facts);
+  const until = start + view.soakMs;
+  const bad = badWithin(facts, until) ?? rememberedBad(view, facts, start);
+  if (bad !== undefined) return { kind: 'failed', ...bad };
+  return view.now < until ? { kind: 'soaking', until } : updated;
+}
+
+/** Whether the machine is bad now and turned so before its soak ended. */
+function badWithin(facts: Facts, until: number): { message: string; at: number } | undefined {
+  if (!facts.online && (facts.connectionSince ?? 0) < until) {
+    return { message: 'went offline while it soaked', at: facts.connectionSince ?? until };
+  }
+  if (!facts.well && (facts.wellSince ?? 0) < until) {
+    const units = (facts.machine.status?.failedUnits ?? []).slice(0, 3).join(', ');
+    return {
+      message: `${units === '' ? 'turned unhealthy' : `${units} failed`} while it soaked`,
+      at: facts.wellSince ?? until,
+    };
+  }
+  return undefined;
+}
+
+/** One that turned bad while it soaked has failed, also when it is well again. */
+function rememberedBad({ run }: View, facts: Facts, start: number): { message: string; at: number } | undefined {
+  const remembered = run.failures.find(({ machine }) => machine === facts.name);
+  const at = timeMs(remembered?.at);
+  return remembered !== undefined && at !== undefined && at > start ? { message: remembered.message, at } : undefined;
+}
+
+/** When the order was carried out, as far as it is known. */
+function endOf({ own, desired }: Facts): number {
+  return timeMs(own?.finishedAt) ?? timeMs(own?.startedAt) ?? timeMs(desired?.since) ?? 0;
+}
+
+function untoldStanding(view: View, facts: Facts, closure: string): Standing {
+  const { machine, desired, inHand } = facts;
+  const { attempt, bootDefault, knownBad, reboot } = machine.status ?? {};
+  if (facts.current === closure && !inHand) return { kind: 'updated', reboot: reboot?.required === true };
+  const atBoot = bootDefault === undefined || bootDefault.closure === closure;
+  if (attempt?.phase === 'RebootRequired' && attempt.to === closure && atBoot) return { kind: 'updated', reboot: true };
+  const since = timeMs(desired?.since);
+  const until = since === undefined ? undefined : since + view.machineTimeoutMs;
+  // An order that nobody answers in time does not bind the machine for ever.
+  const late = until !== undefined && view.now >= until && facts.online;
+  if (inHand && !late) return { kind: desired?.closure === closure ? 'updating' : 'busy', until };
+  if ((knownBad ?? []).includes(closure) && view.run.retry.count === 0) return { kind: 'knownBad' };
+  return { kind: 'pending' };
+}

@@ -1,0 +1,88 @@
+// The part of the plan that changes while it is made: the run, the history, the verbs that were handled.
+import type { HistoryEntry } from './history.ts';
+import { recorded, revisionBefore, without } from './history.ts';
+import { freshStep, newRun, type Run, type Stopped } from './run.ts';
+import type { Snapshot } from './snapshot.ts';
+import { rfc3339 } from './time.ts';
+
+export type State = {
+  readonly run: Run;
+  readonly stableRevision: string | undefined;
+  readonly history: readonly HistoryEntry[];
+  /** Whether the step began in this plan, and not in the status that it is made from. */
+  readonly fresh: boolean;
+};
+
+export type Context = { readonly snapshot: Snapshot; readonly now: number; readonly historyLimit: number };
+
+type Outcome = HistoryEntry['outcome'];
+
+function record(state: State, outcome: Outcome, { now, historyLimit }: Context): HistoryEntry[] {
+  return recorded(state.history, state.run, { outcome, now, limit: historyLimit });
+}
+
+/** Starts a run of `revision`; the one before is superseded, unless it has ended already. */
+export function begin(state: State | undefined, revision: string, context: Context): State {
+  const { snapshot, now } = context;
+  const before = state?.run;
+  // Two runs never share their moment: orders without the name of a run are told by it.
+  const at = before?.startedAt === undefined ? now : Math.max(now, before.startedAt + 1);
+  const { status } = snapshot.rollout;
+  const stableRevision = state === undefined ? status?.stableRevision : state.stableRevision;
+  const superseded = state !== undefined && !state.run.completed && state.run.stopped === undefined;
+  const history = state === undefined ? (status?.history ?? []) : state.history;
+  return {
+    run: { ...newRun(snapshot.rollout, revision, at), direct: revision === stableRevision },
+    stableRevision,
+    history: superseded ? record(state, 'Superseded', context) : history,
+    fresh: true,
+  };
+}
+
+/** Goes to a step. `startedAt` lies after every order of the steps before. */
+export function toStep(state: State, index: number, startedAt: number): State {
+  return { ...state, run: { ...state.run, step: freshStep(index, startedAt) }, fresh: true };
+}
+
+/** Ends the run well: its revision is the stable one from now on. */
+export function complete(state: State, context: Context): State {
+  return {
+    ...state,
+    run: { ...state.run, completed: true, direct: false },
+    stableRevision: state.run.revision,
+    history: record(state, 'Completed', context),
+  };
+}
+
+const OUTCOMES = { Failed: 'Failed', Aborted: 'Aborted', RolledBack: 'RolledBack' } as const;
+
+/** Stops the run: nobody else is told its revision. */
+export function stop(
+  state: State,
+  reason: Stopped['reason'],
+  { message, context }: { message: string; context: Context },
+): State {
+  const stopped: Stopped = { reason, message, at: rfc3339(context.now) };
+  return { ...state, run: { ...state.run, stopped }, history: record(state, OUTCOMES[reason], context) };
+}
+
+/** Lets a stopped run go on. */
+export function resume(state: State): State {
+  return { ...state, run: { ...state.run, stopped: undefined }, history: without(state.history, state.run) };
+}
+
+/**
+ * Begins to take the run back to the stable revision. The stable revision of a run that completed is its own: it goes
+ * back to the one before, which is the stable one then.
+ */
+export function takeBack(state: State, now: number): State {
+  const { run } = state;
+  const own = state.stableRevision === run.revision;
+  const to = own ? revisionBefore(state.history, run.revision) : state.stableRevision;
+  return {
+    ...state,
+    run: { ...run, completed: false, direct: false, stopped: undefined, rollback: { to, startedAt: now } },
+    stableRevision: to,
+    history: without(state.history, run),
+  };
+}

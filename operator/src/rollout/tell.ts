@@ -1,0 +1,145 @@
+// Who is told now: goes and fetches of the batch in hand, as far as budget, connection and holds allow.
+import { desiredId } from '@floe/crds/desired-id';
+import type { Budget } from './budget.ts';
+import type { Facts } from './facts.ts';
+import { isNumbered, nextRetry, type Orders, timesByItself } from './retries.ts';
+import type { Member } from './standing.ts';
+
+/** One order to a machine. */
+export type Order = {
+  readonly machine: string;
+  readonly closure: string;
+  readonly revision: string;
+  readonly reason: 'Rollout' | 'Joined' | 'Rollback' | 'Retry';
+  /** `desired.id` of the order. */
+  readonly id: string;
+  /** How often it is told again by itself with this order. */
+  readonly byItself: number;
+  /** Whether the id of the machine's order tells how often it was told. */
+  readonly numbered: boolean;
+};
+
+export type HoldReason =
+  | 'InProgress'
+  | 'NotReady'
+  | 'Offline'
+  | 'BudgetFull'
+  | 'StepPaused'
+  | 'LaterStep'
+  | 'NotBuilt'
+  | 'Suspended'
+  | 'MachineSuspended'
+  | 'OtherRollout'
+  | 'Failed'
+  | 'KnownBad'
+  | 'InvalidSpec'
+  | 'DeliveryImmediate';
+
+export type Hold = { readonly machine: string; readonly reason: HoldReason; readonly message: string };
+
+export type Told = { readonly dispatch: Order[]; readonly fetch: Order[]; readonly hold: Hold[] };
+
+export type TellInput = {
+  readonly orders: Orders;
+  /** Whose turn it is, in order: those to be told again, those that have fetched, then candidates. */
+  readonly turn: readonly Member[];
+  /** How many of those not told yet may be taken; undefined: all. */
+  readonly room: number | undefined;
+  readonly budget: Budget;
+  /** Whether machines fetch first and switch on a second word. */
+  readonly fetchFirst: boolean;
+  /** Whether machines that are sick already may have their turn. */
+  readonly sickToo: boolean;
+  readonly reason: 'Rollout' | 'Joined';
+  /** What a machine waits for that the room has no place for. */
+  readonly later: Omit<Hold, 'machine'>;
+};
+
+/** Decides over everyone whose turn it is; each comes out exactly once. */
+export function tell(input: TellInput): Told {
+  const told: Told = { dispatch: [], fetch: [], hold: [] };
+  const left = { free: input.budget.free, room: input.room ?? Number.POSITIVE_INFINITY };
+  for (const member of input.turn) {
+    const machine = member.facts.name;
+    const reason = whyNot(member, input, left.room);
+    if (reason !== undefined) {
+      told.hold.push({ machine, ...reason });
+      continue;
+    }
+    if (isNew(member)) left.room -= 1;
+    if (input.fetchFirst && member.standing.kind !== 'fetched') {
+      told.fetch.push(orderOf(input, member));
+    } else if (member.facts.well && left.free <= 0) {
+      told.hold.push({ machine, ...budgetFull(input.budget, input.turn) });
+    } else {
+      // A machine that is sick already uses the slot that it holds.
+      if (member.facts.well) left.free -= 1;
+      told.dispatch.push(orderOf(input, member));
+    }
+  }
+  return told;
+}
+
+const isNew = ({ standing }: Member): boolean => standing.kind === 'pending' || standing.kind === 'busy';
+
+/** Why a machine can't have its turn, budget aside. What concerns the machine alone is said first. */
+function whyNot(member: Member, input: TellInput, room: number): Omit<Hold, 'machine'> | undefined {
+  const alone = aloneReason(member.facts);
+  if (alone !== undefined) return alone;
+  if (isNew(member) && room <= 0) return input.later;
+  return busyOrSick(member, input);
+}
+
+function busyOrSick({ facts, standing }: Member, { sickToo }: TellInput): Omit<Hold, 'machine'> | undefined {
+  if (standing.kind === 'busy') return { reason: 'InProgress', message: 'carries out another order first' };
+  if (!facts.well && !sickToo && standing.kind === 'pending') {
+    return { reason: 'NotReady', message: `${sickness(facts)}; the first batch takes machines that are healthy` };
+  }
+  return undefined;
+}
+
+/** A hold or a lost connection: what concerns the machine alone. */
+export function aloneReason(facts: Facts): Omit<Hold, 'machine'> | undefined {
+  if (facts.hold !== undefined) {
+    const until = facts.machine.spec.hold?.until;
+    const end = until === undefined ? 'until spec.hold is removed' : `until ${until}`;
+    return { reason: 'MachineSuspended', message: `on hold ${end}: ${facts.hold.reason}` };
+  }
+  if (!facts.online) {
+    const never = facts.machine.status?.connection === undefined;
+    return {
+      reason: 'Offline',
+      message: never ? 'never connected: start floe-agent on it' : 'offline, follows on return',
+    };
+  }
+  return undefined;
+}
+
+function sickness(facts: Facts): string {
+  const units = (facts.machine.status?.failedUnits ?? []).slice(0, 3).join(', ');
+  return units === '' ? 'not healthy' : `${units} failed`;
+}
+
+function budgetFull({ limit, unavailable }: Budget, turn: readonly Member[]): Omit<Hold, 'machine'> {
+  const sick = turn.filter(({ facts }) => facts.online && !facts.well).length;
+  const remedy = sick > 0 && unavailable >= limit ? '; repair the unhealthy ones or raise spec.maxUnavailable' : '';
+  return { reason: 'BudgetFull', message: `${unavailable} of ${limit} unavailable already${remedy}` };
+}
+
+function orderOf({ orders, reason }: TellInput, { facts, closure, standing }: Member): Order {
+  const byItself = standing.kind === 'again' && standing.byItself;
+  const again = standing.kind === 'again' || (facts.machine.status?.knownBad ?? []).includes(closure ?? '');
+  // A go after a fetch keeps the order: its id is what the machine's journal knows.
+  const isFetched = standing.kind === 'fetched' || standing.kind === 'fetching';
+  const { rollout, run } = orders;
+  const retry = nextRetry(orders, facts, byItself);
+  return {
+    machine: facts.name,
+    closure: closure ?? '',
+    revision: run.revision,
+    reason: again ? 'Retry' : reason,
+    id: (isFetched ? facts.desired?.id : undefined) ?? desiredId({ rollout, run: run.id, machine: facts.name, retry }),
+    byItself: byItself ? timesByItself(orders, facts) + 1 : 0,
+    numbered: !byItself || isNumbered(orders, facts),
+  };
+}
