@@ -26,6 +26,7 @@ export class PodLogs {
     for (const follower of log.followers) {
       follower.end();
     }
+    log.followers.clear();
   }
 
   /** Answers a request for a log. */

@@ -86,7 +86,9 @@ export class Watches {
   /** Sends any text, as it is. */
   send(text: string, collection?: string): void {
     for (const watch of this.#of(collection)) {
-      watch.response.write(text);
+      if (!watch.response.writableEnded) {
+        watch.response.write(text);
+      }
     }
   }
 
@@ -124,7 +126,7 @@ function send(watch: OpenWatch, change: Change): void {
 }
 
 function write(watch: OpenWatch, type: string, object: StoredObject): void {
-  if (!watch.silent) {
+  if (!watch.silent && !watch.response.writableEnded) {
     watch.response.write(`${JSON.stringify({ type, object })}\n`);
   }
 }

@@ -69,8 +69,9 @@ export class KubeClient {
     return this.#transport.close();
   }
 
-  get<T extends KubeObject>(resource: Resource<T>, key: ObjectKey, options: CallOptions): Promise<T> {
-    return this.#transport.request<T>({ method: 'GET', path: objectPath(resource, key), signal: options.signal });
+  /** Reads one object. */
+  async get<T extends KubeObject>(resource: Resource<T>, key: ObjectKey, options: CallOptions): Promise<T> {
+    return await this.#transport.request<T>({ method: 'GET', path: objectPath(resource, key), signal: options.signal });
   }
 
   /** Lists page by page (default 500 objects), from the newest state. A KubeError of status 410 says: start again. */
@@ -110,8 +111,9 @@ export class KubeClient {
     return items;
   }
 
-  create<T extends KubeObject>(resource: Resource<T>, object: T, options: CallOptions): Promise<T> {
-    return this.#transport.request<T>({
+  /** Creates an object; a KubeError 409 (`isAlreadyExists`) when there is one of that name. */
+  async create<T extends KubeObject>(resource: Resource<T>, object: T, options: CallOptions): Promise<T> {
+    return await this.#transport.request<T>({
       method: 'POST',
       path: collectionPath(resource, object.metadata.namespace),
       body: object,
@@ -150,12 +152,12 @@ export class KubeClient {
   }
 
   /** Server-side apply: creates the object or changes the fields that it names; `force` takes them from other managers. */
-  apply<T extends KubeObject>(
+  async apply<T extends KubeObject>(
     resource: Resource<T>,
     object: T,
     options: CallOptions & { readonly fieldManager: string; readonly force?: boolean; readonly subresource?: 'status' },
   ): Promise<T> {
-    return this.#transport.request<T>({
+    return await this.#transport.request<T>({
       method: 'PATCH',
       verb: 'APPLY',
       path: objectPath(resource, object.metadata, options.subresource),
@@ -170,13 +172,13 @@ export class KubeClient {
    * JSON merge patch. With `metadata.resourceVersion` in the patch it fails with a KubeError 409 (`isConflict`) when
    * somebody else changed the object meanwhile.
    */
-  mergePatch<T extends KubeObject>(
+  async mergePatch<T extends KubeObject>(
     resource: Resource<T>,
     key: ObjectKey,
     patch: MergePatch<T>,
     options: CallOptions & { readonly subresource?: 'status'; readonly fieldManager?: string },
   ): Promise<T> {
-    return this.#transport.request<T>({
+    return await this.#transport.request<T>({
       method: 'PATCH',
       path: objectPath(resource, key, options.subresource),
       query: { fieldManager: options.fieldManager },

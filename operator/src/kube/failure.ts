@@ -38,7 +38,7 @@ export function errorOfFailure(
     return fail('Timeout', String(deadline.signal.reason?.message ?? 'no answer in time'));
   }
   if (cause instanceof SyntaxError) {
-    return fail('BadAnswer', 'the answer is not JSON; is this address an API server?');
+    return fail('BadAnswer', 'the answer is no JSON object; is this the address of an API server?');
   }
   return fail('Unreachable', describe(cause));
 }

@@ -66,6 +66,11 @@ export class Reflector<T extends KubeObject> {
     return this.#hasSynced;
   }
 
+  /** Version up to which everything has been seen; undefined while there is no complete list. */
+  get version(): string | undefined {
+    return this.#version;
+  }
+
   /** When the API server last sent anything, in milliseconds since the epoch; undefined before the first time. */
   get lastContact(): number | undefined {
     return this.#lastContact;

@@ -51,8 +51,11 @@ export function collectionPath(resource: Resource, namespace?: string): string {
   return `${root}${scope}/${resource.plural}`;
 }
 
-/** Path of one object or of a subresource of it. */
+/** Path of one object or of a subresource of it. Throws a TypeError when the key lacks its namespace. */
 export function objectPath(resource: Resource, key: ObjectKey, subresource?: string): string {
+  if (resource.namespaced && key.namespace === undefined) {
+    throw new TypeError(`the ${resource.kind} ${key.name} is named without its namespace`);
+  }
   const path = `${collectionPath(resource, key.namespace)}/${encodeURIComponent(key.name)}`;
   return subresource === undefined ? path : `${path}/${subresource}`;
 }

@@ -50,8 +50,11 @@ export class Transport {
     const start = performance.now();
     try {
       const answer = await this.#send(request, 'requests', deadline);
-      const text = await answer.body.text();
-      return JSON.parse(text) as T;
+      const json: unknown = JSON.parse(await answer.body.text());
+      if (typeof json !== 'object' || json === null) {
+        throw new SyntaxError(`the answer is no object but ${typeof json}`);
+      }
+      return json as T;
     } catch (cause) {
       throw errorOfFailure(cause, { verb, path: request.path, deadline, parent: request.signal });
     } finally {

@@ -1,0 +1,207 @@
+// Tests of the controller loop: what follows from each outcome.
+import { Registry } from 'prom-client';
+import { expect, test, vi } from 'vitest';
+import { silentLog } from '../../../e2e/fake-apiserver/silent-log.ts';
+import { type ControllerOptions, type Outcome, type Reconcile, runController, TerminalError } from './controller.ts';
+import { KubeError } from './error.ts';
+import { createKubeMetrics } from './metrics.ts';
+import { WorkQueue } from './queue.ts';
+
+const PATIENCE = { timeout: 10_000, interval: 2 };
+
+function setUp(reconcile: Reconcile, options: Partial<ControllerOptions> = {}) {
+  const registry = new Registry();
+  const metrics = createKubeMetrics(registry);
+  const queue = new WorkQueue({
+    name: 'test',
+    metrics: metrics.queues,
+    baseDelaySeconds: 0.001,
+    maxDelaySeconds: 0.01,
+  });
+  const end = new AbortController();
+  const run = runController({
+    name: 'test',
+    queue,
+    reconcile,
+    signal: end.signal,
+    log: silentLog(),
+    metrics,
+    ...options,
+  });
+  return { queue, end, run, registry };
+}
+
+async function expectMetrics(registry: Registry, lines: readonly string[]): Promise<void> {
+  const text = await registry.metrics();
+  for (const line of lines) {
+    expect(text).toContain(line);
+  }
+}
+
+const done: Outcome = { kind: 'done' };
+
+test('all metrics start at 0', async () => {
+  const { registry, end, run } = setUp(async () => done, { workers: 3 });
+  await expectMetrics(registry, [
+    'controller_runtime_reconcile_total{controller="test",result="success"} 0',
+    'controller_runtime_reconcile_total{controller="test",result="requeue_after"} 0',
+    'controller_runtime_reconcile_total{controller="test",result="error"} 0',
+    'controller_runtime_reconcile_errors_total{controller="test"} 0',
+    'controller_runtime_max_concurrent_reconciles{controller="test"} 3',
+    'controller_runtime_active_workers{controller="test"} 0',
+  ]);
+  end.abort();
+  await run;
+});
+
+test.each<[string, () => Outcome, number, string]>([
+  ['done', () => done, 1, 'success'],
+  ['again, once', () => ({ kind: 'again', afterSeconds: 0.001 }), 2, 'requeue_after'],
+  [
+    'an error',
+    () => {
+      throw new Error('broken');
+    },
+    2,
+    'error',
+  ],
+  [
+    'a terminal error',
+    () => {
+      throw new TerminalError('hopeless');
+    },
+    1,
+    'error',
+  ],
+  [
+    'a lost race',
+    () => {
+      throw new KubeError({ status: 409, reason: 'Conflict', message: 'modified' });
+    },
+    2,
+    'error',
+  ],
+  [
+    'no Error at all',
+    () => {
+      throw 'text';
+    },
+    2,
+    'error',
+  ],
+])('%s', async (_, first, calls, result) => {
+  const seen: string[] = [];
+  const { queue, end, run, registry } = setUp((key) => {
+    seen.push(key);
+    return Promise.resolve().then(() => (seen.length === 1 ? first() : done));
+  });
+  queue.add('n/a');
+  await vi.waitFor(async () => {
+    expect(seen).toHaveLength(calls);
+    await expectMetrics(registry, [
+      `controller_runtime_reconcile_total{controller="test",result="${result}"} 1`,
+      `controller_runtime_reconcile_time_seconds_count{controller="test"} ${calls}`,
+    ]);
+  }, PATIENCE);
+  // A success ends the back-off, and so does a terminal error.
+  expect(queue.failures('n/a')).toBe(0);
+  expect(queue.delayed).toBe(0);
+  end.abort();
+  await run;
+});
+
+test('an error backs off further each time, and is counted', async () => {
+  const { queue, end, run, registry } = setUp(() => Promise.reject(new Error('broken')));
+  queue.add('n/a');
+  await vi.waitFor(() => expect(queue.failures('n/a')).toBeGreaterThan(4), PATIENCE);
+  end.abort();
+  await run;
+  const text = await registry.metrics();
+  expect(text).toMatch(/controller_runtime_reconcile_errors_total\{controller="test"\} [5-9]/);
+  expect(text).toMatch(/workqueue_retries_total\{name="test"\} [5-9]/);
+});
+
+test('a server that says when to come back is obeyed', async () => {
+  const { queue, end, run } = setUp(() =>
+    Promise.reject(new KubeError({ status: 429, reason: 'TooManyRequests', message: '', retryAfterSeconds: 100 })),
+  );
+  queue.add('n/a');
+  await vi.waitFor(() => expect(queue.delayed).toBe(1), PATIENCE);
+  expect(queue.failures('n/a')).toBe(1);
+  end.abort();
+  await run;
+});
+
+test('keys run at once as far as there are workers, one key never twice', async () => {
+  let most = 0;
+  const running = new Set<string>();
+  const { queue, end, run } = setUp(
+    async (key) => {
+      expect(running).not.toContain(key);
+      running.add(key);
+      most = Math.max(most, running.size);
+      await new Promise((resolve) => setTimeout(resolve, 2));
+      running.delete(key);
+      return done;
+    },
+    { workers: 3 },
+  );
+  for (let i = 0; i < 40; i += 1) {
+    queue.add(`n/${i % 8}`);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  await vi.waitFor(() => expect(queue.depth + running.size).toBe(0), PATIENCE);
+  expect(most).toBe(3);
+  end.abort();
+  await run;
+});
+
+test('a reconcile that takes too long is told so', async () => {
+  let reason: unknown;
+  const { queue, end, run } = setUp(
+    (_, { signal }) =>
+      new Promise((resolve) => {
+        signal.addEventListener('abort', () => {
+          reason = signal.reason;
+          resolve(done);
+        });
+      }),
+    { timeoutSeconds: 0.02 },
+  );
+  queue.add('n/a');
+  await vi.waitFor(() => expect(reason).toMatchObject({ name: 'TimeoutError' }), PATIENCE);
+  end.abort();
+  await run;
+});
+
+test('at the end it waits for what is in hand, and takes nothing new', async () => {
+  let finish: (outcome: Outcome) => void = () => undefined;
+  const seen: string[] = [];
+  const { queue, end, run } = setUp((key) => {
+    seen.push(key);
+    return new Promise((resolve) => {
+      finish = resolve;
+    });
+  });
+  queue.add('n/a');
+  queue.add('n/b');
+  await vi.waitFor(() => expect(seen).toEqual(['n/a']), PATIENCE);
+  let ended = false;
+  const all = run.then(() => {
+    ended = true;
+  });
+  end.abort();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(ended).toBe(false);
+  finish(done);
+  await all;
+  expect(seen).toEqual(['n/a']);
+});
+
+test('at the end it does not wait for ever', async () => {
+  const { queue, end, run } = setUp(() => new Promise(() => undefined), { drainSeconds: 0.02 });
+  queue.add('n/a');
+  await vi.waitFor(() => expect(queue.runningSeconds()).toHaveLength(1), PATIENCE);
+  end.abort();
+  await run;
+});
