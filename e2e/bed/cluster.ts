@@ -131,6 +131,12 @@ export class Cluster {
     return this.exec([join(this.#made.tools, 'kubectl'), '--kubeconfig', this.kubeconfig, ...args], options);
   }
 
+  /** The command line that a person types to reach the cluster with kubectl. */
+  async kubectlLine(): Promise<string> {
+    const command = await this.enter([join(this.#made.tools, 'kubectl'), '--kubeconfig', this.kubeconfig]);
+    return command.join(' ');
+  }
+
   async helm(args: readonly string[], options: RunOptions = {}): Promise<string> {
     return this.exec([join(this.#made.tools, 'helm'), '--kubeconfig', this.kubeconfig, ...args], {
       ...options,

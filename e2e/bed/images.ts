@@ -1,6 +1,6 @@
 // The images that clusters run: made with buildah from the Debian tree, so that nothing is pulled.
 import { existsSync } from 'node:fs';
-import { cp, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { appendFile, cp, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Artefacts, nodeBinary, removeOlder } from './artefacts.ts';
 import { contentKey } from './content-key.ts';
@@ -110,6 +110,8 @@ interface Build {
 async function build({ target, ref, files, base, say, signal }: Build): Promise<void> {
   const nix = join(projectDir, 'images', 'floe', 'nix.conf');
   await inContext({ ...files, node: nodeBinary, 'nix.conf': nix, Dockerfile: dockerfile }, async (context) => {
+    // Clusters of the test bed have no way out: asking the public cache costs seconds each time.
+    await appendFile(join(context, 'nix.conf'), 'substituters =\n');
     await run(
       [
         'buildah', 'bud', '--isolation', 'chroot', '--pull-never', '--format', 'docker', '--target', target,
