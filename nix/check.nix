@@ -1,0 +1,224 @@
+# Does the module hold in the NixOS of a given nixpkgs? Evaluates a configuration per case; nothing is built.
+{
+  nixpkgs,
+  system ? "x86_64-linux",
+  # Overlays on that nixpkgs, for a tree that lacks something.
+  overlays ? [ ],
+}:
+let
+  lib = import (nixpkgs + "/lib");
+  # Below the tree's default.nix, which refuses older Nix that evaluates all of this well.
+  pkgs = import (nixpkgs + "/pkgs/top-level") {
+    localSystem = lib.systems.elaborate system;
+    config = { };
+    inherit overlays;
+  };
+  flake = (import ../flake.nix).outputs {
+    self = flake;
+    nixpkgs = {
+      inherit lib;
+      legacyPackages.${system} = pkgs;
+    };
+  };
+
+  # What any machine must say to be one.
+  machine = {
+    nixpkgs.pkgs = pkgs;
+    networking.hostName = lib.mkDefault "web-01";
+    system.stateVersion = lib.trivial.release;
+    boot.loader.grub.enable = false;
+    fileSystems."/" = {
+      device = "/dev/vda1";
+      fsType = "ext4";
+    };
+    documentation.enable = false;
+  };
+  evaluate =
+    configuration:
+    import (nixpkgs + "/nixos/lib/eval-config.nix") {
+      inherit lib;
+      system = null;
+      modules = [
+        machine
+        flake.nixosModules.default
+        configuration
+      ];
+    };
+
+  key = "lab-floe-1:4ZRVJ0sKjFzOmJsQe2yq1cYeKHRVvbRRrzCjn8n5x1Q=";
+  agent =
+    more:
+    {
+      enable = true;
+      hub = "https://floe.example.com:8443";
+      trustedPublicKeys = [ key ];
+    }
+    // more;
+  failed = config: map (one: one.message) (builtins.filter (one: !one.assertion) config.assertions);
+  settingsOf = config: config.services.floe-agent.settings;
+  unitOf = config: config.systemd.services.floe-agent;
+  without = names: set: removeAttrs set names;
+
+  # Per case: what is configured, and by name what must hold of the result.
+  cases = {
+    "off: nothing of it is there" = {
+      configuration = { };
+      holds = config: {
+        unit = !(config.systemd.services ? floe-agent);
+        etc = !(config.environment.etc ? "floe-agent.json");
+      };
+    };
+    "the least that one must say" = {
+      configuration.services.floe-agent = agent { };
+      holds = config: {
+        assertions = failed config == [ ];
+        settings =
+          settingsOf config == {
+            hub = "https://floe.example.com:8443";
+            namespace = "default";
+            machine = "web-01";
+            hostKeyFile = "/etc/ssh/ssh_host_ed25519_key";
+            substituters = [ ];
+            trustedPublicKeys = [ key ];
+          };
+        survivesTheSwitch = !(unitOf config).restartIfChanged && !(unitOf config).stopIfChanged;
+        neverGivenUp =
+          (unitOf config).serviceConfig.Restart == "always" && (unitOf config).unitConfig.StartLimitIntervalSec == 0;
+        neverWaitsForANetwork = !(builtins.elem "network-online.target" ((unitOf config).after ++ (unitOf config).wants));
+        boots = builtins.elem "multi-user.target" (unitOf config).wantedBy;
+        makesAKey = config.systemd.services ? floe-agent-host-key;
+        trustsNobodyElse = !(builtins.elem key config.nix.settings.trusted-public-keys);
+        system = lib.hasSuffix ".drv" config.system.build.toplevel.drvPath;
+      };
+    };
+    "with sshd, its key" = {
+      configuration = {
+        services.openssh.enable = true;
+        services.openssh.hostKeys = [
+          {
+            type = "ed25519";
+            path = "/persist/ssh/ssh_host_ed25519_key";
+          }
+        ];
+        services.floe-agent = agent { };
+      };
+      holds = config: {
+        assertions = failed config == [ ];
+        key = (settingsOf config).hostKeyFile == "/persist/ssh/ssh_host_ed25519_key";
+        firstOfTheTwo = builtins.elem "sshd-keygen.service" config.systemd.services.floe-agent-host-key.before;
+        system = lib.hasSuffix ".drv" config.system.build.toplevel.drvPath;
+      };
+    };
+    "everything said" = {
+      configuration.services.floe-agent = agent {
+        caCertificate = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
+        namespace = "lab";
+        machine = "lab-07";
+        hostKeyFile = "/persist/key";
+        generateHostKey = false;
+        substituters = [ "http://cache.lan/lab" ];
+        settings.namespace = "lab-2";
+      };
+      holds = config: {
+        assertions = failed config == [ ];
+        settings =
+          without [ "caFile" ] (settingsOf config) == {
+            hub = "https://floe.example.com:8443";
+            namespace = "lab-2";
+            machine = "lab-07";
+            hostKeyFile = "/persist/key";
+            substituters = [ "http://cache.lan/lab" ];
+            trustedPublicKeys = [ key ];
+          };
+        ca = lib.hasPrefix builtins.storeDir (settingsOf config).caFile;
+        keyIsLeftAlone = !(config.systemd.services ? floe-agent-host-key);
+      };
+    };
+    "without keys, those of Nix" = {
+      configuration = {
+        services.floe-agent = agent { trustedPublicKeys = [ ]; };
+        nix.settings.trusted-public-keys = [ key ];
+      };
+      holds = config: {
+        unset = !(settingsOf config ? trustedPublicKeys);
+        noWarning = !(lib.any (lib.hasInfix "services.floe-agent") config.warnings);
+      };
+    };
+    "without any key, a warning" = {
+      configuration.services.floe-agent = agent { trustedPublicKeys = [ ]; };
+      holds = config: {
+        warning = lib.any (lib.hasInfix "services.floe-agent.trustedPublicKeys") config.warnings;
+      };
+    };
+    "in a container" = {
+      configuration = {
+        boot.isContainer = true;
+        services.floe-agent = agent { };
+      };
+      holds = config: { assertions = failed config == [ ]; };
+    };
+  }
+  // lib.mapAttrs
+    (_: fault: {
+      configuration = lib.recursiveUpdate { services.floe-agent = agent { }; } fault.configuration;
+      holds = config: {
+        assertion = lib.length (failed config) == 1 && lib.hasInfix fault.names (lib.head (failed config));
+      };
+    })
+    {
+      "wrong: a hub without TLS" = {
+        configuration.services.floe-agent.hub = "http://floe.example.com";
+        names = "services.floe-agent.hub";
+      };
+      "wrong: a hub with a path" = {
+        configuration.services.floe-agent.hub = "https://floe.example.com/agent";
+        names = "services.floe-agent.hub";
+      };
+      "wrong: a host name that no object may have" = {
+        configuration.networking.hostName = "Web_01";
+        names = "services.floe-agent.machine";
+      };
+      "wrong: a namespace" = {
+        configuration.services.floe-agent.namespace = "Lab!";
+        names = "services.floe-agent.namespace";
+      };
+      "wrong: two CAs" = {
+        configuration.services.floe-agent = {
+          caCertificate = "-----BEGIN CERTIFICATE-----";
+          caCertificateFile = "/etc/ca.pem";
+        };
+        names = "caCertificateFile";
+      };
+      "wrong: a CA that is a file's name" = {
+        configuration.services.floe-agent.caCertificate = "./ca.pem";
+        names = "services.floe-agent.caCertificate";
+      };
+      "wrong: a private key in the store" = {
+        configuration.services.floe-agent.hostKeyFile = "${builtins.storeDir}/abc-key";
+        names = "services.floe-agent.hostKeyFile";
+      };
+      "wrong: a key that is none" = {
+        configuration.services.floe-agent.trustedPublicKeys = [ "lab-floe-1" ];
+        names = "services.floe-agent.trustedPublicKeys";
+      };
+      "wrong: no Nix" = {
+        configuration.nix.enable = false;
+        names = "nix.enable";
+      };
+    };
+
+  documented = lib.optionAttrSetToDocList (evaluate { }).options.services.floe-agent;
+  undocumented = builtins.filter (one: (one.description or null) == null) documented;
+
+  results = lib.mapAttrs (_: one: lib.attrNames (lib.filterAttrs (_: ok: !ok) (one.holds (evaluate one.configuration).config))) cases;
+in
+{
+  nixos = lib.version;
+  passed = lib.attrNames (lib.filterAttrs (_: broken: broken == [ ]) results);
+  # By case, what does not hold.
+  failed =
+    lib.filterAttrs (_: broken: broken != [ ]) results
+    // lib.optionalAttrs (undocumented != [ ]) { "options without a description" = map (one: one.name) undocumented; };
+  package = lib.hasSuffix ".drv" flake.packages.${system}.floe-agent.drvPath;
+  options = lib.length documented;
+}

@@ -1,0 +1,44 @@
+# The agent as a package: the committed bundle and the Node that runs it. Nothing is compiled.
+{
+  lib,
+  stdenvNoCC,
+  makeWrapper,
+  nodejs_24,
+  # Node without npm, where nixpkgs has it: a third smaller.
+  nodejs-slim_24 ? nodejs_24,
+}:
+stdenvNoCC.mkDerivation (finalAttrs: {
+  pname = "floe-agent";
+  version = (lib.importJSON ../package.json).version;
+
+  src = ./agent/floe-agent.mjs;
+  dontUnpack = true;
+  dontConfigure = true;
+  dontBuild = true;
+
+  nativeBuildInputs = [ makeWrapper ];
+
+  # FLOE_AGENT_PROGRAM is what the rescue timer runs: this very path, kept by the closure that it goes back to.
+  installPhase = ''
+    runHook preInstall
+    install -Dm444 "$src" "$out/lib/floe-agent/floe-agent.mjs"
+    makeWrapper ${lib.getExe nodejs-slim_24} "$out/bin/floe-agent" \
+      --add-flags "$out/lib/floe-agent/floe-agent.mjs" \
+      --set FLOE_AGENT_PROGRAM "$out/bin/floe-agent"
+    runHook postInstall
+  '';
+
+  doInstallCheck = true;
+  installCheckPhase = ''
+    runHook preInstallCheck
+    "$out/bin/floe-agent" --help > /dev/null
+    runHook postInstallCheck
+  '';
+
+  meta = {
+    description = "Agent of Floe, a Kubernetes operator for NixOS machines";
+    license = lib.licenses.asl20;
+    mainProgram = "floe-agent";
+    platforms = lib.platforms.linux;
+  };
+})
