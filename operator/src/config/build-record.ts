@@ -7,11 +7,11 @@ import type { ControllerRevision } from '../kube/builtin.ts';
 import { hasPlaceholder, plainAttribute } from './attribute.ts';
 import { ownerOf } from './job-manifest.ts';
 import { ownedLabels, recordName } from './names.ts';
-import { DEFAULT_ATTRIBUTE } from './revision-id.ts';
 
 export type RecordInput = {
   readonly config: NixConfig;
-  readonly job: { readonly name: string; readonly uid: string; readonly source: string };
+  /** The Job, with what its annotations say: the source for people, and the attribute before names were put in. */
+  readonly job: { readonly name: string; readonly uid: string; readonly source: string; readonly attribute: string };
   readonly request: BuildRequest;
   readonly result: BuildResult;
   /** Seconds since 1970: the number of all parts, by which newer builds win over older ones. */
@@ -42,7 +42,7 @@ export function contradiction(
 export function buildRecords(input: RecordInput): ControllerRevision<RevisionRecord>[] {
   const { config, job, request, result, number } = input;
   const names = request.machines.map(({ name }) => name).toSorted();
-  const template = config.spec.attribute ?? DEFAULT_ATTRIBUTE;
+  const template = job.attribute;
   const shared = sharedClosure(template, result);
   // With a default only failures are worth naming.
   const listed = shared === undefined ? names : names.filter((name) => Object.hasOwn(result.failures, name));

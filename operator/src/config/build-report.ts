@@ -22,7 +22,7 @@ import {
 } from '../kube/resource.ts';
 import { buildRecords, contradiction } from './build-record.ts';
 import { canonicalJson } from './canonical.ts';
-import { ANNOTATION_SOURCE } from './job-manifest.ts';
+import { ANNOTATION_ATTRIBUTE, ANNOTATION_SOURCE } from './job-manifest.ts';
 import { labelValue } from './names.ts';
 
 /** Bytes of a report at most; the server stops reading beyond. */
@@ -185,7 +185,12 @@ async function store({ config, job, request, result }: Checked, ports: ReportPor
   const of = (number: number) =>
     buildRecords({
       config,
-      job: { name: job.metadata.name, uid, source: annotations?.[ANNOTATION_SOURCE] ?? '' },
+      job: {
+        name: job.metadata.name,
+        uid,
+        source: annotations?.[ANNOTATION_SOURCE] ?? '',
+        attribute: annotations?.[ANNOTATION_ATTRIBUTE] ?? '',
+      },
       request,
       result,
       number,

@@ -12,16 +12,18 @@ import {
   SOURCE_SECRET_DIR,
 } from '@floe/crds/build-layout';
 import { AUDIENCE_BUILDS, AUDIENCE_CACHE, SIGNING_KEY_SECRET } from '@floe/crds/constants';
+import { durationSeconds } from '@floe/crds/duration';
 import type { NixConfig } from '@floe/crds/nix-config';
 import type { ConfigMap, Container, Job, PodSpec, Volume } from '../kube/builtin.ts';
 import type { OwnerReference } from '../kube/object.ts';
 import type { BuildTask } from './build-task.ts';
-import { durationSeconds } from './duration.ts';
 import { ownedLabels } from './names.ts';
+import { DEFAULT_ATTRIBUTE } from './revision-id.ts';
 import type { ConfigSettings } from './settings.ts';
 
 /** Annotations of a Job: what it builds, so that an operator that starts anew can say so. */
 export const ANNOTATION_SOURCE = 'floe.dev/source';
+export const ANNOTATION_ATTRIBUTE = 'floe.dev/attribute';
 export const ANNOTATION_MACHINES = 'floe.dev/machines';
 
 const DEFAULT_TIMEOUT_SECONDS = 7200;
@@ -62,7 +64,11 @@ export function jobManifest(config: NixConfig, task: BuildTask, settings: Config
     kind: 'Job',
     metadata: {
       ...metadataOf(config, task),
-      annotations: { [ANNOTATION_SOURCE]: task.source.display, [ANNOTATION_MACHINES]: String(task.machines.length) },
+      annotations: {
+        [ANNOTATION_SOURCE]: task.source.display,
+        [ANNOTATION_ATTRIBUTE]: config.spec.attribute ?? DEFAULT_ATTRIBUTE,
+        [ANNOTATION_MACHINES]: String(task.machines.length),
+      },
     },
     spec: {
       backoffLimit: 0,

@@ -1,0 +1,39 @@
+// Makes the conditions of a NixConfig from its standing.
+import type { Condition } from '@floe/crds/object-meta';
+import type { Words } from './wording.ts';
+
+/** RFC 3339 in whole seconds, as Kubernetes writes times. */
+export function rfc3339(date: Date): string {
+  return `${date.toISOString().slice(0, 19)}Z`;
+}
+
+/**
+ * Ready, Reconciling and Stalled, as kstatus reads them; conditions of others are kept. `lastTransitionTime` stays while
+ * the status does.
+ */
+export function conditionsOf(
+  words: Words,
+  previous: readonly Condition[],
+  { generation, now }: { generation: number | undefined; now: Date },
+): Condition[] {
+  const { ready, course, reason, message } = words;
+  const drafts: Omit<Condition, 'lastTransitionTime'>[] = [
+    { type: 'Ready', status: ready, reason, message },
+    course === 'working'
+      ? { type: 'Reconciling', status: 'True', reason, message }
+      : { type: 'Reconciling', status: 'False', reason: 'Idle', message: 'nothing is in hand' },
+    course === 'stuck'
+      ? { type: 'Stalled', status: 'True', reason, message }
+      : { type: 'Stalled', status: 'False', reason: 'NotStalled', message: 'nothing is in the way' },
+  ];
+  const ours = drafts.map((draft): Condition => {
+    const before = previous.find(({ type }) => type === draft.type);
+    const kept = before?.status === draft.status ? before.lastTransitionTime : rfc3339(now);
+    return {
+      ...draft,
+      lastTransitionTime: kept,
+      ...(generation === undefined ? {} : { observedGeneration: generation }),
+    };
+  });
+  return [...ours, ...previous.filter(({ type }) => !drafts.some((draft) => draft.type === type))];
+}

@@ -1,0 +1,107 @@
+// Delivery Immediate: which machines are told their closure right away, and in which words.
+import { verbAnnotation } from '@floe/crds/constants';
+import { desiredId, nextSequence } from '@floe/crds/desired-id';
+import type { Desired, NixMachine, NixMachineStatus } from '@floe/crds/nix-machine';
+import { isHeld } from '../conditions/standing.ts';
+import { rfc3339 } from './conditions.ts';
+import type { MachineBuilds } from './machine-builds.ts';
+import type { Snapshot } from './snapshot.ts';
+
+/** The parts of a machine's status to write, in one write with the conditions that follow. */
+export type MachineOrder = {
+  readonly machine: NixMachine;
+  readonly changes: Pick<NixMachineStatus, 'desired'> & Partial<Pick<NixMachineStatus, 'knownBad' | 'lastHandled'>>;
+};
+
+export type Orders = { readonly orders: readonly MachineOrder[]; readonly nextCheckSeconds: number | undefined };
+
+/** How often a machine that could not confirm, though all its checks passed, is told again by itself. */
+const UNCONFIRMED_RETRIES = 2;
+/** Seconds between such tries. */
+const UNCONFIRMED_PAUSE_SECONDS = 300;
+
+/**
+ * Orders to the machines that have a closure in the revision and don't run on it yet. Left alone are: machines on hold,
+ * and those on which the closure failed, until floe.dev/retry. `spec.delivery` alone says who writes: a Rollout over such
+ * machines holds them.
+ */
+export function immediateOrders(
+  { config }: Snapshot,
+  { revision, builds, now }: { revision: string; builds: MachineBuilds; now: Date },
+): Orders {
+  const orders: MachineOrder[] = [];
+  const waits: number[] = [];
+  for (const { machine, closure } of builds.built) {
+    const until = holdEnds(machine, now);
+    if (until !== undefined) waits.push(until);
+    if (isHeld(machine, now)) continue;
+    const decision = decide(machine, { config: config.metadata.name, revision, closure, now });
+    if (decision.kind === 'order') orders.push({ machine, changes: decision.changes });
+    if (decision.kind === 'later') waits.push(decision.seconds);
+  }
+  return { orders, nextCheckSeconds: waits.length === 0 ? undefined : Math.max(1, Math.min(...waits)) };
+}
+
+type Aim = { readonly config: string; readonly revision: string; readonly closure: string; readonly now: Date };
+type Decision =
+  | { readonly kind: 'nothing' }
+  | { readonly kind: 'later'; readonly seconds: number }
+  | { readonly kind: 'order'; readonly changes: MachineOrder['changes'] };
+
+function decide(machine: NixMachine, aim: Aim): Decision {
+  const { status = {} } = machine;
+  const retry = machine.metadata.annotations?.[verbAnnotation('retry')]?.slice(0, 256);
+  const asked = retry !== undefined && retry !== '' && retry !== status.lastHandled?.['retry'];
+  const bad = status.knownBad?.includes(aim.closure) === true;
+  if (asked) {
+    const lastHandled = { ...status.lastHandled, retry };
+    const knownBad = (status.knownBad ?? []).filter((closure) => closure !== aim.closure);
+    // A number that no earlier order had: the agent's journal would answer an old id with its old end.
+    const number = nextSequence(status.desired?.sequence, aim.now.getTime());
+    const desired = order(machine, aim, { number, reason: 'Retry' });
+    return { kind: 'order', changes: { desired, lastHandled, ...(bad ? { knownBad } : {}) } };
+  }
+  if (bad) return { kind: 'nothing' };
+  if (status.desired?.closure !== aim.closure || status.desired.revision !== aim.revision) {
+    return { kind: 'order', changes: { desired: order(machine, aim, { number: 0, reason: 'Immediate' }) } };
+  }
+  return unconfirmed(machine, aim);
+}
+
+/** Rolled back only for want of a connection: told again after a pause, twice at most. */
+function unconfirmed(machine: NixMachine, aim: Aim): Decision {
+  const { desired, attempt } = machine.status ?? {};
+  if (attempt?.phase !== 'Unconfirmed' || attempt.desiredId !== desired?.id) return { kind: 'nothing' };
+  const numbers = Array.from({ length: UNCONFIRMED_RETRIES }, (_, number) => number);
+  const tried = numbers.find((number) => idOf(machine, aim, number) === desired.id);
+  if (tried === undefined) return { kind: 'nothing' };
+  const since = Date.parse(attempt.finishedAt ?? desired.since);
+  const seconds = UNCONFIRMED_PAUSE_SECONDS - (aim.now.getTime() - since) / 1000;
+  if (seconds > 0) return { kind: 'later', seconds: Math.min(seconds, UNCONFIRMED_PAUSE_SECONDS) };
+  return { kind: 'order', changes: { desired: order(machine, aim, { number: tried + 1, reason: 'Retry' }) } };
+}
+
+function order(machine: NixMachine, aim: Aim, { number, reason }: { number: number; reason: string }): Desired {
+  return {
+    id: idOf(machine, aim, number),
+    sequence: nextSequence(machine.status?.desired?.sequence, aim.now.getTime()),
+    revision: aim.revision,
+    closure: aim.closure,
+    reason,
+    go: true,
+    since: rfc3339(aim.now),
+  };
+}
+
+/** The closure is part of the run: a machine whose host name changed gets another one in the same revision. */
+function idOf({ metadata }: NixMachine, { config, revision, closure }: Aim, retry: number): string {
+  return desiredId({ rollout: config, run: `${revision} ${closure}`, machine: metadata.name, retry });
+}
+
+/** Seconds until a hold that has an end is over. */
+function holdEnds(machine: NixMachine, now: Date): number | undefined {
+  const until = machine.spec.hold?.until;
+  if (until === undefined || !isHeld(machine, now)) return undefined;
+  const seconds = (Date.parse(until) - now.getTime()) / 1000;
+  return Number.isFinite(seconds) ? seconds : undefined;
+}

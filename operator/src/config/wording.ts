@@ -1,0 +1,89 @@
+// The words for each standing of a NixConfig: reason, message, and what that means to kstatus.
+
+import { problemSentence } from './source.ts';
+import { spokenBytes, spokenSeconds } from './spoken.ts';
+import type { Standing } from './standing.ts';
+
+export type Words = {
+  readonly ready: 'True' | 'False' | 'Unknown';
+  /** `working`: it goes on by itself. `stuck`: it needs a change or a person. `idle`: there is nothing to do. */
+  readonly course: 'working' | 'stuck' | 'idle';
+  readonly reason: string;
+  readonly message: string;
+};
+
+const MAX_MESSAGE = 2048;
+
+/** Reason and message of a standing; never empty. */
+export function wordsOf(standing: Standing): Words {
+  const words = choose(standing);
+  const { message } = words;
+  return message.length <= MAX_MESSAGE ? words : { ...words, message: `${message.slice(0, MAX_MESSAGE - 1)}…` };
+}
+
+function choose(standing: Standing): Words {
+  switch (standing.kind) {
+    case 'invalid':
+      return no('stuck', standing.problem.reason, problemSentence(standing.problem));
+    case 'suspended':
+      return no(
+        'idle',
+        'Suspended',
+        'suspended: nothing is looked at and nothing is built until spec.suspend is false',
+      );
+    case 'looking':
+      return no('working', 'Resolving', 'looking at the source');
+    case 'unresolved': {
+      const { problem, held } = standing;
+      const keeps = held === undefined ? '' : `; ${held} stays`;
+      const course = problem.transient ? 'working' : 'stuck';
+      return no(course, problem.reason, `${problemSentence(problem)}${keeps}`);
+    }
+    case 'no-machines':
+      return no(
+        'idle',
+        'NoMachines',
+        'no NixMachine names this config in spec.configRef, so there is nothing to build',
+      );
+    case 'unprepared': {
+      const { problem } = standing;
+      return no(problem.transient ? 'working' : 'stuck', problem.reason, problemSentence(problem));
+    }
+    case 'starting':
+      return no('working', 'Building', 'starting a build Job');
+    case 'building': {
+      const { display, words, trouble } = standing;
+      if (trouble !== undefined) return no('working', 'BuildWaiting', `the build of ${display} waits: ${trouble}`);
+      return no('working', 'Building', `${words} (${display})`);
+    }
+    case 'job-failed': {
+      const { reason, message, retryAt } = standing;
+      if (retryAt !== undefined) return no('working', reason, `${message}; tried again at ${retryAt}`);
+      return no('stuck', reason, `${message}; change the spec, or annotate it with floe.dev/retry to try again`);
+    }
+    case 'incomplete':
+      return incomplete(standing);
+    case 'ready': {
+      const { seconds, bytes } = standing.summary;
+      const closures = standing.closures === 1 ? '1 closure' : `${standing.closures} closures`;
+      const message = `built in ${spokenSeconds(seconds)}, ${closures}, ${spokenBytes(bytes)}`;
+      return { ready: 'True', course: 'idle', reason: 'Built', message };
+    }
+  }
+}
+
+function incomplete({ failures, total }: Extract<Standing, { kind: 'incomplete' }>): Words {
+  const [first] = failures;
+  const reason = failures.some(({ stage }) => stage === 'Build') ? 'BuildFailed' : 'EvaluationFailed';
+  const others = failures.length - 1;
+  const and = others === 0 ? '' : `; ${others} of ${total} more failed, see status.failures`;
+  return no('stuck', reason, `${first?.machine ?? ''}: ${firstLine(first?.message ?? '')}${and}`);
+}
+
+function no(course: Words['course'], reason: string, message: string): Words {
+  return { ready: 'False', course, reason, message };
+}
+
+function firstLine(text: string): string {
+  return text.trim().split('\n', 1)[0] ?? '';
+}
