@@ -31,11 +31,9 @@ export interface StatusWriterOptions {
   readonly now?: () => Date;
   /** How long news wait for more of the same machine, in milliseconds. Default 300. */
   readonly mergeMs?: number;
-  /** Shortest time between two writes of a machine that nobody waits for, in milliseconds. Default 1000. */
-  readonly spacingMs?: number;
   /** Writes in flight at once, over all machines. Default 32. */
   readonly concurrency?: number;
-  /** Upper bound of the delay after failures, in seconds. Default 30. */
+  /** Upper bound of the delay after failures, in seconds. Default 10. */
   readonly maxBackoffSeconds?: number;
 }
 
@@ -47,14 +45,12 @@ type Entry = {
   timer: NodeJS.Timeout | undefined;
   dueAt: number;
   state: 'waiting' | 'ready' | 'writing' | 'resting';
-  writtenAt: number;
   readonly backoff: Backoff;
 };
 
 export class StatusWriter {
   readonly #options: StatusWriterOptions;
   readonly #mergeMs: number;
-  readonly #spacingMs: number;
   readonly #entries = new Map<string, Entry>();
   readonly #ready = new Set<string>();
   #writing = 0;
@@ -64,7 +60,6 @@ export class StatusWriter {
   constructor(options: StatusWriterOptions) {
     this.#options = options;
     this.#mergeMs = options.mergeMs ?? 300;
-    this.#spacingMs = options.spacingMs ?? 1000;
   }
 
   /** Machines whose news are not stored yet. */
@@ -78,7 +73,7 @@ export class StatusWriter {
   submit(key: string, news: News, onStored?: () => void): void {
     let entry = this.#entries.get(key);
     if (entry === undefined) {
-      const maxSeconds = this.#options.maxBackoffSeconds ?? 30;
+      const maxSeconds = this.#options.maxBackoffSeconds ?? 10;
       const backoff = new Backoff({ firstSeconds: 0.5, maxSeconds });
       entry = {
         news: undefined,
@@ -86,7 +81,6 @@ export class StatusWriter {
         timer: undefined,
         dueAt: 0,
         state: 'resting',
-        writtenAt: 0,
         backoff,
       };
       this.#entries.set(key, entry);
@@ -113,8 +107,7 @@ export class StatusWriter {
 
   #delay(key: string, entry: Entry): number {
     if (this.#hurry || entry.news === undefined) return 0;
-    if (isUrgent(this.#options.machines.get(key), entry.news)) return 0;
-    return Math.max(this.#mergeMs, entry.writtenAt + this.#spacingMs - performance.now());
+    return isUrgent(this.#options.machines.get(key), entry.news) ? 0 : this.#mergeMs;
   }
 
   /** Makes an entry due in `ms`, or earlier where it is due earlier anyway. */
@@ -151,7 +144,7 @@ export class StatusWriter {
       news === undefined ? 'stored' : await this.#write(key, news).catch((error) => this.#failed(key, error));
     this.#writing -= 1;
     entry.state = 'resting';
-    if (outcome === 'stored') {
+    if (outcome === 'stored' || outcome === 'refused') {
       entry.backoff.reset();
       this.#acknowledge(onStored);
     } else if (outcome === 'dropped') {
@@ -162,20 +155,9 @@ export class StatusWriter {
     }
     const pauseMs = typeof outcome === 'number' ? entry.backoff.next(outcome) * 1000 : this.#delay(key, entry);
     if (entry.news !== undefined) this.#schedule(key, entry, pauseMs);
-    else this.#rest(key, entry);
+    else this.#entries.delete(key);
     this.#startReady();
     this.#tellIdle();
-  }
-
-  /** Forgets an entry once its spacing no longer matters. */
-  #rest(key: string, entry: Entry): void {
-    const left = entry.writtenAt === 0 ? 0 : entry.writtenAt + this.#spacingMs - performance.now();
-    const forget = () => {
-      if (entry.news === undefined && entry.state === 'resting' && this.#entries.get(key) === entry)
-        this.#entries.delete(key);
-    };
-    if (left <= 0) forget();
-    else entry.timer = scheduleTimer(forget, left).unref();
   }
 
   async #write(key: string, news: News): Promise<'stored' | 'dropped'> {
@@ -192,8 +174,6 @@ export class StatusWriter {
       }
       try {
         machines.put(await api.patchStatus(key, write.patch, { signal }));
-        const entry = this.#entries.get(key);
-        if (entry !== undefined) entry.writtenAt = performance.now();
         count('written');
         return 'stored';
       } catch (error) {
@@ -204,8 +184,11 @@ export class StatusWriter {
     }
   }
 
-  /** What a failed write means: seconds to wait at least, or that it can never succeed. */
-  #failed(key: string, error: unknown): number | 'dropped' {
+  /**
+   * What a failed write means: seconds to wait at least, or that it can never succeed. What the API server refuses for
+   * good is acknowledged all the same, since the same again would fare no better and the next report may.
+   */
+  #failed(key: string, error: unknown): number | 'dropped' | 'refused' {
     const { log, count, signal } = this.#options;
     // Deleted: the watch will say so. Aborted: the next process learns it from the agent.
     if (isNotFound(error) || signal.aborted) return 'dropped';
@@ -215,7 +198,7 @@ export class StatusWriter {
         { err: error, machine: key },
         'the API server refuses what this machine reports; its status stays as it was',
       );
-      return 'dropped';
+      return 'refused';
     }
     if (!isConflict(error)) log.warn({ err: error, machine: key }, 'status not written, trying again');
     return error instanceof KubeError ? (error.retryAfterSeconds ?? 0) : 0;

@@ -1,0 +1,179 @@
+import type { NixMachine } from '@floe/crds/nix-machine';
+import type { ControllerRevision } from '@floe/crds/revision-record';
+import { describe, expect, test } from 'vitest';
+import { attempt, closure, desired, machine, NEW, OFFLINE, OLD, running } from '../conditions/machine.fixture.ts';
+import { statusPatch } from '../conditions/patch.ts';
+import { machineState } from './agent.fixture.ts';
+import { isUrgent, mergeNews, type News, writeOf } from './news.ts';
+
+const NOW = new Date('2026-03-01T10:00:00Z');
+const AT = new Date('2026-03-01T09:59:50Z');
+const record = (
+  revision: number,
+  id: string,
+  machines: Record<string, string>,
+  common?: string,
+): ControllerRevision => ({
+  apiVersion: 'apps/v1',
+  kind: 'ControllerRevision',
+  metadata: { name: `web-${id}`, namespace: 'shop' },
+  revision,
+  data: {
+    config: 'web',
+    revision: id,
+    source: 's',
+    builtAt: 't',
+    part: 0,
+    parts: 1,
+    job: 'j',
+    machines,
+    failures: {},
+    ...(common === undefined ? {} : { default: common }),
+    summary: { seconds: 1, closures: 1, bytes: 1, builtDerivations: 1 },
+  },
+});
+const RECORDS = [
+  record(10, 'older0000000', { 'web-01': OLD }),
+  record(20, 'newer0000000', { 'web-01': OLD }),
+  record(30, 'other0000000', { 'web-01': closure('elsewhere') }, OLD),
+  record(5, 'common000000', {}, closure('common')),
+];
+const write = (m: NixMachine, news: News) => writeOf(m, news, { now: NOW, records: () => RECORDS });
+const online: News = { connection: { online: true, replica: 'floe-1', at: AT }, agent: { version: '0.1.0' } };
+const offline: News = { connection: { online: false, replica: 'floe-0', at: AT } };
+
+describe('what is written', () => {
+  test('a machine that connects for the first time', () => {
+    const status = write(machine(), { ...online, state: machineState() })?.next.status;
+    expect(status?.connection).toEqual({
+      online: true,
+      since: '2026-03-01T09:59:50Z',
+      replica: 'floe-1',
+      lastSeen: '2026-03-01T10:00:00Z',
+    });
+    expect(status?.current).toEqual({ closure: OLD, revision: 'newer0000000' });
+    expect(status?.agent).toEqual({ version: '0.1.0' });
+    expect(status).not.toHaveProperty('failedUnits');
+  });
+
+  test('the same again is no write, hours later', () => {
+    const first = write(machine(), { ...online, state: machineState() });
+    if (first === undefined) throw new Error('nothing to write');
+    const news = {
+      connection: { online: true, replica: 'floe-1', at: NOW },
+      agent: { version: '0.1.0' },
+      state: machineState(),
+    };
+    expect(
+      writeOf(first.next, news, { now: new Date('2026-03-01T22:00:00Z'), records: () => RECORDS }),
+    ).toBeUndefined();
+  });
+
+  test('another replica is one write and keeps since when it is online', () => {
+    const status = write(machine(running()), online)?.next.status;
+    expect(status?.connection).toMatchObject({ online: true, since: '2026-03-01T09:00:00Z', replica: 'floe-1' });
+  });
+
+  test.each<[string, NixMachine, object | undefined]>([
+    ['of this replica', machine(running()), { online: false, since: '2026-03-01T09:59:50Z' }],
+    [
+      'of another replica',
+      machine(running({ connection: { online: true, since: 't', replica: 'floe-9' } })),
+      undefined,
+    ],
+    ['that is off already', machine(running({ connection: OFFLINE })), undefined],
+    ['never connected', machine(), undefined],
+  ])('offline: a machine %s', (_name, m, wanted) => {
+    const settled = statusPatch(m, {}, NOW)?.next ?? m;
+    expect(write(settled, offline)?.next.status?.connection).toEqual(wanted);
+  });
+
+  test('a report replaces what the one before said', () => {
+    const before = machine(
+      running({ failedUnits: ['a.service'], facts: { kernel: '6.1' }, attempt: attempt('Failed') }),
+    );
+    const status = write(before, { state: machineState() })?.next.status;
+    expect(status).not.toHaveProperty('failedUnits');
+    expect(status).not.toHaveProperty('facts');
+    expect(status).not.toHaveProperty('attempt');
+  });
+});
+
+describe('the revision of a closure', () => {
+  test.each<[string, NixMachine, string, string | undefined]>([
+    ['is that of the order', machine({ desired: desired() }), NEW, '3f9c2ab41c07'],
+    [
+      'stays what the status said',
+      machine({ current: { closure: OLD, revision: 'kept00000000' } }),
+      OLD,
+      'kept00000000',
+    ],
+    ['is that of the newest record of the machine', machine(), OLD, 'newer0000000'],
+    ['is that of a shared closure', machine(), closure('common'), 'common000000'],
+    ['is not that of a default that is not its own', machine(), closure('nobody'), undefined],
+  ])('%s', (_name, m, running_, wanted) => {
+    const status = write(m, { state: machineState({ current: { closure: running_ } }) })?.next.status;
+    expect(status?.current?.revision).toBe(wanted);
+  });
+
+  test('is that of the attempt, for what an earlier order brought', () => {
+    const state = machineState({
+      current: { closure: NEW },
+      attempt: attempt('Committed', { desiredId: 'old', revision: 'tried0000000' }),
+    });
+    expect(write(machine(), { state })?.next.status?.current?.revision).toBe('tried0000000');
+  });
+});
+
+describe('closures known to be bad', () => {
+  const ended = (phase: string, to = NEW) => ({ state: machineState({ attempt: attempt(phase, { to }) }) });
+  test.each<[string, string, string[] | undefined]>([
+    ['rolled back', 'RolledBack', [NEW]],
+    ['failed', 'Failed', [NEW]],
+    ['unconfirmed', 'Unconfirmed', undefined],
+    ['committed', 'Committed', undefined],
+  ])('%s', (_name, phase, wanted) => {
+    expect(write(machine(running()), ended(phase))?.next.status?.knownBad).toEqual(wanted);
+  });
+
+  test('newest first, ten at most, none twice', () => {
+    const old = Array.from({ length: 10 }, (_, index) => closure(`bad${index}`));
+    const m = machine(running({ knownBad: old }));
+    expect(write(m, ended('Failed'))?.next.status?.knownBad).toEqual([NEW, ...old.slice(0, 9)]);
+    expect(write(m, ended('Failed', closure('bad3')))?.next.status?.knownBad).toEqual(old);
+  });
+
+  test('an attempt that is reported again does not bring back what a retry has cleared', () => {
+    const m = machine(running({ attempt: attempt('RolledBack'), desired: desired({ id: 'retry' }) }));
+    expect(write(m, { ...ended('RolledBack'), ...online })?.next.status).not.toHaveProperty('knownBad');
+  });
+});
+
+test.each<[string, NixMachine, News, boolean]>([
+  ['a phase on the way', machine(running()), { state: machineState({ attempt: attempt('Testing') }) }, false],
+  ['fetched', machine(running()), { state: machineState({ attempt: attempt('Fetched') }) }, true],
+  [
+    'the end',
+    machine(running({ attempt: attempt('Testing') })),
+    { state: machineState({ attempt: attempt('Committed') }) },
+    true,
+  ],
+  [
+    'the end, again',
+    machine(running({ attempt: attempt('Committed') })),
+    { state: machineState({ attempt: attempt('Committed') }) },
+    false,
+  ],
+  ['connected', machine(), online, false],
+  ['gone', machine(), offline, true],
+])('urgent: %s', (_name, m, news, wanted) => {
+  expect(isUrgent(m, news)).toBe(wanted);
+});
+
+test('newer news win part by part', () => {
+  const state = machineState();
+  expect(mergeNews(mergeNews(undefined, { ...online, state: machineState({ sequence: 9 }) }), { state })).toEqual({
+    ...online,
+    state,
+  });
+});

@@ -1,0 +1,142 @@
+import type { NixMachine } from '@floe/crds/nix-machine';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { FakeApiServer } from '../../../e2e/fake-apiserver/fake-api-server.ts';
+import { silentLog } from '../../../e2e/fake-apiserver/silent-log.ts';
+import { machineIndexes } from '../conditions/indexes.ts';
+import { attempt, machine } from '../conditions/machine.fixture.ts';
+import { parseKey } from '../kube/object.ts';
+import { nixMachines } from '../kube/resource.ts';
+import { Store } from '../kube/store.ts';
+import { machineState } from './agent.fixture.ts';
+import { type MachineApi, StatusWriter } from './status-writer.ts';
+
+const KEY = 'shop/web-01';
+let api: FakeApiServer;
+let store: Store<NixMachine>;
+let writer: StatusWriter;
+let counts: string[];
+const end = new AbortController();
+
+beforeEach(async () => {
+  api = await FakeApiServer.start();
+  const client = api.client();
+  store = new Store({ indexes: machineIndexes });
+  counts = [];
+  const port: MachineApi = {
+    get: (key, options) => client.get(nixMachines, parseKey(key), options),
+    patchStatus: (key, patch, { signal }) =>
+      client.mergePatch(nixMachines, parseKey(key), patch as object, { subresource: 'status', signal }),
+  };
+  writer = new StatusWriter({
+    api: port,
+    machines: store,
+    records: () => [],
+    log: silentLog(),
+    count: (result) => counts.push(result),
+    signal: end.signal,
+    mergeMs: 40,
+    maxBackoffSeconds: 0.05,
+  });
+  store.put(api.seed(nixMachines, machine()));
+});
+afterEach(() => api.close());
+
+const phase = (name: string) => ({ state: machineState({ attempt: attempt(name) }) });
+const stored = () => api.get(nixMachines, KEY)?.status;
+const patches = () => api.seen({ verb: 'PATCH', path: '/status' }).length;
+const submitted = (name: string) => new Promise<void>((resolve) => writer.submit(KEY, phase(name), resolve));
+
+describe('StatusWriter', () => {
+  test('a quick succession is one write, acknowledged once', async () => {
+    const first = vi.fn();
+    writer.submit(KEY, { connection: { online: true, replica: 'floe-0', at: new Date() }, agent: { version: '1' } });
+    writer.submit(KEY, phase('Fetching'), first);
+    await submitted('Testing');
+    expect(patches()).toBe(1);
+    expect(first).not.toHaveBeenCalled();
+    expect(stored()).toMatchObject({
+      attempt: { phase: 'Testing' },
+      connection: { online: true },
+      agent: { version: '1' },
+    });
+    expect(store.get(KEY)?.metadata.resourceVersion).toBe(api.get(nixMachines, KEY)?.metadata.resourceVersion);
+  });
+
+  test('what the status says already is acknowledged without a request', async () => {
+    await submitted('Testing');
+    const before = api.requests.length;
+    await submitted('Testing');
+    expect(api.requests.length).toBe(before);
+    expect(counts).toEqual(['written', 'unchanged']);
+  });
+
+  test('one write at a time; what comes meanwhile is one more', async () => {
+    writer.submit(KEY, phase('Committed'));
+    await vi.waitFor(() => expect(writer.pending).toBe(1));
+    writer.submit(KEY, phase('Fetching'));
+    writer.submit(KEY, phase('Testing'));
+    await submitted('RolledBack');
+    expect(patches()).toBeLessThanOrEqual(2);
+    expect(stored()?.attempt?.phase).toBe('RolledBack');
+  });
+
+  test('a lost race is redone on the fresh object and keeps what the other wrote', async () => {
+    api.seed(nixMachines, machine({ waiting: { reason: 'NoRollout', message: 'm', since: 's' } }));
+    await submitted('Testing');
+    expect(stored()).toMatchObject({ attempt: { phase: 'Testing' }, waiting: { reason: 'NoRollout' } });
+    expect(counts).toEqual(['conflict', 'written']);
+  });
+
+  test.each([
+    ['overloaded', { kind: 'status', status: 503 } as const],
+    ['told to wait', { kind: 'status', status: 429, retryAfterSeconds: 0.01 } as const],
+    ['cut off', { kind: 'reset' } as const],
+  ])('an API server that is %s: the newest state gets there in the end', async (_name, fault) => {
+    api.faults.inject({ verb: 'PATCH', path: '/status' }, fault, 3);
+    const early = vi.fn();
+    writer.submit(KEY, phase('Testing'), early);
+    await vi.waitFor(() => expect(counts).toContain('failed'));
+    await submitted('Committed');
+    expect(stored()?.attempt?.phase).toBe('Committed');
+    expect(writer.pending).toBe(0);
+    expect(early).not.toHaveBeenCalled();
+  });
+
+  test('an API server that is away and comes back', async () => {
+    await api.stop();
+    const done = submitted('Committed');
+    await vi.waitFor(() => expect(counts).toContain('failed'));
+    expect(writer.pending).toBe(1);
+    await api.listen();
+    await done;
+    expect(stored()?.attempt?.phase).toBe('Committed');
+  });
+
+  test('what is refused for good blocks nobody', async () => {
+    api.faults.inject({ verb: 'PATCH', path: '/status' }, { kind: 'status', status: 422 }, 1);
+    await submitted('Testing');
+    await submitted('Committed');
+    expect(stored()?.attempt?.phase).toBe('Committed');
+  });
+
+  test('a machine that was deleted is dropped', async () => {
+    api.remove(nixMachines, KEY);
+    writer.submit(KEY, phase('Committed'));
+    await vi.waitFor(() => expect(writer.pending).toBe(0));
+    writer.submit('shop/never', phase('Committed'));
+    await vi.waitFor(() => expect(writer.pending).toBe(0));
+  });
+
+  test('at the end everything is written without waiting', async () => {
+    const late = new AbortController();
+    writer.submit(KEY, phase('Testing'));
+    await writer.drain(late.signal);
+    expect(stored()?.attempt?.phase).toBe('Testing');
+    await api.stop();
+    writer.submit(KEY, phase('Committed'));
+    const drained = writer.drain(late.signal);
+    late.abort();
+    await drained;
+    expect(writer.pending).toBe(1);
+  });
+});
