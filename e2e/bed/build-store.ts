@@ -22,7 +22,18 @@ export async function tryInBuildStore(command: readonly string[], options: NixOp
 async function enter(command: readonly string[], binds: Readonly<Record<string, string>> = {}): Promise<string[]> {
   const { machineTree } = await artefacts();
   await mkdir(cached('nix'), { recursive: true });
-  const bound = Object.entries({ '/nix': cached('nix'), ...binds }).flatMap(([inside, outside]) => [inside, outside]);
+  const bound = Object.entries({ '/nix': cached('nix'), ...binds }).flat();
   const count = String(bound.length / 2);
-  return ['unshare', '--mount', '--propagation', 'private', 'sh', recipe('machine', 'in-tree.sh'), machineTree, count, ...bound, ...command];
+  return [
+    'unshare',
+    '--mount',
+    '--propagation',
+    'private',
+    'sh',
+    recipe('machine', 'in-tree.sh'),
+    machineTree,
+    count,
+    ...bound,
+    ...command,
+  ];
 }

@@ -89,8 +89,12 @@ export function serveDns(kubeconfig: string, address: string): void {
 }
 
 interface KubeConfig {
-  readonly clusters: readonly { readonly cluster: { readonly server: string; readonly 'certificate-authority-data': string } }[];
-  readonly users: readonly { readonly user: { readonly 'client-certificate-data': string; readonly 'client-key-data': string } }[];
+  readonly clusters: readonly {
+    readonly cluster: { readonly server: string; readonly 'certificate-authority-data': string };
+  }[];
+  readonly users: readonly {
+    readonly user: { readonly 'client-certificate-data': string; readonly 'client-key-data': string };
+  }[];
 }
 
 function asker(kubeconfig: string): (namespace: string, service: string) => Promise<readonly string[] | undefined> {

@@ -1,5 +1,5 @@
 // A real Kubernetes cluster of one node on this host, with a network of its own; any number of them run side by side.
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Artefacts, artefacts } from './artefacts.ts';
 import { ContainerdRoot } from './containerd-root.ts';
@@ -60,7 +60,12 @@ export class Cluster {
       new Daemon({ name, dir: this.dir, enclosure: this.#enclosure, command }),
     ]);
     this.#daemons = Object.fromEntries(all) as Record<ProgramName, Daemon>;
-    this.machines = new Machines({ dir: this.dir, cgroup: this.#cgroup, tree: made.machineTree, enclosure: this.#enclosure });
+    this.machines = new Machines({
+      dir: this.dir,
+      cgroup: this.#cgroup,
+      tree: made.machineTree,
+      enclosure: this.#enclosure,
+    });
     this.forwards = new PortForwards(this.dir, this.#enclosure);
     this.network = new NetworkFaults(this.#enclosure);
     this.sources = new Sources(this.dir, this.#enclosure);
@@ -111,12 +116,13 @@ export class Cluster {
     });
   }
 
-  /** Ends everything and removes all but the images and the logs. Does nothing where nothing is. */
+  /** Ends everything and removes all but the images. Does nothing where nothing is. */
   async down(): Promise<void> {
     await this.forwards.closeAll();
     await this.#enclosure.stop();
-    for (const name of ['etcd', 'kubelet', 'cni', 'run', 'machines', 'addresses', 'sources', 'helm', 'forwards', 'log']) {
-      await rm(join(this.dir, name), { recursive: true, force: true });
+    const kept = ['containerd', 'containerd-clean'];
+    for (const entry of await readdir(this.dir).catch(() => [])) {
+      if (!kept.includes(entry)) await rm(join(this.dir, entry), { recursive: true, force: true });
     }
   }
 
@@ -141,7 +147,12 @@ export class Cluster {
     return this.exec([join(this.#made.tools, 'helm'), '--kubeconfig', this.kubeconfig, ...args], {
       ...options,
       // Helm leaves caches in the home folder; a test's belong to the cluster.
-      env: { HELM_CACHE_HOME: join(this.dir, 'helm'), HELM_CONFIG_HOME: join(this.dir, 'helm'), HELM_DATA_HOME: join(this.dir, 'helm'), ...options.env },
+      env: {
+        HELM_CACHE_HOME: join(this.dir, 'helm'),
+        HELM_CONFIG_HOME: join(this.dir, 'helm'),
+        HELM_DATA_HOME: join(this.dir, 'helm'),
+        ...options.env,
+      },
     });
   }
 
@@ -157,7 +168,9 @@ export class Cluster {
 
   /** Makes an image known to the node, while pods run. It is forgotten at the next `up`, unlike those given to `up`. */
   async loadImage(image: Image): Promise<void> {
-    await run(await this.enter(['ctr', '-a', containerdSocket, '-n', 'k8s.io', 'images', 'import', image.tar], 'all'), { timeoutSeconds: 300 });
+    await run(await this.enter(['ctr', '-a', containerdSocket, '-n', 'k8s.io', 'images', 'import', image.tar], 'all'), {
+      timeoutSeconds: 300,
+    });
   }
 
   async startApiServer(signal?: AbortSignal): Promise<void> {
@@ -225,7 +238,10 @@ export class Cluster {
     const { containerd } = this.#daemons;
     await containerd.start();
     const ask = await this.enter(['ctr', '-a', containerdSocket, 'version'], 'all');
-    await waitUntil(async () => (await tryRun(ask)).code === 0, { what: 'containerd', explain: () => containerd.logTail() });
+    await waitUntil(async () => (await tryRun(ask)).code === 0, {
+      what: 'containerd',
+      explain: () => containerd.logTail(),
+    });
   }
 
   async #apiServerIsReady(): Promise<boolean> {
@@ -234,7 +250,9 @@ export class Cluster {
   }
 
   #raw(path: string): Promise<RunResult> {
-    return this.enter([join(this.#made.tools, 'kubectl'), '--kubeconfig', this.kubeconfig, 'get', '--raw', path]).then((command) => tryRun(command));
+    return this.enter([join(this.#made.tools, 'kubectl'), '--kubeconfig', this.kubeconfig, 'get', '--raw', path]).then(
+      (command) => tryRun(command),
+    );
   }
 
   async #nodeIsReady(): Promise<boolean> {

@@ -9,7 +9,15 @@ export const apiServerUrl = `https://${nodeAddress}:6443`;
 /** Inside the cluster's mount namespace. */
 export const containerdSocket = '/run/containerd/containerd.sock';
 
-export type ProgramName = 'etcd' | 'containerd' | 'apiserver' | 'controller-manager' | 'scheduler' | 'proxy' | 'dns' | 'kubelet';
+export type ProgramName =
+  | 'etcd'
+  | 'containerd'
+  | 'apiserver'
+  | 'controller-manager'
+  | 'scheduler'
+  | 'proxy'
+  | 'dns'
+  | 'kubelet';
 
 export interface ControlPlaneOptions {
   readonly dir: string;

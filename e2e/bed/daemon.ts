@@ -43,7 +43,12 @@ export class Daemon {
     await rm(this.#pidFile, { force: true });
     if (this.#cgroup !== undefined) makeCgroup(this.#cgroup);
     const entries = this.#cgroup === undefined ? [] : cgroupFiles(this.#cgroup);
-    const begin = [...entries.map((file) => `echo 0 > ${file}`), 'echo $$ > "$0.part"', 'mv "$0.part" "$0"', 'exec "$@"'];
+    const begin = [
+      ...entries.map((file) => `echo 0 > ${file}`),
+      'echo $$ > "$0.part"',
+      'mv "$0.part" "$0"',
+      'exec "$@"',
+    ];
     const shell = ['sh', '-c', begin.join(' && '), this.#pidFile, ...this.#command];
     const [program = 'nsenter', ...args] = await this.#enclosure.enter('all', shell);
     const log = await open(this.logFile, 'a');

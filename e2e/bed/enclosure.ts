@@ -64,11 +64,17 @@ export class Enclosure {
     const pid = await this.#find();
     if (pid !== undefined) {
       process.kill(pid, 'SIGKILL');
-      await waitUntil(async () => (await this.#find()) === undefined, { what: 'the cluster to end', timeoutSeconds: 30 });
+      await waitUntil(async () => (await this.#find()) === undefined, {
+        what: 'the cluster to end',
+        timeoutSeconds: 30,
+      });
     }
     await rm(join(this.#options.dir, 'init.pid'), { force: true });
     this.#pid = undefined;
-    await waitUntil(async () => removeCgroup(this.#options.cgroup), { what: `cgroup ${this.#options.cgroup} to be empty`, timeoutSeconds: 20 });
+    await waitUntil(async () => removeCgroup(this.#options.cgroup), {
+      what: `cgroup ${this.#options.cgroup} to be empty`,
+      timeoutSeconds: 20,
+    });
   }
 
   /** The first process, as the host numbers it; only if it really is ours, since numbers are used again. */

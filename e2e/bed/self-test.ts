@@ -26,7 +26,8 @@ async function check(what: string, work: () => Promise<void>): Promise<void> {
 }
 
 function onProgress(progress: Progress): void {
-  if (progress.state === 'running') console.log(`    ${progress.step}: ${progress.detail} (${progress.seconds.toFixed(0)} s)`);
+  if (progress.state === 'running')
+    console.log(`    ${progress.step}: ${progress.detail} (${progress.seconds.toFixed(0)} s)`);
 }
 
 function commandLine(pid: string): string {
@@ -39,7 +40,8 @@ function commandLine(pid: string): string {
 
 /** switch-to-configuration of a closure that is in the machine's store; returns its exit code. */
 async function activate(machine: Machine, system: string, verb: string): Promise<number> {
-  if (verb === 'switch' || verb === 'boot') await machine.exec(['nix-env', '-p', '/nix/var/nix/profiles/system', '--set', system]);
+  if (verb === 'switch' || verb === 'boot')
+    await machine.exec(['nix-env', '-p', '/nix/var/nix/profiles/system', '--set', system]);
   return (await machine.tryExec([`${system}/bin/switch-to-configuration`, verb])).code;
 }
 
@@ -50,10 +52,16 @@ try {
   });
 
   const program = join(folder, 'floe.mjs');
-  await writeFile(program, `console.log('floe runs as', process.getuid(), process.argv.slice(2).join(' ')); // ${Date.now()}\n`);
+  await writeFile(
+    program,
+    `console.log('floe runs as', process.getuid(), process.argv.slice(2).join(' ')); // ${Date.now()}\n`,
+  );
   let image = await floeImage(program, { onProgress });
   await check('an image with another program', async () => {
-    await writeFile(program, `console.log('floe runs as', process.getuid(), process.argv.slice(2).join(' ')); // ${Date.now()} again\n`);
+    await writeFile(
+      program,
+      `console.log('floe runs as', process.getuid(), process.argv.slice(2).join(' ')); // ${Date.now()} again\n`,
+    );
     image = await floeImage(program);
   });
 
@@ -81,7 +89,12 @@ try {
   });
   await check('two machines booted', async () => {
     await Promise.all([m1.start(), m2.start()]);
-    assert.deepEqual(await m1.closures(), { current: first.m1, booted: first.m1, profile: first.m1, bootDefault: first.m1 });
+    assert.deepEqual(await m1.closures(), {
+      current: first.m1,
+      booted: first.m1,
+      profile: first.m1,
+      bootDefault: first.m1,
+    });
     assert.equal((await m1.exec(['systemctl', 'is-active', 'hello.service'])).trim(), 'active');
     assert.equal((await m1.exec(['systemctl', 'list-units', '--failed', '--no-legend'])).trim(), '');
     assert.equal((await m1.exec(['hostname'])).trim(), 'm1');
@@ -89,18 +102,32 @@ try {
 
   await check('a pod runs the image as a user that is not root', async () => {
     await cluster.kubectl(['run', 'floe', `--image=${image.ref}`, '--restart=Never', '--', 'hello']);
-    const logs = await waitUntil(async () => (await cluster.kubectl(['logs', 'floe'])) || undefined, { what: 'the pod to say something' });
+    const logs = await waitUntil(async () => (await cluster.kubectl(['logs', 'floe'])) || undefined, {
+      what: 'the pod to say something',
+    });
     assert.equal(logs.trim(), 'floe runs as 65532 hello');
   });
 
   let serviceAddress = '';
   await check('pods and machines reach a Service by its name', async () => {
     const serve = "require('node:http').createServer((q, s) => s.end('served\\n')).listen(8080)";
-    await cluster.kubectl(['run', 'web', `--image=${image.ref}`, '--restart=Never', '--command', '--', 'node', '-e', serve]);
+    await cluster.kubectl([
+      'run',
+      'web',
+      `--image=${image.ref}`,
+      '--restart=Never',
+      '--command',
+      '--',
+      'node',
+      '-e',
+      serve,
+    ]);
     await cluster.kubectl(['expose', 'pod', 'web', '--port=80', '--target-port=8080']);
     await cluster.kubectl(['wait', '--for=condition=Ready', 'pod/web', '--timeout=60s']);
     serviceAddress = (await cluster.kubectl(['get', 'service', 'web', '-o', 'jsonpath={.spec.clusterIP}'])).trim();
-    await waitUntil(async () => (await m1.exec(['curl', '-s', '-m', '2', 'http://web.default.svc'])) === 'served\n', { what: 'the Service' });
+    await waitUntil(async () => (await m1.exec(['curl', '-s', '-m', '2', 'http://web.default.svc'])) === 'served\n', {
+      what: 'the Service',
+    });
     const port = await cluster.forwards.open(serviceAddress, 80);
     assert.equal(await run(['curl', '-s', `http://127.0.0.1:${port}`]), 'served\n');
     const inPod = await cluster.kubectl(['exec', 'web', '--', 'getent', 'hosts', 'web.default.svc']);
@@ -121,8 +148,26 @@ try {
     assert.match(await cluster.kubectl(['exec', 'web', '--', 'git', 'ls-remote', url]), new RegExp(commit));
     assert.equal((await cluster.sources.publish('fleet', fleet.dir)).commit, commit);
     await cluster.sources.publish('secret', fleet.dir, { credentials: 'user:word' });
-    await assert.rejects(cluster.kubectl(['exec', 'web', '--', 'git', '-c', 'core.askPass=true', 'ls-remote', url.replace('fleet', 'secret')]));
-    await cluster.kubectl(['exec', 'web', '--', 'git', 'ls-remote', url.replace('//', '//user:word@').replace('fleet', 'secret')]);
+    await assert.rejects(
+      cluster.kubectl([
+        'exec',
+        'web',
+        '--',
+        'git',
+        '-c',
+        'core.askPass=true',
+        'ls-remote',
+        url.replace('fleet', 'secret'),
+      ]),
+    );
+    await cluster.kubectl([
+      'exec',
+      'web',
+      '--',
+      'git',
+      'ls-remote',
+      url.replace('//', '//user:word@').replace('fleet', 'secret'),
+    ]);
   });
 
   await check('the flake is built in a pod, to the same system', async () => {
@@ -130,10 +175,18 @@ try {
     const attribute = 'nixosConfigurations.m1.config.system.build.toplevel';
     const command = ['nix', 'build', '--no-link', '--print-out-paths', `git+${url}#${attribute}`];
     const container = { name: 'nix', image: image.ref, command, volumeMounts: [{ name: 'nix', mountPath: '/nix' }] };
-    const spec = { restartPolicy: 'Never', containers: [container], volumes: [{ name: 'nix', emptyDir: {} }], securityContext: { fsGroup: 65532 } };
-    await cluster.kubectl(['apply', '-f', '-'], { input: JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'nix' }, spec }) });
+    const spec = {
+      restartPolicy: 'Never',
+      containers: [container],
+      volumes: [{ name: 'nix', emptyDir: {} }],
+      securityContext: { fsGroup: 65532 },
+    };
+    await cluster.kubectl(['apply', '-f', '-'], {
+      input: JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'nix' }, spec }),
+    });
     const phase = await waitUntil(
-      async () => /Succeeded|Failed/.exec(await cluster.kubectl(['get', 'pod', 'nix', '-o', 'jsonpath={.status.phase}']))?.[0],
+      async () =>
+        /Succeeded|Failed/.exec(await cluster.kubectl(['get', 'pod', 'nix', '-o', 'jsonpath={.status.phase}']))?.[0],
       { what: 'the build' },
     );
     const logs = await cluster.kubectl(['logs', 'nix']);
@@ -153,7 +206,8 @@ try {
       checkFails: '{ system.preSwitchChecks.never = "exit 3"; }',
       loaderFails: '{ test.bootLoaderFails = true; }',
       withoutHello: '({ lib, ... }: { services.hello.enable = lib.mkForce false; })',
-      keepsHello: '({ lib, ... }: { services.hello.greeting = "later"; systemd.services.hello.restartIfChanged = false; })',
+      keepsHello:
+        '({ lib, ... }: { services.hello.greeting = "later"; systemd.services.hello.restartIfChanged = false; })',
     };
     for (const [name, module] of Object.entries(knobs)) built[name] = await fleet.build('m1', [module]);
     const wrong = await fleet.tryBuild('m1', ['{ services.nginx.enabel = true; }']);
@@ -169,7 +223,12 @@ try {
     assert.match(await m1.sh('journalctl -u hello -o cat'), /Servus/);
     await m1.kill();
     await m1.start();
-    assert.deepEqual(await m1.closures(), { current: first.m1, booted: first.m1, profile: first.m1, bootDefault: first.m1 });
+    assert.deepEqual(await m1.closures(), {
+      current: first.m1,
+      booted: first.m1,
+      profile: first.m1,
+      bootDefault: first.m1,
+    });
   });
   await check('boot: nothing now, there after a restart', async () => {
     assert.equal(await activate(m1, system('second'), 'boot'), 0);
@@ -194,7 +253,11 @@ try {
     assert.equal(await activate(m1, first.m1, 'test'), 0);
     assert.equal(await code('otherInit', 'test'), 100);
     assert.equal(await code('checkFails', 'test'), 1);
-    assert.equal((await m1.tryExec(['env', 'NIXOS_NO_CHECK=1', `${system('checkFails')}/bin/switch-to-configuration`, 'test'])).code, 0);
+    assert.equal(
+      (await m1.tryExec(['env', 'NIXOS_NO_CHECK=1', `${system('checkFails')}/bin/switch-to-configuration`, 'test']))
+        .code,
+      0,
+    );
     assert.equal(await code('inhibitor', 'test'), 0);
     assert.equal(await code('inhibited', 'test'), 1);
     assert.equal(await code('inhibited', 'dry-activate'), 0);
@@ -226,8 +289,22 @@ try {
       grep default $FLOE_ROOT/boot/loader/loader.conf; ls $FLOE_ROOT/run/floe-units/active
       "$1/bin/switch-to-configuration" test && exit 9 || echo code $?; ls $FLOE_ROOT/run/floe-units/failed`;
     const { inBuildStore } = await import('./build-store.ts');
-    const printed = await inBuildStore(['env', `FLOE_ROOT=${root}`, 'sh', '-uc', inRoot, first.m1, system('unitFails')]);
-    assert.deepEqual(printed.trim().split('\n'), [first.m1, 'default nixos-generation-1.conf', 'hello.service', 'code 4', 'fails.service']);
+    const printed = await inBuildStore([
+      'env',
+      `FLOE_ROOT=${root}`,
+      'sh',
+      '-uc',
+      inRoot,
+      first.m1,
+      system('unitFails'),
+    ]);
+    assert.deepEqual(printed.trim().split('\n'), [
+      first.m1,
+      'default nixos-generation-1.conf',
+      'hello.service',
+      'code 4',
+      'fails.service',
+    ]);
   });
 
   await check('API server restarted', async () => {
@@ -245,7 +322,9 @@ try {
       await cluster.down();
       assert.equal(existsSync('/sys/fs/cgroup/systemd/floe-selftest'), false);
       assert.equal(readFileSync('/proc/mounts', 'utf8').includes('clusters/selftest'), false);
-      const left = readdirSync('/proc').filter((pid) => /^[0-9]+$/.test(pid) && commandLine(pid).includes('clusters/selftest'));
+      const left = readdirSync('/proc').filter(
+        (pid) => /^[0-9]+$/.test(pid) && commandLine(pid).includes('clusters/selftest'),
+      );
       assert.deepEqual(left.map(commandLine), []);
     });
   }

@@ -1,6 +1,6 @@
 # The agent of every machine: from agent.json and floe-agent.mjs beside the flake, which the test bed writes.
 fleet:
-{ config, lib, ... }:
+{ lib, ... }:
 let
   written = builtins.fromJSON (builtins.readFile (fleet + "/agent.json"));
 in
@@ -9,9 +9,6 @@ in
     enable = lib.mkDefault true;
     package = lib.mkDefault (fleet + "/floe-agent.mjs");
     inherit (written) trustedPublicKeys;
-    settings = {
-      machine = lib.mkDefault config.networking.hostName;
-    }
-    // written.settings;
+    inherit (written) settings;
   };
 }

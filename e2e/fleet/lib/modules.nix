@@ -117,7 +117,9 @@ let
         path: ds:
         let
           pushed = concatMap pushDown ds;
-          names = unique (concatMap (d: attrNames d.value) pushed);
+          all = unique (concatMap (d: attrNames d.value) pushed);
+          # A key whose every definition is conditional and off is not there.
+          names = filter (name: concatMap discharge (below name pushed) != [ ]) all;
         in
         listToAttrs (
           map (name: {

@@ -37,12 +37,18 @@ in
     }
   )) { };
 
+  # As the real module has them (nix/module.nix), but for the package, which is the bundle here.
   services.floe-agent = {
     enable = option types.bool false;
     package = option (types.nullOr types.path) null;
-    # Merged into /etc/floe-agent.json as they are.
-    settings = option (types.attrsOf types.anything) { };
+    hub = option (types.nullOr types.str) null;
+    caCertificate = option (types.nullOr types.lines) null;
+    namespace = option types.str "default";
+    machine = option (types.nullOr types.str) null;
+    hostKeyFile = option types.str "/etc/ssh/ssh_host_ed25519_key";
     trustedPublicKeys = option (types.listOf types.str) [ ];
+    substituters = option (types.listOf types.str) [ ];
+    settings = option (types.attrsOf types.anything) { };
   };
   # Two services to configure, rightly and wrongly.
   services.hello = {

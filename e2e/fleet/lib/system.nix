@@ -41,11 +41,14 @@ let
   initrd = build.runCommand "initrd-linux-${cfg.boot.kernelVersion}" { inherit (cfg.boot.initrd) text; } ''
     mkdir -p "$out"; printf 'not a real initrd: %s\n' "$text" > "$out/initrd"'';
 
+  # FLOE_AGENT_PROGRAM is what the rescue timer runs: this very path, kept by the closure that it goes back to.
   agentPackage = build.runCommand "floe-agent" { program = "${agent.package}"; } ''
-    mkdir -p "$out/bin" "$out/lib"
-    ln -s "$program" "$out/lib/floe-agent.mjs"
-    printf '#!/bin/sh\nexport FLOE_AGENT_PROGRAM=%s\nexec /usr/local/bin/node "$FLOE_AGENT_PROGRAM/lib/floe-agent.mjs" "$@"\n' "$out" > "$out/bin/floe-agent"
-    sed -i "s|FLOE_AGENT_PROGRAM=.*|FLOE_AGENT_PROGRAM=$out|" "$out/bin/floe-agent"
+    mkdir -p "$out/bin"
+    {
+      echo '#!/bin/sh'
+      echo "export FLOE_AGENT_PROGRAM=$out/bin/floe-agent"
+      echo "exec /usr/local/bin/node $program \"\$@\""
+    } > "$out/bin/floe-agent"
     chmod +x "$out/bin/floe-agent"'';
 
   payload = build.runCommand "payload-${toString cfg.test.payloadMiB}" { inherit (cfg.test) marker; } ''
@@ -161,23 +164,41 @@ in
       };
     }
     (lib.mkIf agent.enable {
-      environment.etc."floe-agent.json".text = toJSON (
-        { inherit (agent) trustedPublicKeys; } // agent.settings
-      );
+      services.floe-agent.settings = {
+        hub = lib.mkIf (agent.hub != null) (lib.mkDefault agent.hub);
+        namespace = lib.mkDefault agent.namespace;
+        machine = lib.mkDefault (if agent.machine == null then cfg.networking.hostName else agent.machine);
+        hostKeyFile = lib.mkDefault agent.hostKeyFile;
+        substituters = lib.mkDefault agent.substituters;
+        caFile = lib.mkIf (agent.caCertificate != null) (
+          lib.mkDefault "${build.writeText "floe-hub-ca.pem" agent.caCertificate}"
+        );
+        trustedPublicKeys = lib.mkIf (agent.trustedPublicKeys != [ ]) (lib.mkDefault agent.trustedPublicKeys);
+      };
+      environment.etc."floe-agent.json".text = toJSON agent.settings;
       systemd.services.floe-agent = {
         description = "Floe agent";
         after = [ "network.target" ];
-        # The switch that replaces it runs under it: the agent restarts itself when the switch is over.
+        # A switch must not stop the agent that started it. It hands over to the new closure's agent by itself.
         restartIfChanged = false;
+        stopIfChanged = false;
         environment = {
           HOME = "/root";
           PATH = "/usr/bin:/usr/sbin:/bin:/sbin";
         };
+        unitConfig.StartLimitIntervalSec = 0;
         serviceConfig = {
+          Type = "exec";
           ExecStart =
             if cfg.test.agentFails then "/bin/false" else "${agentPackage}/bin/floe-agent --config /etc/floe-agent.json";
           Restart = "always";
-          RestartSec = "2";
+          RestartSec = 2;
+          RestartSteps = 6;
+          RestartMaxDelaySec = 60;
+          StateDirectory = "floe-agent";
+          StateDirectoryMode = "0700";
+          KillMode = "mixed";
+          TimeoutStopSec = 30;
         };
       };
     })
