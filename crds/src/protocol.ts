@@ -46,7 +46,13 @@ export const Welcome = Type.Object({
   heartbeatSeconds: Type.Integer({ minimum: 1, maximum: 600 }),
 });
 
-/** Hub -> agent: not let in; the connection ends. */
+/**
+ * Hub -> agent: not let in, or put out of a running session (machine deleted, key changed, message broken); the
+ * connection ends with code 1008, or with 1012 for NotReady and Draining. On a `confirm` connection NotReady is no
+ * denial: the hub can't know yet, ask again. Other close codes of the hub: 1000 done; 1009 message too large; 1012 this
+ * replica ends or another has the machine, connect again; 4000 no hello in time or no answer to three pings; 4001 a
+ * newer connection of the same machine took its place.
+ */
 export const Refused = Type.Object({
   type: Type.Literal('refused'),
   reason: OneOf(
@@ -76,7 +82,10 @@ export const DesiredMessage = Type.Object({
   sequence: Type.Integer({ minimum: 0 }),
   revision: RevisionId('Revision.'),
   closure: StorePath('Closure to run.'),
-  /** False: fetch only. */
+  /**
+   * False: fetch only; also while the machine is on hold. It does not stop an attempt that is past `Fetched`: that one
+   * asks with `confirm`.
+   */
   go: Type.Boolean(),
   mode: OneOf(['switch', 'boot', 'test'], 'How.'),
   /** Limits in seconds. */
@@ -110,7 +119,11 @@ export const MachineState = Type.Object({
   facts: Type.Record(Type.String({ maxLength: 64 }), Type.String({ maxLength: 256 }), { maxProperties: 16 }),
 });
 
-/** Agent -> hub: present state; on connect and on each change. */
+/**
+ * Agent -> hub: present state; on connect and on each change. It need not wait for the ack of the report before: the
+ * newest state counts, and the hub stores the end of an attempt at once. 10 messages per second in the long run and 60
+ * at once are accepted; beyond that the connection ends with BadMessage.
+ */
 export const Report = Type.Object({
   type: Type.Literal('report'),
   /** Counts up within a connection; acknowledged by `ack`. */
@@ -121,7 +134,7 @@ export const Report = Type.Object({
 /** Hub -> agent: everything up to this report is stored. */
 export const Ack = Type.Object({ type: Type.Literal('ack'), seq: Type.Integer({ minimum: 1 }) });
 
-/** Agent -> hub on a `confirm` connection. */
+/** Agent -> hub on a `confirm` connection, once; the answer is `confirmed`, `denied`, or `refused` with NotReady. */
 export const Confirm = Type.Object({
   type: Type.Literal('confirm'),
   attempt: Type.String({ minLength: 1, maxLength: 64 }),
