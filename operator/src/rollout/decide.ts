@@ -36,7 +36,7 @@ export function decide(position: Position, budget: Budget, context: Context): De
     hold: [...told.hold, ...waiting.flat()],
     rollback: [],
     returns: undefined,
-    nextCheck: nextCheck(position, context, []),
+    nextCheck: nextCheck(position, context, told.dispatch.length === 0 ? [] : [deadline(position, context)]),
   };
 }
 
@@ -148,7 +148,10 @@ function takingBack(position: Position, budget: Budget, context: Context): Decis
     hold: returns.hold,
     rollback: returns.rollback,
     returns,
-    nextCheck: nextCheck(position, context, returns.checks),
+    nextCheck: nextCheck(position, context, [
+      ...returns.checks,
+      ...(returns.rollback.length === 0 ? [] : [deadline(position, context)]),
+    ]),
   };
 }
 
@@ -156,6 +159,11 @@ function endMessage({ state }: Position, { lost }: Rollback): string {
   const cause = state.run.failures[0];
   const why = cause === undefined ? '' : `; ${cause.machine}: ${cause.message}`;
   return `rolled back${lost > 0 ? `, ${lost} could not return` : ''}${why}`;
+}
+
+/** When the time of those that get their go now is over. */
+function deadline({ view }: Position, { now }: Context): number {
+  return now + view.machineTimeoutMs;
 }
 
 /** The first moment after now at which time alone changes something. */

@@ -60,24 +60,32 @@ export function tell(input: TellInput): Told {
   const told: Told = { dispatch: [], fetch: [], hold: [] };
   const left = { free: input.budget.free, room: input.room ?? Number.POSITIVE_INFINITY };
   for (const member of input.turn) {
-    const machine = member.facts.name;
     const reason = whyNot(member, input, left.room);
     if (reason !== undefined) {
-      told.hold.push({ machine, ...reason });
+      told.hold.push({ machine: member.facts.name, ...reason });
       continue;
     }
     if (isNew(member)) left.room -= 1;
-    if (input.fetchFirst && member.standing.kind !== 'fetched') {
-      told.fetch.push(orderOf(input, member));
-    } else if (member.facts.well && left.free <= 0) {
-      told.hold.push({ machine, ...budgetFull(input.budget, input.turn) });
-    } else {
-      // A machine that is sick already uses the slot that it holds.
-      if (member.facts.well) left.free -= 1;
-      told.dispatch.push(orderOf(input, member));
-    }
+    const slots = tellOne(member, { input, free: left.free, told });
+    left.free -= slots;
   }
   return told;
+}
+
+/** Tells one machine, and returns how many slots that takes. */
+function tellOne(member: Member, { input, free, told }: { input: TellInput; free: number; told: Told }): number {
+  if (input.fetchFirst && member.standing.kind !== 'fetched') {
+    told.fetch.push(orderOf(input, member));
+    return 0;
+  }
+  // A machine that is sick already uses the slot that it holds.
+  const slots = member.facts.well ? 1 : 0;
+  if (slots > free) {
+    told.hold.push({ machine: member.facts.name, ...budgetFull(input.budget, input.turn) });
+    return 0;
+  }
+  told.dispatch.push(orderOf(input, member));
+  return slots;
 }
 
 const isNew = ({ standing }: Member): boolean => standing.kind === 'pending' || standing.kind === 'busy';
