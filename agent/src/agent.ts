@@ -1,0 +1,264 @@
+// The agent: takes orders from the hub, carries them out one at a time, and reports what the machine is.
+import type { DesiredMessage } from '@floe/crds/protocol';
+import { drive } from './attempt/drive.ts';
+import { end } from './attempt/next.ts';
+import { type AttemptPorts, type Clock, HandOverError, type HubConfirmer, type Machine } from './attempt/ports.ts';
+import {
+  type AttemptRecord,
+  isDone,
+  isFor,
+  isReplaceable,
+  isSameOrder,
+  newAttempt,
+  type Order,
+} from './attempt/record.ts';
+import { resume } from './attempt/resume.ts';
+import type { Caller } from './hub/connect.ts';
+import { Reporter } from './hub/reporter.ts';
+import { runSession } from './hub/session.ts';
+import { type Ledger, StaleJournalError } from './journal/ledger.ts';
+import type { Log } from './log.ts';
+import { isHandled, orderFault, orderOf } from './order.ts';
+import { closureAfterReboot, machineState, type Reading } from './state.ts';
+
+/** The machine as the agent sees it between attempts, too. */
+export interface WatchedMachine extends Machine {
+  rebootReasons(booted: string | undefined, wanted: string | undefined): Promise<readonly string[]>;
+  facts(current: string | undefined): Promise<Readonly<Record<string, string>>>;
+  /** Told when an attempt is over. A service restarts itself after a roll-back, so that the old closure's agent runs. */
+  finished?(record: AttemptRecord): Promise<void>;
+}
+
+export type AgentParts = {
+  readonly machine: WatchedMachine;
+  readonly hub: HubConfirmer;
+  /** Who dials the hub; read anew for each connection, since a switch may change the configuration. */
+  readonly caller: () => Promise<Caller>;
+  readonly ledger: Ledger;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Seconds between looks at the machine; default 10. */
+  readonly watchSeconds?: number;
+  readonly random?: () => number;
+};
+
+/** Between two tries of something that failed unexpectedly. */
+const RETRY_MS = 5_000;
+
+export class Agent {
+  readonly #parts: AgentParts;
+  readonly #reporter = new Reporter();
+  /** The hub's newest order that was accepted. */
+  #wanted: Order | undefined;
+  #current: { readonly order: Order; record: AttemptRecord; readonly cancel: AbortController } | undefined;
+  #reading: Reading | undefined;
+  #wake: () => void = () => undefined;
+  #woken: Promise<void> = new Promise((resolve) => {
+    this.#wake = resolve;
+  });
+
+  constructor(parts: AgentParts) {
+    this.#parts = parts;
+  }
+
+  /** Runs until the signal aborts. An attempt in hand stops between two steps; the journal says where to go on. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { ledger, log, clock, caller, random } = this.#parts;
+    await ledger.refresh();
+    if (ledger.damage !== undefined) log.error(`the journal was damaged: ${ledger.damage}`);
+    await this.#settleReboot(signal);
+    await this.#look(signal);
+    const reporter = this.#reporter;
+    const onDesired = (message: DesiredMessage) => this.#onDesired(message);
+    await Promise.all([
+      runSession({ caller, reporter, onDesired, clock, log, ...(random === undefined ? {} : { random }) }, signal),
+      this.#work(signal),
+      this.#watch(signal),
+    ]);
+  }
+
+  /** A closure that waited for its boot may have got it. */
+  async #settleReboot(signal: AbortSignal): Promise<void> {
+    const { ledger, machine } = this.#parts;
+    const last = ledger.journal.attempt;
+    if (last === undefined || !isDone(last)) return;
+    const settled = resume(last, await machine.see());
+    if (settled === last) return;
+    await ledger.write(settled, signal);
+    ledger.release();
+  }
+
+  #onDesired(message: DesiredMessage): void {
+    const order = orderOf(message);
+    const fault = orderFault(order, this.#parts.ledger.journal, this.#wanted);
+    if (fault !== undefined) {
+      this.#parts.log.warn(`order ${order.id} is refused: ${fault}`);
+      return;
+    }
+    this.#wanted = order;
+    const current = this.#current;
+    if (current !== undefined && isReplaceable(current.record) && !isSameOrder(current.order, order)) {
+      current.cancel.abort(new Error(`order ${order.id} replaces it`));
+    }
+    this.#notify();
+  }
+
+  #notify(): void {
+    this.#wake();
+    this.#woken = new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  /** Resolves when something has changed since `woken` was read. */
+  async #changed(woken: Promise<void>, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    let stop: () => void = () => undefined;
+    const stopped = new Promise((_, reject) => {
+      stop = () => reject(signal.reason);
+      signal.addEventListener('abort', stop, { once: true });
+    });
+    await Promise.race([woken, stopped]).finally(() => signal.removeEventListener('abort', stop));
+  }
+
+  async #work(signal: AbortSignal): Promise<void> {
+    const { ledger, log, clock } = this.#parts;
+    while (!signal.aborted) {
+      const woken = this.#woken;
+      try {
+        const record = await this.#nextAttempt(signal);
+        if (record === undefined) {
+          ledger.release();
+          await this.#changed(woken, signal);
+        } else {
+          await this.#carryOut(record, signal);
+        }
+      } catch (error: unknown) {
+        if (signal.aborted) break;
+        if (error instanceof HandOverError) throw error;
+        if (error instanceof StaleJournalError) continue;
+        log.error(`${error instanceof Error ? error.message : error}; trying again in ${RETRY_MS / 1000} s`);
+        await clock.sleep(RETRY_MS, signal).catch(() => undefined);
+      } finally {
+        ledger.release();
+      }
+    }
+  }
+
+  /** What is to be done now: an attempt that was left unfinished, else the hub's newest order. */
+  async #nextAttempt(signal: AbortSignal): Promise<AttemptRecord | undefined> {
+    const { ledger, machine, clock } = this.#parts;
+    if (!this.#hasWork()) return undefined;
+    await ledger.hold(signal);
+    const last = ledger.journal.attempt;
+    const wanted = this.#wanted;
+    if (last !== undefined && !isDone(last)) {
+      const dropped =
+        isReplaceable(last) && (last.order.origin === 'local' || (wanted !== undefined && !isFor(last, wanted)));
+      if (!dropped) return resume(last, await machine.see());
+      await ledger.write(this.#cancelled(last), signal);
+    }
+    if (wanted === undefined) return undefined;
+    if (isHandled(wanted, ledger.journal)) {
+      await ledger.accept(wanted.sequence, signal);
+      return undefined;
+    }
+    return newAttempt(wanted, clock.now().time);
+  }
+
+  #hasWork(): boolean {
+    const { journal } = this.#parts.ledger;
+    if (journal.attempt !== undefined && !isDone(journal.attempt)) return true;
+    if (this.#wanted === undefined) return false;
+    return !isHandled(this.#wanted, journal) || this.#wanted.sequence > journal.sequence;
+  }
+
+  #cancelled(record: AttemptRecord): AttemptRecord {
+    const why = record.order.origin === 'local' ? 'It was given up at the console.' : 'Another order took its place.';
+    const ending = end(record, 'Cancelled', `${why} Nothing was changed.`);
+    return {
+      ...ending,
+      step: 'done',
+      phase: 'Cancelled',
+      message: `${why} Nothing was changed.`,
+      finishedAt: this.#parts.clock.now().time,
+    };
+  }
+
+  async #carryOut(record: AttemptRecord, signal: AbortSignal): Promise<void> {
+    const { ledger, log, machine, hub, clock } = this.#parts;
+    const cancel = new AbortController();
+    const current = { order: record.order, record, cancel };
+    this.#current = current;
+    const within = AbortSignal.any([signal, cancel.signal]);
+    const ports: AttemptPorts = {
+      machine,
+      hub,
+      clock,
+      awaitGo: (order, stop) => this.#awaitGo(order, stop),
+      save: async (next) => {
+        await ledger.write(next, signal);
+        if (next.phase !== current.record.phase) log.info(`attempt ${next.order.id}: ${next.phase}`);
+        current.record = next;
+        // Before the machine is touched others may have their turn.
+        if (isReplaceable(next) || isDone(next)) ledger.release();
+        await this.#look(signal);
+      },
+    };
+    try {
+      const done = await drive(record, ports, within);
+      log.info(`attempt ${done.order.id} ended: ${done.phase}: ${done.message}`);
+      await machine.finished?.(done);
+    } catch (error: unknown) {
+      if (!cancel.signal.aborted) throw error;
+    } finally {
+      this.#current = undefined;
+    }
+  }
+
+  async #awaitGo(order: Order, signal: AbortSignal): Promise<Order> {
+    if (order.origin === 'local') return order;
+    for (;;) {
+      const woken = this.#woken;
+      if (this.#wanted !== undefined && isSameOrder(this.#wanted, order) && this.#wanted.go) return this.#wanted;
+      await this.#changed(woken, signal);
+    }
+  }
+
+  /** Looks at the machine now and then: people switch it by hand, units fail later. */
+  async #watch(signal: AbortSignal): Promise<void> {
+    const { clock, log, watchSeconds = 10 } = this.#parts;
+    for (;;) {
+      try {
+        await clock.sleep(watchSeconds * 1000, signal);
+        await this.#tick(signal);
+      } catch (error: unknown) {
+        if (signal.aborted) return;
+        log.warn(`the machine can't be read: ${error instanceof Error ? error.message : error}`);
+      }
+    }
+  }
+
+  async #tick(signal: AbortSignal): Promise<void> {
+    // Someone at the console may have made an attempt, or left one behind.
+    if (this.#current === undefined) await this.#parts.ledger.refresh();
+    if (this.#hasWork()) this.#notify();
+    await this.#look(signal);
+  }
+
+  /** Reads the machine and reports what it is. */
+  async #look(signal: AbortSignal): Promise<void> {
+    const { machine, ledger } = this.#parts;
+    const seen = await machine.see();
+    // In mid-switch systemd is busy, and the checks ask it anyway.
+    const busy = this.#current !== undefined && !isReplaceable(this.#current.record) && !isDone(this.#current.record);
+    const failedUnits =
+      busy && this.#reading !== undefined ? this.#reading.failedUnits : await machine.failedUnits(signal);
+    const [rebootReasons, facts] = await Promise.all([
+      machine.rebootReasons(seen.booted, closureAfterReboot(ledger.journal, seen)),
+      machine.facts(seen.current),
+    ]);
+    this.#reading = { seen, failedUnits, rebootReasons, facts };
+    this.#reporter.update(machineState(ledger.journal, this.#reading, this.#wanted));
+  }
+}

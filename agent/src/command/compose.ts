@@ -1,0 +1,142 @@
+// Puts the real parts together: which machine, which store, which journal. The only place that knows them all.
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createSecureContext, type SecureContext } from 'node:tls';
+import type { Clock, HubConfirmer } from '../attempt/ports.ts';
+import { confirmOnce } from '../hub/confirm.ts';
+import type { Caller } from '../hub/connect.ts';
+import { HostKeyError, parseHostKey } from '../identity/openssh-key.ts';
+import { diskFiles } from '../journal/files.ts';
+import { JournalFile } from '../journal/journal.ts';
+import { Ledger } from '../journal/ledger.ts';
+import { lock } from '../journal/lock.ts';
+import { type Log, lineLog } from '../log.ts';
+import { runCommand } from '../machine/command.ts';
+import type { Host } from '../machine/host.ts';
+import { PlainHost } from '../machine/plain-host.ts';
+import { RealMachine } from '../machine/real-machine.ts';
+import { closureOf } from '../machine/store-link.ts';
+import { SystemdHost } from '../machine/systemd-host.ts';
+import { type Paths, pathsUnder } from '../paths.ts';
+import { parseSettings, type Settings, SettingsError } from '../settings.ts';
+import { NixStore } from '../store/nix-store.ts';
+import { AGENT_VERSION } from '../version.ts';
+
+export const realClock: Clock = {
+  // hrtime, because its zero is that of the boot and not of this process: deadlines outlive it in the journal.
+  now: () => ({ time: new Date().toISOString(), monotonicMs: Number(process.hrtime.bigint() / 1_000_000n) }),
+  sleep: (milliseconds, signal) => sleep(milliseconds, undefined, { signal }),
+};
+
+/** Command line of this agent, for units and timers that outlive it. */
+function ownProgram(): readonly string[] {
+  const given = process.env['FLOE_AGENT_PROGRAM'];
+  if (given !== undefined && given !== '') return [given];
+  return [process.execPath, resolve(process.argv[1] ?? '')];
+}
+
+export type World = {
+  readonly paths: Paths;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly ledger: Ledger;
+  readonly host: Host;
+  readonly machine: RealMachine;
+  /** Reads the configuration. Throws SettingsError. */
+  readonly settings: () => Promise<Settings>;
+  readonly caller: () => Promise<Caller>;
+  readonly hub: HubConfirmer;
+};
+
+type Choices = { readonly root: string; readonly config?: string };
+
+async function readSettings(paths: Paths, config: string | undefined): Promise<Settings> {
+  const file = config ?? paths.config;
+  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    throw new SettingsError(
+      `${file}: it can't be read (${error.code}); write {"hub": …, "namespace": …, "machine": …} there`,
+    );
+  });
+  return parseSettings(text, file);
+}
+
+/** Makes callers from the present configuration; the TLS context is kept while its certificates are the same. */
+function callerFactory(paths: Paths, settings: () => Promise<Settings>): () => Promise<Caller> {
+  let kept: { readonly ca: string; readonly context: SecureContext } | undefined;
+  const tls = async (caFile: string | undefined): Promise<SecureContext | undefined> => {
+    if (caFile === undefined) return undefined;
+    const file = paths.resolve(caFile);
+    const ca = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+      throw new SettingsError(
+        `caFile: ${file} can't be read (${error.code}); put the certificate of the hub's CA there`,
+      );
+    });
+    if (kept?.ca !== ca) kept = { ca, context: createSecureContext({ ca: [ca] }) };
+    return kept.context;
+  };
+  return async () => {
+    const { hub, caFile, namespace, machine, hostKeyFile } = await settings();
+    const file = paths.resolve(hostKeyFile);
+    const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+      throw new HostKeyError(`it can't be read (${error.code})`);
+    });
+    const running = closureOf(ownProgram()[0] ?? '') ?? closureOf(ownProgram()[1] ?? '');
+    return {
+      address: { url: hub, tls: await tls(caFile) },
+      namespace,
+      machine,
+      key: parseHostKey(text),
+      agent: { version: AGENT_VERSION, ...(running === undefined ? {} : { running }) },
+    };
+  };
+}
+
+/** Whether this process is the unit of that name, as systemd tells its services. */
+async function isUnit(name: string): Promise<boolean> {
+  const groups = await readFile('/proc/self/cgroup', 'utf8').catch(() => '');
+  return process.env['INVOCATION_ID'] !== undefined && groups.trimEnd().endsWith(`/${name}`);
+}
+
+/** The real world for one command. */
+export async function compose({ root, config }: Choices): Promise<World> {
+  const paths = pathsUnder(resolve(root));
+  const program = ownProgram();
+  const log = lineLog((line) => process.stderr.write(line), process.env['JOURNAL_STREAM'] !== undefined);
+  const agentUnit = process.env['FLOE_AGENT_UNIT'] ?? 'floe-agent.service';
+  const heard = (text: string) => {
+    for (const line of text.split('\n').filter((one) => one !== '')) log.info(`switch: ${line}`);
+  };
+  const settings = () => readSettings(paths, config);
+  const known = await settings().catch(() => undefined);
+  const store = new NixStore({
+    paths,
+    command: runCommand,
+    log,
+    trustedPublicKeys: known?.trustedPublicKeys,
+    substituters: known?.substituters ?? [],
+    patienceSeconds: 20 * 60,
+  });
+  const host = paths.isHost
+    ? new SystemdHost({
+        paths,
+        program,
+        command: runCommand,
+        clock: realClock,
+        agentUnit,
+        isService: await isUnit(agentUnit),
+      })
+    : new PlainHost({ paths, program, heard });
+  const caller = callerFactory(paths, settings);
+  return {
+    paths,
+    log,
+    clock: realClock,
+    ledger: new Ledger(new JournalFile(diskFiles, paths.state), (signal) => lock(paths.lock, signal)),
+    host,
+    machine: new RealMachine({ paths, store, host, program }),
+    settings,
+    caller,
+    hub: { confirm: async (attempt, closure, signal) => confirmOnce(await caller(), attempt, closure, signal) },
+  };
+}

@@ -1,0 +1,33 @@
+// `floe-agent status`: what the machine runs and how far the attempt in hand is, for the person at its console.
+import type { MachineState } from '@floe/crds/protocol';
+import { closureAfterReboot, machineState } from '../state.ts';
+import type { World } from './compose.ts';
+
+/** Reads the state as it would be reported. */
+export async function readStatus({ ledger, machine }: World, signal: AbortSignal): Promise<MachineState> {
+  const journal = await ledger.refresh();
+  const seen = await machine.see();
+  const [failedUnits, rebootReasons, facts] = await Promise.all([
+    machine.failedUnits(signal),
+    machine.rebootReasons(seen.booted, closureAfterReboot(journal, seen)),
+    machine.facts(seen.current),
+  ]);
+  return machineState(journal, { seen, failedUnits, rebootReasons, facts });
+}
+
+/** The state for people. */
+export function describeStatus(state: MachineState): string {
+  const { attempt, reboot } = state;
+  const lines = [
+    `runs        ${state.current?.closure ?? 'unknown'}`,
+    `booted      ${state.booted?.closure ?? 'unknown'}`,
+    `next boot   ${state.bootDefault?.closure ?? 'unknown'}${state.bootDefault?.verified === false ? ' (by the profile)' : ''}`,
+    ...(attempt === undefined
+      ? ['attempt     none yet']
+      : [`attempt     ${attempt.desiredId}: ${attempt.phase} since ${attempt.finishedAt ?? attempt.startedAt}`]),
+    ...(attempt?.message === undefined ? [] : [`            ${attempt.message}`]),
+    ...(reboot.required ? [`reboot      required: ${reboot.reasons.join(', ') || 'a closure waits for it'}`] : []),
+    ...(state.failedUnits.length === 0 ? [] : [`failed      ${state.failedUnits.join(', ')}`]),
+  ];
+  return `${lines.join('\n')}\n`;
+}

@@ -1,0 +1,123 @@
+// The machine itself as the attempt and the agent use it: store, links, boot loader, and systemd or what stands for it.
+import { readFile, stat } from 'node:fs/promises';
+import { hostname, release } from 'node:os';
+import { join } from 'node:path';
+import type { WatchedMachine } from '../agent.ts';
+import { attemptName } from '../attempt/names.ts';
+import type { Done, Fetched, Health, RunOutcome, Seen } from '../attempt/outcome.ts';
+import type { DeadMan, HealthQuestion, Run } from '../attempt/ports.ts';
+import type { AttemptRecord, Order } from '../attempt/record.ts';
+import type { Paths } from '../paths.ts';
+import type { NixStore } from '../store/nix-store.ts';
+import { AGENT_VERSION } from '../version.ts';
+import type { Host } from './host.ts';
+import { observe } from './observe.ts';
+import { rebootReasons } from './reboot-reasons.ts';
+import { forgetRuns } from './run-files.ts';
+
+type Parts = {
+  readonly paths: Paths;
+  readonly store: NixStore;
+  readonly host: Host;
+  /** Command line of the agent that runs. */
+  readonly program: readonly string[];
+};
+
+const KEEP_LIMIT_MS = 60_000;
+
+export class RealMachine implements WatchedMachine {
+  readonly program: readonly string[];
+  readonly #parts: Parts;
+  readonly handOver?: (signal: AbortSignal) => Promise<never>;
+  readonly reboot?: (signal: AbortSignal) => Promise<Done>;
+  #nixVersion: string | undefined;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    this.program = parts.program;
+    const { host } = parts;
+    if (host.handOver !== undefined) this.handOver = (signal) => host.handOver?.(signal) as Promise<never>;
+    if (host.reboot !== undefined) this.reboot = (signal) => host.reboot?.(signal) as Promise<Done>;
+  }
+
+  see(): Promise<Seen> {
+    return observe(this.#parts.paths);
+  }
+
+  failedUnits(signal: AbortSignal): Promise<readonly string[]> {
+    return this.#parts.host.failedUnits(signal);
+  }
+
+  fetch(order: Order, signal: AbortSignal): Promise<Fetched> {
+    return this.#parts.store.fetch(order, signal);
+  }
+
+  complaint(closure: string): Promise<string | undefined> {
+    return this.#parts.store.complaint(closure);
+  }
+
+  async keepWayBack(closure: string): Promise<void> {
+    await this.#parts.store.keep('old', closure, AbortSignal.timeout(KEEP_LIMIT_MS));
+  }
+
+  arm(timer: DeadMan, signal: AbortSignal): Promise<Done> {
+    return this.#parts.host.arm(timer, signal);
+  }
+
+  disarm(attempt: string, number: number): Promise<void> {
+    return this.#parts.host.disarm(attempt, number);
+  }
+
+  run(run: Run, signal: AbortSignal): Promise<RunOutcome> {
+    return this.#parts.host.run(run, signal);
+  }
+
+  /** Lists that switch-to-configuration empties as it goes. */
+  async unfinished(): Promise<boolean> {
+    const sizes = this.#parts.paths.switchLists.map((path) =>
+      stat(path).then(
+        ({ size }) => size,
+        () => 0,
+      ),
+    );
+    return (await Promise.all(sizes)).some((size) => size > 0);
+  }
+
+  setProfile(closure: string | undefined, signal: AbortSignal): Promise<Done> {
+    return this.#parts.store.setProfile(closure, signal);
+  }
+
+  checkHealth(question: HealthQuestion, signal: AbortSignal): Promise<Health> {
+    return this.#parts.host.checkHealth(question, signal);
+  }
+
+  rebootReasons(booted: string | undefined, wanted: string | undefined): Promise<string[]> {
+    return rebootReasons(booted, wanted);
+  }
+
+  async facts(current: string | undefined): Promise<Record<string, string>> {
+    this.#nixVersion ??= await this.#parts.store.version(AbortSignal.timeout(KEEP_LIMIT_MS));
+    const read = async (name: string) =>
+      current === undefined ? undefined : readFile(join(current, name), 'utf8').catch(() => undefined);
+    const [system, nixos] = await Promise.all([read('system'), read('nixos-version')]);
+    const facts = {
+      hostName: hostname(),
+      kernel: release(),
+      agent: AGENT_VERSION,
+      nix: this.#nixVersion,
+      system,
+      nixos,
+    };
+    return Object.fromEntries(
+      Object.entries(facts).flatMap(([key, value]) =>
+        value === undefined || value === '' ? [] : [[key, value.trim()]],
+      ),
+    );
+  }
+
+  async finished(record: AttemptRecord): Promise<void> {
+    await forgetRuns(this.#parts.paths.runs, attemptName(record.order));
+    // After a roll-back this may be the agent of a closure that no longer runs.
+    if (record.undone) await this.#parts.host.refreshAgent?.(AbortSignal.timeout(KEEP_LIMIT_MS));
+  }
+}

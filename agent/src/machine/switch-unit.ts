@@ -1,0 +1,76 @@
+// `floe-agent switch-unit`: the process that runs switch-to-configuration in a unit of its own and writes down how it ended.
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import type { RunOutcome } from '../attempt/outcome.ts';
+import type { Run } from '../attempt/ports.ts';
+import type { Paths } from '../paths.ts';
+import { claimRun, endRun, noteSwitchProcess } from './run-files.ts';
+
+/** Between asking a switch to stop and killing it. */
+const GRACE_MS = 5_000;
+
+/** Command line of `switch-unit` for a run, after the agent's own. */
+export function switchUnitArguments(paths: Paths, run: Run): string[] {
+  return [
+    ...(paths.isHost ? [] : ['--root', paths.root]),
+    'switch-unit',
+    '--run',
+    run.name,
+    '--closure',
+    run.closure,
+    '--verb',
+    run.verb,
+    '--timeout',
+    String(run.limitSeconds),
+    ...(run.skipChecks ? ['--skip-checks'] : []),
+  ];
+}
+
+function execute(paths: Paths, run: Run): Promise<RunOutcome> {
+  return new Promise((resolve) => {
+    const child = spawn(join(run.closure, 'bin/switch-to-configuration'), [run.verb], {
+      stdio: ['ignore', 'inherit', 'inherit'],
+      // A group of its own, so that everything it started goes when the time is up.
+      detached: true,
+      env: {
+        ...process.env,
+        ...(run.skipChecks ? { NIXOS_NO_CHECK: '1' } : {}),
+        ...(paths.isHost ? {} : { FLOE_ROOT: paths.root }),
+      },
+    });
+    if (child.pid !== undefined) void noteSwitchProcess(paths.runs, run.name, child.pid).catch(() => undefined);
+    let late = false;
+    const kill = (signal: NodeJS.Signals) => {
+      try {
+        if (child.pid !== undefined) process.kill(-child.pid, signal);
+      } catch {
+        // It has just ended by itself.
+      }
+    };
+    const limit = setTimeout(() => {
+      late = true;
+      kill('SIGTERM');
+      setTimeout(() => kill('SIGKILL'), GRACE_MS).unref();
+    }, run.limitSeconds * 1000);
+    child.once('error', (error) => {
+      clearTimeout(limit);
+      resolve({ kind: 'not-started', message: error.message });
+    });
+    child.once('exit', (code, signal) => {
+      clearTimeout(limit);
+      if (late) {
+        kill('SIGKILL');
+        resolve({ kind: 'timed-out', seconds: run.limitSeconds });
+      } else if (code !== null) resolve({ kind: 'exited', code });
+      else resolve({ kind: 'killed', signal: signal ?? 'a signal' });
+    });
+  });
+}
+
+/** Runs it once and leaves its end beside the journal; a run that somebody began before is left alone. */
+export async function runSwitchUnit(paths: Paths, run: Run): Promise<void> {
+  // The agent that asked may go away in mid-switch, with its terminal.
+  for (const signal of ['SIGHUP', 'SIGINT'] as const) process.on(signal, () => undefined);
+  if (!(await claimRun(paths.runs, run.name))) return;
+  await endRun(paths.runs, run.name, await execute(paths, run));
+}

@@ -1,0 +1,163 @@
+// A machine that runs systemd: switches and timers are transient units, which outlive the agent.
+import type { Done, Health, RunOutcome } from '../attempt/outcome.ts';
+import { type Clock, type DeadMan, HandOverError, type HealthQuestion, type Run } from '../attempt/ports.ts';
+import type { Paths } from '../paths.ts';
+import { awaitRun } from './await-run.ts';
+import { type Commander, complaintOf } from './command.ts';
+import { carriedEnvironment } from './environment.ts';
+import { checkHealth } from './health.ts';
+import type { Host } from './host.ts';
+import { runEnd, runner } from './run-files.ts';
+import { switchUnitArguments } from './switch-unit.ts';
+import { failedUnits, troubledUnits, unitStates } from './units.ts';
+
+type Settings = {
+  readonly paths: Paths;
+  readonly program: readonly string[];
+  readonly command: Commander;
+  readonly clock: Clock;
+  /** The agent's own unit. */
+  readonly agentUnit: string;
+  /** Whether this process is that unit: only then does it hand over. */
+  readonly isService: boolean;
+};
+
+/** systemd gives the agent this long to be replaced after it asked for its restart. */
+const RESTART_MS = 60_000;
+
+const timerUnit = (attempt: string, number: number) => `floe-rescue-${attempt}-${number}`;
+const switchUnit = (run: string) => `floe-switch-${run}`;
+
+export class SystemdHost implements Host {
+  readonly #settings: Settings;
+  readonly handOver?: (signal: AbortSignal) => Promise<never>;
+
+  constructor(settings: Settings) {
+    this.#settings = settings;
+    if (settings.isService) this.handOver = (signal) => this.#handOver(signal);
+  }
+
+  async arm(timer: DeadMan, signal: AbortSignal): Promise<Done> {
+    await this.#stop(timer.attempt, timer.number, signal);
+    const rescue = ['rescue', '--attempt', timer.attempt, '--timer', String(timer.number), '--from', timer.from];
+    const done = await this.#systemdRun(
+      [
+        `--unit=${timerUnit(timer.attempt, timer.number)}`,
+        `--description=Undo Floe's attempt ${timer.attempt} unless it is kept in time`,
+        `--on-active=${Math.ceil(timer.seconds)}s`,
+        '--timer-property=AccuracySec=1s',
+        '--collect',
+        '--property=Restart=on-failure',
+        '--property=RestartSec=10s',
+        '--',
+        ...timer.program,
+        ...rescue,
+      ],
+      signal,
+    );
+    if (done.kind === 'ok') await this.disarm(timer.attempt, timer.number - 1);
+    return done;
+  }
+
+  async disarm(attempt: string, number: number): Promise<void> {
+    const signal = AbortSignal.timeout(60_000);
+    for (let one = number; one > 0; one--) await this.#stop(attempt, one, signal);
+  }
+
+  async run(run: Run, signal: AbortSignal): Promise<RunOutcome> {
+    const { paths, program } = this.#settings;
+    const unit = switchUnit(run.name);
+    const begun = (await runner(paths.runs, run.name)) !== undefined || (await this.#isActive(unit, signal));
+    if (!begun && (await runEnd(paths.runs, run.name)) === undefined) {
+      const started = await this.#systemdRun(
+        [
+          `--unit=${unit}`,
+          `--description=Floe: ${run.verb} ${run.closure}`,
+          '--collect',
+          '--service-type=exec',
+          '--',
+          ...program,
+          ...switchUnitArguments(paths, run),
+        ],
+        signal,
+      );
+      if (started.kind === 'failed') return { kind: 'not-started', message: started.message };
+    }
+    const watched = {
+      isStarting: () => this.#isActive(unit, signal),
+      kill: () => this.killRun(run.name, signal),
+    };
+    return awaitRun(paths.runs, run, watched, signal);
+  }
+
+  failedUnits(signal: AbortSignal): Promise<readonly string[]> {
+    return failedUnits(this.#settings.command, signal);
+  }
+
+  checkHealth(question: HealthQuestion, signal: AbortSignal): Promise<Health> {
+    const { command, clock } = this.#settings;
+    const units = {
+      troubled: (stop: AbortSignal) => troubledUnits(command, stop),
+      states: (names: readonly string[], stop: AbortSignal) => unitStates(command, names, stop),
+    };
+    return checkHealth(question, units, clock, signal);
+  }
+
+  async reboot(signal: AbortSignal): Promise<Done> {
+    const result = await this.#settings.command('systemctl', ['reboot'], { signal });
+    if (result.code !== 0) return { kind: 'failed', message: complaintOf(result) };
+    await this.#settings.clock.sleep(10 * 60_000, signal);
+    return { kind: 'failed', message: 'systemd was asked, but the machine still runs after 10 minutes' };
+  }
+
+  /** Restarts the agent's own unit: from now on it is the new closure's agent, or the timer goes off. */
+  async #handOver(signal: AbortSignal): Promise<never> {
+    const { command, clock, agentUnit } = this.#settings;
+    await command('systemctl', ['restart', '--no-block', agentUnit], { signal });
+    await clock.sleep(RESTART_MS, signal);
+    throw new HandOverError(
+      `${agentUnit} was not restarted within ${RESTART_MS / 1000} s; the timer undoes the switch`,
+    );
+  }
+
+  /** Restarts the agent's unit if it runs, so that the agent of the closure that runs now is the one at work. */
+  async refreshAgent(signal: AbortSignal): Promise<void> {
+    const { command, agentUnit } = this.#settings;
+    await command('systemctl', ['try-restart', '--no-block', agentUnit], { signal });
+  }
+
+  async killRun(name: string, signal: AbortSignal): Promise<void> {
+    const unit = `${switchUnit(name)}.service`;
+    await this.#settings.command('systemctl', ['kill', '--signal=SIGKILL', unit], { signal });
+    await this.#settings.command('systemctl', ['stop', unit], { signal });
+  }
+
+  async stopAgent(signal: AbortSignal): Promise<void> {
+    await this.#settings.command('systemctl', ['stop', this.#settings.agentUnit], { signal, limitSeconds: 100 });
+  }
+
+  async startAgent(signal: AbortSignal): Promise<void> {
+    const { command, agentUnit } = this.#settings;
+    await command('systemctl', ['reset-failed', agentUnit], { signal });
+    await command('systemctl', ['start', '--no-block', agentUnit], { signal });
+  }
+
+  async #stop(attempt: string, number: number, signal: AbortSignal): Promise<void> {
+    const { command } = this.#settings;
+    const unit = timerUnit(attempt, number);
+    // The timer alone: its service may be this very process.
+    await command('systemctl', ['stop', `${unit}.timer`], { signal });
+    await command('systemctl', ['reset-failed', `${unit}.timer`], { signal });
+  }
+
+  async #isActive(unit: string, signal: AbortSignal): Promise<boolean> {
+    const result = await this.#settings.command('systemctl', ['is-active', `${unit}.service`], { signal });
+    return ['active', 'activating', 'deactivating', 'reloading'].includes(result.stdout.trim());
+  }
+
+  async #systemdRun(args: readonly string[], signal: AbortSignal): Promise<Done> {
+    const common = ['--quiet', '--no-ask-password', ...carriedEnvironment(process.env)];
+    const result = await this.#settings.command('systemd-run', [...common, ...args], { signal });
+    return result.code === 0 ? { kind: 'ok' } : { kind: 'failed', message: complaintOf(result) };
+  }
+}

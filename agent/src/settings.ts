@@ -1,0 +1,102 @@
+// The agent's configuration file: JSON, checked key by key, each fault with its remedy.
+import { isPublicKey } from '@floe/crds/nix-key';
+
+export type Settings = {
+  /** `https://host:port` of the hub. */
+  readonly hub: string;
+  /** Certificates (PEM) that the hub's one must come from; absent: those that Node trusts. */
+  readonly caFile?: string;
+  readonly namespace: string;
+  readonly machine: string;
+  readonly hostKeyFile: string;
+  /** Keys that closures must be signed by; absent: those of Nix' configuration. */
+  readonly trustedPublicKeys?: readonly string[];
+  /** Substituters beside those that the hub names. */
+  readonly substituters: readonly string[];
+};
+
+export class SettingsError extends Error {
+  override readonly name = 'SettingsError';
+}
+
+type Source = { readonly file: string; readonly values: Readonly<Record<string, unknown>> };
+
+const KNOWN = ['hub', 'caFile', 'namespace', 'machine', 'hostKeyFile', 'trustedPublicKeys', 'substituters'];
+const NAME = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
+
+function fault(source: Source, key: string, what: string): SettingsError {
+  return new SettingsError(`${source.file}: ${key}: ${what}`);
+}
+
+function text(source: Source, key: string, remedy: string): string {
+  const value = source.values[key];
+  if (value === undefined) throw fault(source, key, `it is missing; ${remedy}`);
+  if (typeof value !== 'string' || value === '')
+    throw fault(source, key, `${JSON.stringify(value)} is no text; ${remedy}`);
+  return value;
+}
+
+function name(source: Source, key: string, remedy: string): string {
+  const value = text(source, key, remedy);
+  if (!NAME.test(value)) throw fault(source, key, `"${value}" is no name of a Kubernetes object; ${remedy}`);
+  return value;
+}
+
+function list(source: Source, key: string, remedy: string): string[] | undefined {
+  const value = source.values[key];
+  if (value === undefined || value === null) return undefined;
+  if (!Array.isArray(value) || !value.every((one): one is string => typeof one === 'string')) {
+    throw fault(source, key, `it is no list of texts; ${remedy}`);
+  }
+  return value;
+}
+
+function hubUrl(source: Source): string {
+  const remedy = 'set it to the address of the hub, https://floe.example.org:8443 for instance';
+  const value = text(source, 'hub', remedy);
+  const url = URL.canParse(value) ? new URL(value) : undefined;
+  if (url?.protocol !== 'https:') throw fault(source, 'hub', `"${value}" is no https URL; ${remedy}`);
+  if (url.username !== '' || url.search !== '' || url.hash !== '') {
+    throw fault(source, 'hub', `"${value}" has more than host and port; ${remedy}`);
+  }
+  return value;
+}
+
+/** Parses the configuration. Throws SettingsError that names file, key and remedy. */
+export function parseSettings(content: string, file: string): Settings {
+  let values: unknown;
+  try {
+    values = JSON.parse(content);
+  } catch (error: unknown) {
+    throw new SettingsError(
+      `${file}: it is no JSON (${error instanceof Error ? error.message : error}); correct the file`,
+    );
+  }
+  if (typeof values !== 'object' || values === null || Array.isArray(values)) {
+    throw new SettingsError(`${file}: it is no JSON object; write {"hub": …, "namespace": …, "machine": …}`);
+  }
+  const source: Source = { file, values: values as Record<string, unknown> };
+  const unknown = Object.keys(values).find((key) => !KNOWN.includes(key));
+  if (unknown !== undefined) throw fault(source, unknown, `there is no such key; use ${KNOWN.join(', ')}`);
+  const keys = list(source, 'trustedPublicKeys', 'write keys as Nix does, name:base64');
+  const wrong = keys?.find((key) => !isPublicKey(key));
+  if (wrong !== undefined)
+    throw fault(source, 'trustedPublicKeys', `"${wrong}" is no public key; write it as Nix does, name:base64`);
+  const caFile =
+    source.values['caFile'] === undefined
+      ? undefined
+      : text(source, 'caFile', 'set it to a file of PEM certificates or leave it out');
+  const keyFile = source.values['hostKeyFile'];
+  return {
+    hub: hubUrl(source),
+    namespace: name(source, 'namespace', 'set it to the namespace of the NixMachine'),
+    machine: name(source, 'machine', 'set it to the name of the NixMachine'),
+    hostKeyFile:
+      keyFile === undefined
+        ? '/etc/ssh/ssh_host_ed25519_key'
+        : text(source, 'hostKeyFile', 'set it to the private ed25519 host key'),
+    substituters: list(source, 'substituters', 'write URLs') ?? [],
+    ...(caFile === undefined ? {} : { caFile }),
+    ...(keys === undefined ? {} : { trustedPublicKeys: keys }),
+  };
+}

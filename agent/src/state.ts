@@ -1,0 +1,72 @@
+// Puts together what is reported of a machine: closures, the attempt, whether a reboot is due, failed units, facts.
+import type { Attempt } from '@floe/crds/nix-machine';
+import type { MachineState } from '@floe/crds/protocol';
+import type { Seen } from './attempt/outcome.ts';
+import type { AttemptRecord } from './attempt/record.ts';
+import { findAttempt, type Journal } from './journal/journal.ts';
+
+/** What is read from the machine for a report. */
+export type Reading = {
+  readonly seen: Seen;
+  readonly failedUnits: readonly string[];
+  readonly rebootReasons: readonly string[];
+  readonly facts: Readonly<Record<string, string>>;
+};
+
+/** The attempt that a report is about: the one that carries out the hub's order, else the last there was. */
+export function reportedAttempt(journal: Journal, wanted?: { id: string; closure: string }): AttemptRecord | undefined {
+  const known = [journal.attempt, ...journal.ended].filter((one) => one !== undefined);
+  const asked = wanted === undefined ? undefined : findAttempt(journal, wanted);
+  return asked ?? known.find((one) => one.order.origin === 'hub') ?? known[0];
+}
+
+/** The closure whose parts a reboot would bring: the one that waits for it, else what runs. */
+export function closureAfterReboot(journal: Journal, seen: Seen): string | undefined {
+  const { attempt } = journal;
+  return attempt?.phase === 'RebootRequired' ? attempt.order.closure : seen.current;
+}
+
+/** An attempt as the protocol has it. */
+export function attemptMessage(record: AttemptRecord): Attempt {
+  const { order, before } = record;
+  return {
+    desiredId: order.id,
+    to: order.closure,
+    phase: record.phase,
+    startedAt: record.startedAt,
+    ...(order.revision === undefined ? {} : { revision: order.revision }),
+    ...(before === undefined ? {} : { from: before.system }),
+    ...(record.exitCode === undefined ? {} : { exitCode: record.exitCode }),
+    ...(record.failedUnits === undefined
+      ? {}
+      : { failedUnits: record.failedUnits.slice(0, 16).map((one) => one.slice(0, 256)) }),
+    ...(record.message === undefined ? {} : { message: record.message.slice(0, 2048) }),
+    ...(record.finishedAt === undefined ? {} : { finishedAt: record.finishedAt }),
+  };
+}
+
+/** The machine's whole present state. */
+export function machineState(
+  journal: Journal,
+  reading: Reading,
+  wanted?: { id: string; closure: string },
+): MachineState {
+  const { seen } = reading;
+  const attempt = reportedAttempt(journal, wanted);
+  const waitsForBoot = attempt?.phase === 'RebootRequired';
+  const reasons = [...reading.rebootReasons].slice(0, 8);
+  return {
+    sequence: journal.sequence,
+    reboot: { required: waitsForBoot || reasons.length > 0, reasons },
+    failedUnits: reading.failedUnits.slice(0, 16).map((one) => one.slice(0, 256)),
+    facts: Object.fromEntries(
+      Object.entries(reading.facts)
+        .slice(0, 16)
+        .map(([key, value]) => [key, value.slice(0, 256)]),
+    ),
+    ...(seen.current === undefined ? {} : { current: { closure: seen.current } }),
+    ...(seen.booted === undefined ? {} : { booted: { closure: seen.booted } }),
+    ...(seen.bootDefault === undefined ? {} : { bootDefault: seen.bootDefault }),
+    ...(attempt === undefined ? {} : { attempt: attemptMessage(attempt) }),
+  };
+}

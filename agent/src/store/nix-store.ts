@@ -1,0 +1,172 @@
+// The Nix store of the machine: fetching closures, keeping them, reading their signatures, setting the profile.
+import { access, constants, mkdir, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Done, Fetched } from '../attempt/outcome.ts';
+import type { Order } from '../attempt/record.ts';
+import { backoffMs } from '../backoff.ts';
+import type { Log } from '../log.ts';
+import { type Commander, type CommandResult, complaintOf } from '../machine/command.ts';
+import type { Paths } from '../paths.ts';
+import { type PathInfo, PathInfoError, parsePathInfos } from './path-info.ts';
+import { distrustedPaths } from './signed-closure.ts';
+import { substituterFault } from './substituters.ts';
+
+export type StoreSettings = {
+  readonly paths: Paths;
+  readonly command: Commander;
+  readonly log: Log;
+  /** Keys of the agent's own configuration; undefined: those of Nix' configuration. */
+  readonly trustedPublicKeys: readonly string[] | undefined;
+  /** Substituters of the agent's own configuration, beside those it is told. */
+  readonly substituters: readonly string[];
+  /** Seconds for which an unreachable substituter is tried again. */
+  readonly patienceSeconds: number;
+};
+
+/** A single download may take this long. */
+const FETCH_LIMIT_SECONDS = 6 * 3600;
+const FEATURES = ['--extra-experimental-features', 'nix-command'];
+
+export class NixStore {
+  readonly #settings: StoreSettings;
+
+  constructor(settings: StoreSettings) {
+    this.#settings = settings;
+  }
+
+  /** Brings the closure here, and for orders of the hub checks its signatures. */
+  async fetch(order: Order, signal: AbortSignal): Promise<Fetched> {
+    const options = await this.#options(order.substituters, signal);
+    const fetched = await this.#realise(order.closure, options, signal);
+    if (fetched.kind !== 'fetched' || order.origin === 'local') return fetched;
+    return this.#verify(order.closure, options, signal);
+  }
+
+  /** Keeps a closure from the garbage collector under a name, in place of the one that had it. */
+  async keep(name: string, closure: string, signal: AbortSignal): Promise<CommandResult> {
+    const root = join(this.#settings.paths.gcRoots, name);
+    await mkdir(dirname(root), { recursive: true, mode: 0o700 });
+    return this.#settings.command('nix-store', ['--realise', closure, '--add-root', root, '--indirect'], { signal });
+  }
+
+  /** Why the closure can't be activated; undefined when it can. */
+  async complaint(closure: string): Promise<string | undefined> {
+    const program = join(closure, 'bin/switch-to-configuration');
+    try {
+      await access(program, constants.X_OK);
+      return undefined;
+    } catch {
+      return `${program} is not there or not executable: the closure is no NixOS system.`;
+    }
+  }
+
+  async setProfile(closure: string | undefined, signal: AbortSignal): Promise<Done> {
+    const { command, paths } = this.#settings;
+    if (closure === undefined) {
+      await rm(paths.profile, { force: true });
+      return { kind: 'ok' };
+    }
+    await mkdir(dirname(paths.profile), { recursive: true });
+    const result = await command('nix-env', ['-p', paths.profile, '--set', closure], { signal, limitSeconds: 300 });
+    return result.code === 0 ? { kind: 'ok' } : { kind: 'failed', message: complaintOf(result) };
+  }
+
+  /** Version of Nix, for the facts; undefined where there is none. */
+  async version(signal: AbortSignal): Promise<string | undefined> {
+    const result = await this.#settings.command('nix-store', ['--version'], { signal });
+    return /(\d+\.\d+(?:\.\d+)?\S*)\s*$/.exec(result.stdout)?.[1];
+  }
+
+  async #options(told: readonly string[], signal: AbortSignal): Promise<string[]> {
+    const fit = [...told, ...this.#settings.substituters].filter((url) => {
+      const fault = substituterFault(url);
+      if (fault !== undefined) this.#settings.log.warn(`substituter ${url} is not used: ${fault}`);
+      return fault === undefined;
+    });
+    return [
+      ...(fit.length === 0 ? [] : ['--option', 'extra-substituters', [...new Set(fit)].join(' ')]),
+      // What was asked for before it was uploaded must not count as missing for an hour.
+      ...['--option', 'narinfo-cache-negative-ttl', '0', '--option', 'connect-timeout', '10'],
+      ...['--option', 'trusted-public-keys', (await this.#trustedKeys(signal)).join(' ')],
+    ];
+  }
+
+  async #trustedKeys(signal: AbortSignal): Promise<readonly string[]> {
+    const { trustedPublicKeys, command } = this.#settings;
+    if (trustedPublicKeys !== undefined) return trustedPublicKeys;
+    for (const verb of [['config', 'show'], ['show-config']]) {
+      const result = await command('nix', [...FEATURES, ...verb, '--json'], { signal });
+      if (result.code !== 0) continue;
+      const settings = JSON.parse(result.stdout) as Record<string, { value?: unknown }>;
+      const keys = settings['trusted-public-keys']?.value;
+      if (Array.isArray(keys)) return keys.filter((key): key is string => typeof key === 'string');
+    }
+    return [];
+  }
+
+  async #realise(closure: string, options: readonly string[], signal: AbortSignal): Promise<Fetched> {
+    const { command, paths, patienceSeconds, log } = this.#settings;
+    const root = join(paths.gcRoots, 'new');
+    await mkdir(dirname(root), { recursive: true, mode: 0o700 });
+    const end = performance.now() + patienceSeconds * 1000;
+    const args = ['--realise', closure, '--add-root', root, '--indirect', ...options];
+    for (let tries = 0; ; tries++) {
+      const result = await command('nix-store', args, { signal, limitSeconds: FETCH_LIMIT_SECONDS });
+      if (result.code === 0) return { kind: 'fetched' };
+      const complaint = complaintOf(result);
+      if (/lacks a (valid )?signature|signed by an untrusted key/.test(result.stderr)) {
+        return { kind: 'refused', message: `Nix refuses ${closure}: ${complaint}.` };
+      }
+      const pause = 500 + backoffMs(tries, { baseMs: 1_000, maxMs: 30_000 });
+      if (result.failure?.endsWith('not in PATH') === true || performance.now() + pause > end) {
+        return { kind: 'unavailable', message: `${closure} could not be fetched: ${complaint}.` };
+      }
+      log.warn(`fetching ${closure}: ${complaint}; next try in ${Math.round(pause / 1000)} s`);
+      await sleep(pause, undefined, { signal });
+    }
+  }
+
+  /** Checks all signatures; paths that came without are asked for at the substituters first. */
+  async #verify(closure: string, options: readonly string[], signal: AbortSignal): Promise<Fetched> {
+    const keys = await this.#trustedKeys(signal);
+    if (keys.length === 0) {
+      const message =
+        'No key is trusted here: set nix.settings.trusted-public-keys, or trustedPublicKeys of the agent.';
+      return { kind: 'refused', message };
+    }
+    try {
+      let bad = distrustedPaths(closure, await this.#pathInfos(closure, signal), keys);
+      if (bad.length > 0) {
+        await this.#copySignatures(closure, options, signal);
+        bad = distrustedPaths(closure, await this.#pathInfos(closure, signal), keys);
+      }
+      if (bad.length === 0) return { kind: 'fetched' };
+      const shown = bad.slice(0, 3).map(({ path, reason }) => `${path}: ${reason}`);
+      const more = bad.length > shown.length ? `, and ${bad.length - shown.length} more` : '';
+      const remedy = 'Sign the closure with a key of nix.settings.trusted-public-keys.';
+      return {
+        kind: 'refused',
+        message: `Not signed by a key that this machine trusts: ${shown.join('; ')}${more}. ${remedy}`,
+      };
+    } catch (error: unknown) {
+      if (!(error instanceof PathInfoError)) throw error;
+      return { kind: 'unavailable', message: `The signatures can't be read: ${error.message}.` };
+    }
+  }
+
+  async #pathInfos(closure: string, signal: AbortSignal): Promise<PathInfo[]> {
+    const args = [...FEATURES, 'path-info', '--json', '--recursive', '--sigs', closure];
+    const result = await this.#settings.command('nix', args, { signal, limitSeconds: 600 });
+    if (result.code !== 0) throw new PathInfoError(complaintOf(result));
+    return parsePathInfos(result.stdout);
+  }
+
+  async #copySignatures(closure: string, options: readonly string[], signal: AbortSignal): Promise<void> {
+    const from = options[options.indexOf('extra-substituters') + 1]?.split(' ') ?? [];
+    for (const url of options.includes('extra-substituters') ? from : []) {
+      const args = [...FEATURES, 'store', 'copy-sigs', '--substituter', url, '--recursive', closure, ...options];
+      await this.#settings.command('nix', args, { signal, limitSeconds: 600 });
+    }
+  }
+}

@@ -1,0 +1,3 @@
+// Version of this build; the bundler puts it in.
+
+export const AGENT_VERSION: string = process.env['FLOE_VERSION'] ?? '0.0.0-source';
