@@ -4,7 +4,9 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
-import { operatorSettings } from '../operator/src/settings.ts';
+import { cacheFlags, cacheSettings } from '../operator/src/cache/settings.ts';
+import { readFlags } from '../operator/src/flags.ts';
+import { operatorFlags, operatorSettings } from '../operator/src/settings.ts';
 import { chart, helm } from './helm.ts';
 
 const OLD = '1.20.2';
@@ -95,7 +97,7 @@ const VARIANTS: readonly [string, Values][] = [
       'cache.ingress.host': 'cache.example.com',
       'cache.ingress.tlsSecret': 'cache-tls',
       'cache.publicUrl': 'https://cache.example.com/',
-      'cache.maxBytes': 2_000_000_000_000,
+      'cache.maxSize': '2Ti',
     },
   ],
 ];
@@ -108,6 +110,30 @@ test.each(CASES)('%s, Kubernetes %s: the operator understands its settings', asy
   expect(settings.cacheSubstituter).toContain('/{namespace}');
   expect(settings.cacheSubstituter).not.toContain('?');
   expect(settings.leaderElection).toBe(values['operator.replicas'] !== 1);
+});
+
+test('the cache understands its settings', async () => {
+  const manifests = await render({ 'cache.maxSize': '2Ti', 'cache.uploadTokenSecret': 'upload' });
+  const settings = cacheSettings(readFlags(cacheFlags, [], environment(manifests, 'floe-cache')));
+  expect(settings).toMatchObject({
+    directory: '/cache',
+    port: 8080,
+    httpPort: 9090,
+    maxBytes: 2 * 2 ** 40,
+    uploadTokenFile: '/etc/floe/upload/token',
+    tokenReview: true,
+  });
+});
+
+test('every variable that the chart sets is one that the program reads', async () => {
+  const manifests = await render({ 'cache.uploadTokenSecret': 'upload' });
+  for (const [deployment, flags] of [
+    ['floe-operator', operatorFlags],
+    ['floe-cache', cacheFlags],
+  ] as const) {
+    const known = flags.map(({ env }) => env);
+    for (const name of Object.keys(environment(manifests, deployment))) expect(known).toContain(name);
+  }
 });
 
 test.each(CASES)('%s, Kubernetes %s: every pod is confined', async (_, version, values) => {
