@@ -75,6 +75,8 @@ export const BuildResult = Type.Object({
   seconds: Type.Number({ minimum: 0 }),
   bytes: Type.Integer({ minimum: 0 }),
   builtDerivations: Type.Integer({ minimum: 0 }),
+  /** Whether Nix could shut builds in; where it could not, all builds of the namespace must trust each other. */
+  sandboxed: Type.Optional(Type.Boolean()),
 });
 export type BuildResult = Static<typeof BuildResult>;
 

@@ -54,16 +54,28 @@ function size(text: string | undefined): number | undefined {
   return Number.isSafeInteger(value) ? value : undefined;
 }
 
+/** All fields but `Sig`, or the name of one that stands there twice. */
+function fieldsOf(pairs: readonly [string, string][]): Map<string, string> | string {
+  const fields = new Map<string, string>();
+  for (const [name, value] of pairs) {
+    if (name === 'Sig') continue;
+    if (fields.has(name)) return name;
+    fields.set(name, value);
+  }
+  return fields;
+}
+
+/** A field that may be absent: its value, undefined, or false where it is malformed. */
+function optional<T>(text: string | undefined, read: (text: string) => T | undefined): T | undefined | false {
+  return text === undefined ? undefined : (read(text) ?? false);
+}
+
 /** Reads a narinfo. Each field but `Sig` may stand there once; a hash is SHA-256. */
 export function parseNarinfo(text: string): ParsedNarinfo {
   const pairs = splitLines(text);
   if (!Array.isArray(pairs)) return wrong(`line ${pairs.line}`, 'is not of the form "Name: value"');
-  const fields = new Map<string, string>();
-  for (const [name, value] of pairs) {
-    if (name === 'Sig') continue;
-    if (fields.has(name)) return wrong(name, 'stands there twice');
-    fields.set(name, value);
-  }
+  const fields = fieldsOf(pairs);
+  if (typeof fields === 'string') return wrong(fields, 'stands there twice');
   const storePath = fields.get('StorePath') ?? '';
   if (!isStorePath(storePath)) return wrong('StorePath', 'is missing or no path of /nix/store');
   const url = fields.get('URL') ?? '';
@@ -72,30 +84,27 @@ export function parseNarinfo(text: string): ParsedNarinfo {
   if (narHash === undefined) return wrong('NarHash', 'is missing or no SHA-256');
   const narSize = size(fields.get('NarSize'));
   if (narSize === undefined) return wrong('NarSize', 'is missing or no number of bytes');
-  const fileHash = fields.has('FileHash') ? narinfoHash(fields.get('FileHash') ?? '') : undefined;
-  if (fields.has('FileHash') && fileHash === undefined) return wrong('FileHash', 'is no SHA-256');
-  const fileSize = fields.has('FileSize') ? size(fields.get('FileSize')) : undefined;
-  if (fields.has('FileSize') && fileSize === undefined) return wrong('FileSize', 'is no number of bytes');
-  const references = (fields.get('References') ?? '').split(' ').filter((name) => name !== '');
-  const paths = references.map((name) => `${STORE_DIR}/${name}`);
-  const bad = paths.findIndex((path) => !isStorePath(path));
-  if (bad >= 0) return wrong('References', `"${references[bad]}" is no name of a store path`);
-  return {
-    ok: true,
-    value: {
-      storePath,
-      url,
-      // What Nix means where nothing is said.
-      compression: fields.get('Compression') || 'bzip2',
-      fileHash,
-      fileSize,
-      narHash,
-      narSize,
-      references: paths,
-      signatures: pairs.filter(([name]) => name === 'Sig').map(([, value]) => value),
-      rest: pairs.filter(([name]) => !KNOWN.has(name)),
-    },
+  const fileHash = optional(fields.get('FileHash'), narinfoHash);
+  if (fileHash === false) return wrong('FileHash', 'is no SHA-256');
+  const fileSize = optional(fields.get('FileSize'), size);
+  if (fileSize === false) return wrong('FileSize', 'is no number of bytes');
+  const names = (fields.get('References') ?? '').split(' ').filter((name) => name !== '');
+  const bad = names.find((name) => !isStorePath(`${STORE_DIR}/${name}`));
+  if (bad !== undefined) return wrong('References', `"${bad}" is no name of a store path`);
+  const value: Narinfo = {
+    storePath,
+    url,
+    // What Nix means where nothing is said.
+    compression: fields.get('Compression') || 'bzip2',
+    fileHash,
+    fileSize,
+    narHash,
+    narSize,
+    references: names.map((name) => `${STORE_DIR}/${name}`),
+    signatures: pairs.filter(([name]) => name === 'Sig').map(([, signature]) => signature),
+    rest: pairs.filter(([name]) => !KNOWN.has(name)),
   };
+  return { ok: true, value };
 }
 
 /** Writes a narinfo as Nix does, one field a line. */

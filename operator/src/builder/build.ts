@@ -1,0 +1,131 @@
+// The second container, which holds no secret: evaluates all systems and builds what the cache does not have.
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { runProgram } from '../nix/process.ts';
+import { needAttributeNames } from './attribute.ts';
+import { cacheReader } from './binary-cache.ts';
+import { type BuildTarget, buildAll, type TargetFailure } from './build-targets.ts';
+import { checkClosures } from './closure.ts';
+import { type Evaluated, type EvaluateRange, evaluateAll, parseEvaluated } from './evaluate.ts';
+import type { ContainerContext } from './fetch.ts';
+import { machinesByMemory, memoryLimit } from './memory.ts';
+import { failureText, type Nix, type NixSettings, openNix } from './nix.ts';
+import { canSandbox, NO_SANDBOX } from './sandbox.ts';
+import { type MachineFailure, readLocked, writeWork } from './volume.ts';
+
+/** One evaluation of the largest chunk on a busy node; the Job's own limit is usually shorter. */
+const EVALUATE_SECONDS = 3600;
+
+function nixSettings(context: ContainerContext, sandboxed: boolean): NixSettings {
+  const { cache, substituters } = context.request;
+  const parallel = String(Math.max(1, availableParallelism()));
+  return {
+    sandbox: String(sandboxed),
+    'sandbox-fallback': 'false',
+    // A cache that is down makes the build longer, not wrong.
+    fallback: 'true',
+    substituters: [cache.substituter, ...substituters.map((other) => other.url)].join(' '),
+    'trusted-public-keys': [cache.publicKey, ...substituters.flatMap((other) => other.publicKeys)].join(' '),
+    'max-jobs': parallel,
+    cores: parallel,
+  };
+}
+
+function evaluator(nix: Nix, context: ContainerContext): EvaluateRange {
+  const flake = `path:${join(context.paths.work, 'eval')}#evaluate`;
+  return async (from, to) => {
+    const ended = await nix.run(
+      {
+        args: ['eval', '--json', '--no-update-lock-file', '--apply', `f: f ${from} ${to}`, flake],
+        doing: 'the evaluation',
+        timeoutSeconds: EVALUATE_SECONDS,
+      },
+      { signal: context.signal },
+    );
+    if (ended.code === 0) return parseEvaluated(ended.stdout, to - from);
+    if (to - from === 1) for (const line of ended.stderr.trimEnd().split('\n')) context.progress.line(line);
+    return { kind: 'failed', message: failureText(ended) };
+  };
+}
+
+/** Outputs whose closures lie complete in the cache, so that nothing of them has to be fetched or built. */
+async function alreadyThere(paths: readonly string[], context: ContainerContext): Promise<ReadonlySet<string>> {
+  const { cache } = context.request;
+  const reader = cacheReader(cache.substituter, context.signal);
+  if (reader === undefined || paths.length === 0) return new Set();
+  try {
+    const { problems } = await checkClosures(paths, reader, cache.publicKey);
+    return new Set(paths.filter((path) => !problems.has(path)));
+  } catch (error) {
+    context.signal.throwIfAborted();
+    context.progress.line(
+      `the cache can't be asked what it has: ${error instanceof Error ? error.message : String(error)}`,
+    );
+    return new Set();
+  } finally {
+    await reader.close();
+  }
+}
+
+/** Machines that share a derivation share one build. */
+function targetsOf(evaluated: readonly Evaluated[]): BuildTarget[] {
+  const targets = new Map<string, BuildTarget>();
+  for (const one of evaluated) if (one.kind === 'derivation') targets.set(`${one.derivation}^${one.output}`, one);
+  return [...targets.values()];
+}
+
+/** Runs the container `build`. Machines that fail are part of its result; @throws BuildFailure for all else */
+export async function runBuild(context: ContainerContext): Promise<void> {
+  const { request, paths, progress, signal } = context;
+  await readLocked(paths.work);
+  const sandboxed = await canSandbox(runProgram, signal);
+  if (!sandboxed) progress.say(NO_SANDBOX);
+  const nix = await openNix({
+    ...context,
+    settings: nixSettings(context, sandboxed),
+    buildFolder: join(paths.work, 'tmp'),
+  });
+
+  const attributes = [...new Set(request.machines.map((machine) => machine.attribute))];
+  attributes.forEach(needAttributeNames);
+  const size = request.machinesPerEvaluation ?? machinesByMemory(await memoryLimit());
+  progress.set({ evaluated: 0, total: attributes.length });
+  const evaluated = await evaluateAll(attributes.length, size, {
+    evaluate: evaluator(nix, context),
+    onDone: (done) => progress.set({ evaluated: done }),
+  });
+  progress.flush();
+
+  const targets = targetsOf(evaluated);
+  const there = await alreadyThere(
+    targets.map((target) => target.path),
+    context,
+  );
+  const missing = targets.filter((target) => !there.has(target.path));
+  progress.line(`${attributes.length} systems, ${targets.length} closures, ${there.size} of them in the cache already`);
+  const built =
+    missing.length === 0
+      ? { failures: new Map<string, TargetFailure>(), builtDerivations: 0 }
+      : await buildAll(nix, missing, context);
+
+  const closures: Record<string, string> = {};
+  const failures: Record<string, MachineFailure> = {};
+  for (const machine of request.machines) {
+    const one = evaluated[attributes.indexOf(machine.attribute)];
+    if (one === undefined) continue;
+    if (one.kind === 'failed') {
+      failures[machine.name] = { stage: 'Evaluation', message: one.message.slice(0, 2048) };
+      continue;
+    }
+    const failure = built.failures.get(one.path);
+    if (failure === undefined) closures[machine.name] = one.path;
+    else failures[machine.name] = { stage: 'Build', message: failure.slice(0, 2048) };
+  }
+  await writeWork(paths.work, 'built.json', {
+    closures,
+    failures,
+    builtDerivations: built.builtDerivations,
+    sandboxed,
+  });
+  progress.say(`${Object.keys(closures).length} of ${request.machines.length} machines have a closure`);
+}

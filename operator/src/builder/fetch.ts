@@ -1,0 +1,153 @@
+// The first container: fetches the source, locks all inputs and archives them, so that `build` needs no credential.
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { BuildRequest } from '@floe/crds/build';
+import { isStorePath } from '@floe/crds/nix-fingerprint';
+import { withoutSecrets } from '../nix/error-words.ts';
+import { fetchWords } from '../nix/fetch-words.ts';
+import { flakeUrl, isSourceAttributes, type SourceAttributes } from '../nix/flake-url.ts';
+import { needAttributeNames } from './attribute.ts';
+import { fetchCredentials, readSecret } from './credentials.ts';
+import { BuildFailure } from './failure.ts';
+import { writeInline } from './inline.ts';
+import { errorText, type Nix, openNix } from './nix.ts';
+import type { BuilderPaths } from './paths.ts';
+import type { Progress, ProgressPorts } from './progress.ts';
+import type { Scratch } from './scratch.ts';
+import { writeWork } from './volume.ts';
+import { writeWrapper } from './wrapper.ts';
+
+/** What every container works with. */
+export type ContainerContext = {
+  readonly request: BuildRequest;
+  readonly paths: BuilderPaths;
+  readonly scratch: Scratch;
+  readonly progress: Progress;
+  /** Where lines of further phases go. */
+  readonly output: ProgressPorts;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly signal: AbortSignal;
+};
+
+/** Large repositories over slow lines take their time; the Job's own limit is usually shorter. */
+const FETCH_SECONDS = 3600;
+
+type Prefetched = { attributes: SourceAttributes; storePath: string };
+
+function parsePrefetched(text: string): Prefetched | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  const { locked, storePath } = (value ?? {}) as Record<string, unknown>;
+  if (!isSourceAttributes(locked) || typeof storePath !== 'string' || !isStorePath(storePath)) return undefined;
+  return { attributes: locked, storePath };
+}
+
+/** Fetches the source alone, so that its errors are told apart from those of its inputs. */
+async function fetchSource(nix: Nix, reference: string, field: string, signal: AbortSignal): Promise<Prefetched> {
+  const shown = withoutSecrets(reference);
+  const call = {
+    args: ['flake', 'prefetch', '--json', reference],
+    doing: `fetching ${shown}`,
+    timeoutSeconds: FETCH_SECONDS,
+  };
+  const ended = await nix.run(call, { signal });
+  if (ended.code !== 0) {
+    const words = fetchWords(errorText(ended), shown);
+    throw new BuildFailure(words.error, { field, remedy: words.remedy });
+  }
+  const found = parsePrefetched(ended.stdout);
+  if (found === undefined) {
+    throw new BuildFailure(`${shown}: nix flake prefetch gave an answer that is not understood`, {
+      field,
+      remedy: 'use the Nix of the image',
+    });
+  }
+  return found;
+}
+
+/** @throws BuildFailure when the source is no flake */
+async function needFlake(source: Prefetched, shown: string, field: string): Promise<void> {
+  const folder = String(source.attributes['dir'] ?? '');
+  const found = await stat(join(source.storePath, folder, 'flake.nix')).catch(() => undefined);
+  if (found?.isFile() === true) return;
+  throw new BuildFailure(
+    `${shown}: there is no flake.nix ${folder === '' ? 'at its root' : `in its folder ${folder}`}`,
+    {
+      field,
+      remedy: 'add one, or say the folder that holds it (spec.source.git.path, or ?dir= in a flake reference)',
+    },
+  );
+}
+
+/** Locks and archives the inputs of the wrapper, hence those of the source. */
+async function archive(nix: Nix, folder: string, context: ContainerContext): Promise<void> {
+  const flake = `path:${folder}`;
+  const steps: [string, readonly string[]][] = [
+    ['locking the inputs', ['flake', 'lock', flake]],
+    ['fetching the inputs', ['flake', 'archive', '--json', flake]],
+  ];
+  for (const [doing, args] of steps) {
+    context.progress.say(doing);
+    const ended = await nix.run({ args, doing, timeoutSeconds: FETCH_SECONDS }, { signal: context.signal });
+    const unknown = /has an override for a non-existent input '([^']+)'/.exec(ended.stderr)?.[1];
+    if (unknown !== undefined) {
+      throw new BuildFailure(`the flake has no input "${unknown}"`, {
+        field: `spec.inputs.${unknown}`,
+        remedy: 'name an input that flake.nix declares',
+      });
+    }
+    if (ended.code === 0) continue;
+    const text = errorText(ended);
+    const input =
+      /(?:while (?:updating|fetching) the (?:flake )?input '(?:target\/)?([^']+)'|input '(?:target\/)?([^']+)')/.exec(
+        text,
+      );
+    const name = input?.[1] ?? input?.[2];
+    const words = fetchWords(text, name === undefined ? 'inputs of the flake' : `input ${name}`);
+    const overridden = name !== undefined && Object.hasOwn(context.request.inputs, name);
+    throw new BuildFailure(words.error, {
+      field: overridden
+        ? `spec.inputs.${name}`
+        : words.cause === 'Credentials'
+          ? 'spec.source.inputsSecretRef'
+          : 'spec.source',
+      remedy: words.remedy,
+    });
+  }
+}
+
+/** Runs the container `fetch`. @throws BuildFailure */
+export async function runFetch(context: ContainerContext): Promise<void> {
+  const { request, paths, scratch, progress, signal } = context;
+  const startedAt = Date.now();
+  const { source } = request;
+  const reference = source.kind === 'flake' ? source.ref : undefined;
+  const secrets = { source: await readSecret(paths.sourceSecret), inputs: await readSecret(paths.inputsSecret) };
+  const credentials = await fetchCredentials(reference, secrets, scratch);
+  const nix = await openNix({ ...context, ...credentials, buildFolder: scratch.folder });
+  const systems = [...new Set(request.machines.map((machine) => machine.attribute))].map(needAttributeNames);
+
+  const folder = join(paths.work, 'source');
+  if (source.kind === 'inline') await writeInline(folder, source.files);
+  const field = source.kind === 'inline' ? 'spec.source.inline.files' : 'spec.source';
+  const shown = reference === undefined ? 'the inline files' : withoutSecrets(reference);
+  progress.say(`fetching ${shown}`);
+  const fetched = await fetchSource(nix, reference ?? `path:${folder}`, field, signal);
+  await needFlake(fetched, shown, field);
+
+  const wrapper = join(paths.work, 'eval');
+  await writeWrapper(wrapper, {
+    source: fetched.attributes,
+    inputs: request.inputs,
+    modules: request.modules,
+    systems,
+  });
+  await archive(nix, wrapper, context);
+  const locked = flakeUrl(fetched.attributes);
+  await writeWork(paths.work, 'locked.json', { locked, source: fetched.storePath, startedAt });
+  progress.say(`fetched ${withoutSecrets(locked)}`);
+}

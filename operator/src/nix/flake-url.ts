@@ -1,0 +1,57 @@
+// A locked source as Nix describes it (attributes), and the flake reference that says the same in one line.
+
+/** Attributes of a fetched tree, as `locked` in flake.lock holds them. */
+export type SourceAttributes = Readonly<Record<string, string | number | boolean>>;
+
+/** Whether a value of unknown origin is such a set. */
+export function isSourceAttributes(value: unknown): value is SourceAttributes {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  const scalar = (part: unknown): boolean => ['string', 'number', 'boolean'].includes(typeof part);
+  return typeof (value as SourceAttributes)['type'] === 'string' && Object.values(value).every(scalar);
+}
+
+/** Attributes that are in the path of the reference, or that only say when the commit was made. */
+const SHOWN_ELSEWHERE = new Set([
+  'type',
+  'url',
+  'path',
+  'owner',
+  'repo',
+  'lastModified',
+  'revCount',
+  'treeHash',
+  '__final',
+]);
+
+function query(attributes: SourceAttributes, without: readonly string[]): string {
+  const params = new URLSearchParams();
+  for (const [name, value] of Object.entries(attributes)) {
+    if (!SHOWN_ELSEWHERE.has(name) && !without.includes(name)) params.set(name, String(value));
+  }
+  const text = params.toString();
+  return text === '' ? '' : `?${text}`;
+}
+
+/** `{type: "git", url: "https://…", rev: "…"}` -> `git+https://…?rev=…`. Unknown types keep the form `type:url`. */
+export function flakeUrl(attributes: SourceAttributes): string {
+  const type = String(attributes['type']);
+  const url = String(attributes['url'] ?? attributes['path'] ?? '');
+  switch (type) {
+    case 'github':
+    case 'gitlab':
+    case 'sourcehut': {
+      const rev = attributes['rev'] ?? attributes['ref'];
+      const base = `${type}:${attributes['owner']}/${attributes['repo']}${rev === undefined ? '' : `/${rev}`}`;
+      return `${base}${query(attributes, ['rev', 'ref', 'narHash'])}`;
+    }
+    case 'git':
+    case 'hg':
+      // The commit says what it is; the branch and the hash of the tree would only make it longer.
+      return `${type}+${url}${query(attributes, attributes['rev'] === undefined ? ['narHash'] : ['ref', 'narHash'])}`;
+    case 'tarball':
+    case 'file':
+      return `${url}${url.includes('?') ? query(attributes, []).replace('?', '&') : query(attributes, [])}`;
+    default:
+      return `${type}:${url}${query(attributes, [])}`;
+  }
+}
