@@ -32,6 +32,9 @@ export interface ReflectorOptions<T extends KubeObject> {
   readonly idleSeconds?: number;
 }
 
+/** Longest wait that a server can ask for, in seconds. */
+const LONGEST_RETRY_AFTER_SECONDS = 60;
+
 /** Runs one list-and-watch loop. */
 export class Reflector<T extends KubeObject> {
   /** Fulfilled once the store holds a complete list for the first time. */
@@ -185,14 +188,16 @@ export class Reflector<T extends KubeObject> {
       this.#version = undefined;
     }
     this.#doubt ||= failure.reason === 'Unreachable';
-    const seconds = this.#backoff.next(failure.retryAfterSeconds);
-    const fields = { resource: this.#name, reason: failure.reason, status: failure.status, retrySeconds: seconds };
-    const next = this.#version === undefined ? 'listing anew' : 'watching on';
-    if (failure.reason === 'Timeout' || this.#backoff.failures === 1) {
-      log.info(fields, `lost the API server, ${next}: ${failure.message}`);
-    } else {
-      log.warn({ ...fields, failures: this.#backoff.failures }, `still no API server, ${next}: ${failure.message}`);
-    }
+    // What the server asks for is obeyed, within reason.
+    const seconds = this.#backoff.next(Math.min(failure.retryAfterSeconds ?? 0, LONGEST_RETRY_AFTER_SECONDS));
+    const { failures } = this.#backoff;
+    const { status, reason } = failure;
+    const next = this.#version === undefined ? 'lists anew' : 'watches on';
+    const level = failures === 1 || reason === 'Timeout' || isGone(error) ? 'info' : 'warn';
+    log[level](
+      { resource: this.#name, status, reason, failures },
+      `${this.#name} ${next} in ${seconds.toFixed(1)} s: ${failure.message}`,
+    );
     await pause(seconds, signal);
   }
 
@@ -235,8 +240,9 @@ export class Reflector<T extends KubeObject> {
 
 /** Whether a new list is the only way on. */
 function versionIsUseless(error: KubeError): boolean {
-  // 504 is how the server says that a version is too large: it is one that it does not know yet.
-  return [400, 404, 504].includes(error.status) || error.reason === 'BadAnswer' || isGone(error);
+  // 504 is how the server says that a version is too large: it is one that it does not know yet. 404 is not among them:
+  // that is how a server that is starting up answers for kinds that CRDs define.
+  return [400, 504].includes(error.status) || error.reason === 'BadAnswer' || isGone(error);
 }
 
 function asKubeError(error: unknown): KubeError {

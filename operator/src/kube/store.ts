@@ -3,6 +3,8 @@ import { type IndexFunction, IndexMap } from './index-map.ts';
 import { type KubeObject, keyOf } from './object.ts';
 import { compareVersions } from './resource-version.ts';
 
+export type { IndexFunction } from './index-map.ts';
+
 /** One change of a store. Subscribers get it synchronously and must only enqueue keys. */
 export interface Delta<T extends KubeObject> {
   readonly type: 'added' | 'updated' | 'deleted';
