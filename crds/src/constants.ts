@@ -34,5 +34,8 @@ export const AUDIENCE_CACHE = 'floe-cache';
 /** Secret in a tenant's namespace that holds its signing key (`secret`) and its public half (`public`). */
 export const SIGNING_KEY_SECRET = 'floe-signing-key';
 
+/** Optional Secret in a tenant's namespace with credentials of a cache that is not the embedded one; `push` alone sees it. */
+export const CACHE_SECRET = 'floe-cache-credentials';
+
 /** Machines that one ControllerRevision holds at most, so that no object comes near etcd's limit of 1.5 MiB. */
 export const MACHINES_PER_RECORD = 2000;

@@ -4,6 +4,7 @@ import { basename, dirname } from 'node:path/posix';
 import {
   BUILD_UID,
   BUILDS_TOKEN_FILE,
+  CACHE_SECRET_DIR,
   CACHE_TOKEN_FILE,
   INPUTS_SECRET_DIR,
   NIX_DIR,
@@ -11,7 +12,7 @@ import {
   SIGNING_KEY_FILE,
   SOURCE_SECRET_DIR,
 } from '@floe/crds/build-layout';
-import { AUDIENCE_BUILDS, AUDIENCE_CACHE, SIGNING_KEY_SECRET } from '@floe/crds/constants';
+import { AUDIENCE_BUILDS, AUDIENCE_CACHE, CACHE_SECRET, SIGNING_KEY_SECRET } from '@floe/crds/constants';
 import { durationSeconds } from '@floe/crds/duration';
 import type { NixConfig } from '@floe/crds/nix-config';
 import type { ConfigMap, Container, Job, PodSpec, Volume } from '../kube/builtin.ts';
@@ -101,7 +102,7 @@ function podSpec({ build, source, task, settings }: PodInput): PodSpec {
   const extra = extraVolumes(settings);
   const small = { requests: { cpu: '100m', memory: '256Mi' } };
   const secrets = sourceSecrets(source);
-  const request = { name: 'request', mountPath: dirname(REQUEST_FILE), readOnly: true };
+  const request = { name: 'request', mountPath: REQUEST_FILE, subPath: basename(REQUEST_FILE), readOnly: true };
   const container = (name: string, resources: Container['resources'], mounts: Mount[]): Container => ({
     name,
     image: settings.image,
@@ -142,7 +143,9 @@ function podSpec({ build, source, task, settings }: PodInput): PodSpec {
     containers: [
       container('push', small, [
         { name: 'signing', mountPath: dirname(SIGNING_KEY_FILE), readOnly: true },
-        { name: 'tokens', mountPath: dirname(BUILDS_TOKEN_FILE), readOnly: true },
+        { name: 'report-token', mountPath: dirname(BUILDS_TOKEN_FILE), readOnly: true },
+        { name: 'cache-token', mountPath: dirname(CACHE_TOKEN_FILE), readOnly: true },
+        { name: 'cache-secret', mountPath: CACHE_SECRET_DIR, readOnly: true },
         ...extra.mounts,
       ]),
     ],
@@ -152,7 +155,9 @@ function podSpec({ build, source, task, settings }: PodInput): PodSpec {
       { name: 'request', configMap: { name: task.job } },
       ...secrets.volumes,
       { name: 'signing', secret: signingKeyOnly() },
-      { name: 'tokens', projected: { defaultMode: SECRET_MODE, sources: tokens() } },
+      token('report-token', AUDIENCE_BUILDS, BUILDS_TOKEN_FILE),
+      token('cache-token', AUDIENCE_CACHE, CACHE_TOKEN_FILE),
+      { name: 'cache-secret', secret: { secretName: CACHE_SECRET, defaultMode: SECRET_MODE, optional: true } },
       ...extra.volumes,
     ],
   };
@@ -163,11 +168,10 @@ function signingKeyOnly(): NonNullable<Volume['secret']> {
   return { secretName: SIGNING_KEY_SECRET, defaultMode: SECRET_MODE, items: [{ key: 'secret', path: key }] };
 }
 
-function tokens() {
-  return [
-    { audience: AUDIENCE_BUILDS, path: basename(BUILDS_TOKEN_FILE) },
-    { audience: AUDIENCE_CACHE, path: basename(CACHE_TOKEN_FILE) },
-  ].map((token) => ({ serviceAccountToken: { ...token, expirationSeconds: 3600 } }));
+/** A token of the pod's service account for one audience; kubelet renews it while the pod runs. */
+function token(name: string, audience: string, file: string): Volume {
+  const source = { audience, path: basename(file), expirationSeconds: 3600 };
+  return { name, projected: { defaultMode: SECRET_MODE, sources: [{ serviceAccountToken: source }] } };
 }
 
 /** Whether fetching reads from a shared volume. */

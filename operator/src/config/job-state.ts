@@ -77,8 +77,7 @@ function containerFailure(pod: Pod, job: Job): JobFailure | undefined {
   const parsed = parseBuildError(safeJson(ended.message));
   if (parsed.ok) {
     const { error, ...more } = parsed.value;
-    // What `build` blames on the spec fails the same way each time; servers and disks may recover.
-    const retry = failed.name !== 'build' || more.field?.startsWith('spec.') !== true;
+    const retry = !blamesSpec(failed.name, more.field ?? '');
     return { reason, message: error, ...more, retry };
   }
   // 137 and 143: somebody killed it, not memory and not itself.
@@ -89,6 +88,12 @@ function containerFailure(pod: Pod, job: Job): JobFailure | undefined {
   const words = (ended.message ?? '').trim().split('\n').at(-1)?.slice(0, 500);
   const message = `the container ${failed.name} ended with exit code ${ended.exitCode}${words ? `: ${words}` : ''}`;
   return { reason, message, retry: true };
+}
+
+/** What is wrong in the spec itself fails the same way each time; servers and disks may recover. */
+function blamesSpec(container: string, field: string): boolean {
+  if (container === 'build') return field.startsWith('spec.');
+  return container === 'fetch' && /^spec\.(attribute|modules|source\.inline)/.test(field);
 }
 
 function outOfMemory(name: string, job: Job): JobFailure {
