@@ -1,0 +1,103 @@
+// Carries out the plan of a Rollout: its status first, then the orders to machines. It decides nothing.
+import type { NixMachine } from '@floe/crds/nix-machine';
+import type { Rollout, RolloutStatus } from '@floe/crds/rollout';
+import { mergePatchOf } from '../conditions/merge-patch.ts';
+import { statusPatch } from '../conditions/patch.ts';
+import type { KubeClient, MergePatch } from '../kube/client.ts';
+import { isConflict, isNotFound } from '../kube/error.ts';
+import { nixMachines, rollouts } from '../kube/resource.ts';
+import { orderChanges } from './order-desired.ts';
+import type { Plan } from './plan.ts';
+import type { Snapshot } from './snapshot.ts';
+import type { RolloutStores } from './stores.ts';
+import type { Order } from './tell.ts';
+
+export const FIELD_MANAGER = 'floe-rollout';
+
+/** Orders that are written at once. */
+const PARALLEL = 16;
+
+export type ApplyPorts = {
+  readonly client: Pick<KubeClient, 'mergePatch'>;
+  readonly stores: RolloutStores;
+  readonly now: () => Date;
+  readonly signal: AbortSignal;
+};
+
+/** Orders that were written, and those that lost a race against the machine's own news. */
+export type Applied = { readonly written: number; readonly lost: number };
+
+/**
+ * Stores the next status of a Rollout. It goes before the orders that follow from it, so that whoever starts anew in
+ * between finds the same run and step and decides the same. Conflicts throw: plan again.
+ */
+export async function writeStatus(rollout: Rollout, status: RolloutStatus, ports: ApplyPorts): Promise<void> {
+  const patch = mergePatchOf(rollout.status ?? {}, status);
+  if (patch === undefined) return;
+  const { resourceVersion } = rollout.metadata;
+  const body = { metadata: resourceVersion === undefined ? {} : { resourceVersion }, status: patch };
+  const answer = await ports.client.mergePatch(rollouts, rollout.metadata, body as unknown as MergePatch<Rollout>, {
+    subresource: 'status',
+    fieldManager: FIELD_MANAGER,
+    signal: ports.signal,
+  });
+  ports.stores.rollouts.put(answer);
+}
+
+type Telling = { readonly order: Order; readonly go: boolean };
+
+/** Writes the orders of a plan, some at a time. An order that loses a race is left to the next plan. */
+export async function writeOrders({ machines, rollout }: Snapshot, plan: Plan, ports: ApplyPorts): Promise<Applied> {
+  const byName = new Map(machines.map((machine) => [machine.metadata.name, machine]));
+  const tellings: Telling[] = [
+    ...plan.rollback.map((order) => ({ order, go: true })),
+    ...plan.dispatch.map((order) => ({ order, go: true })),
+    ...plan.fetch.map((order) => ({ order, go: false })),
+  ];
+  const run = plan.status.run ?? '';
+  const queue = tellings.values();
+  let written = 0;
+  let lost = 0;
+  const work = async () => {
+    for (const { order, go } of queue) {
+      const machine = byName.get(order.machine);
+      if (machine === undefined || ports.signal.aborted) continue;
+      const changes = orderChanges(machine, order, {
+        rollout: rollout.metadata.name,
+        run,
+        go,
+        now: ports.now().getTime(),
+      });
+      if (await writeMachine(machine, changes, ports)) written += 1;
+      else lost += 1;
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(PARALLEL, tellings.length) }, work));
+  return { written, lost };
+}
+
+async function writeMachine(
+  machine: NixMachine,
+  changes: ReturnType<typeof orderChanges>,
+  { client, stores, now, signal }: ApplyPorts,
+): Promise<boolean> {
+  const write = statusPatch(machine, changes, now());
+  if (write === undefined) return true;
+  try {
+    const answer = await client.mergePatch(
+      nixMachines,
+      machine.metadata,
+      write.patch as unknown as MergePatch<NixMachine>,
+      {
+        subresource: 'status',
+        fieldManager: FIELD_MANAGER,
+        signal,
+      },
+    );
+    stores.nixMachines.put(answer);
+    return true;
+  } catch (error) {
+    if (isConflict(error) || isNotFound(error)) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,52 @@
+// Composes the Rollout reconciler: its queue, what wakes it, its metrics.
+import type { Logger } from 'pino';
+import type { Registry } from 'prom-client';
+import type { KubeClient } from '../kube/client.ts';
+import { runController } from '../kube/controller.ts';
+import type { EventRecorder } from '../kube/events.ts';
+import type { KubeMetrics } from '../kube/metrics.ts';
+import { WorkQueue } from '../kube/queue.ts';
+import { Observer } from './observe.ts';
+import { rolloutReconciler } from './reconcile.ts';
+import { RolloutMetrics } from './rollout-metrics.ts';
+import type { RolloutStores } from './stores.ts';
+import { Waker } from './wake.ts';
+
+export type RolloutControllerOptions = {
+  readonly client: Pick<KubeClient, 'mergePatch'>;
+  /** Stores with the index that `RolloutStores` names; their reflectors must have synced. */
+  readonly stores: RolloutStores;
+  readonly registry: Registry;
+  readonly metrics?: KubeMetrics | undefined;
+  readonly events: Pick<EventRecorder, 'event'>;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+  /** The wall clock; tests bring their own. */
+  readonly now?: () => Date;
+};
+
+const NAME = 'rollout';
+const WORKERS = 4;
+
+/** Reconciles Rollouts until `signal` is aborted; to be called on the leader only. */
+export async function startRolloutController(options: RolloutControllerOptions): Promise<void> {
+  const { client, stores, registry, metrics, events, log, signal } = options;
+  const queue = new WorkQueue({ name: NAME, ...(metrics === undefined ? {} : { metrics: metrics.queues }) });
+  const observer = new Observer(stores);
+  const waker = new Waker(stores, queue, observer);
+  const reconcile = rolloutReconciler({
+    client,
+    stores,
+    observer,
+    metrics: new RolloutMetrics(registry),
+    events,
+    now: options.now ?? (() => new Date()),
+    onPlanned: (key, seconds) => waker.planned(key, seconds),
+  });
+  const sleep = waker.start();
+  try {
+    await runController({ name: NAME, queue, reconcile, workers: WORKERS, signal, log, metrics });
+  } finally {
+    sleep();
+  }
+}

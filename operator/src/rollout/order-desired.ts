@@ -1,0 +1,31 @@
+// Turns an order of the plan into the parts of a machine's status that say it.
+import { nextSequence } from '@floe/crds/desired-id';
+import type { Desired, NixMachine } from '@floe/crds/nix-machine';
+import type { StatusChanges } from '../conditions/patch.ts';
+import type { Order } from './tell.ts';
+import { rfc3339 } from './time.ts';
+
+/** Who gives the order, and when. */
+export type Giver = { readonly rollout: string; readonly run: string; readonly go: boolean; readonly now: number };
+
+/**
+ * What to write into the status of a machine for an order. A retry takes the closure off the list of known bad ones in
+ * the same write, so that nobody finds it there and told.
+ */
+export function orderChanges(machine: NixMachine, order: Order, { rollout, run, go, now }: Giver): StatusChanges {
+  const { desired: before, knownBad } = machine.status ?? {};
+  const desired: Desired = {
+    id: order.id,
+    sequence: nextSequence(before?.sequence, now),
+    revision: order.revision,
+    closure: order.closure,
+    rollout,
+    run,
+    reason: order.reason,
+    go,
+    since: rfc3339(now),
+  };
+  if (knownBad === undefined || !knownBad.includes(order.closure)) return { desired };
+  const left = knownBad.filter((closure) => closure !== order.closure);
+  return { desired, knownBad: left.length === 0 ? undefined : left };
+}
