@@ -1,5 +1,6 @@
 // The identity of a machine: its SSH host key in a form in which two texts of one key are equal.
 import type { NixMachine } from '@floe/crds/nix-machine';
+import { specOf } from './standing.ts';
 
 const TYPE = 'ssh-ed25519';
 /** 4 + 11 bytes of the type, 4 + 32 of the key. */
@@ -23,6 +24,6 @@ export function canonicalKey(line: string): string | undefined {
 
 /** The canonical key of a machine; undefined where it has none, or one that can't be read. */
 export function keyOfMachine(machine: NixMachine): string | undefined {
-  const line = machine.spec.identity?.sshHostKey;
-  return line === undefined ? undefined : canonicalKey(line);
+  const line = specOf(machine).identity?.sshHostKey;
+  return typeof line === 'string' ? canonicalKey(line) : undefined;
 }

@@ -2,6 +2,7 @@
 import type { NixMachine } from '@floe/crds/nix-machine';
 import type { ControllerRevision } from '@floe/crds/revision-record';
 import { keyOfMachine } from './identity.ts';
+import { specOf } from './standing.ts';
 
 /** Indexes of the store of NixMachines. */
 export const machineIndexes = {
@@ -13,9 +14,10 @@ export const machineIndexes = {
     return connection?.online === true ? present(connection.replica) : [];
   },
   /** `namespace/name` of its NixConfig. */
-  config: (machine: NixMachine): readonly string[] => [
-    `${machine.metadata.namespace ?? ''}/${machine.spec.configRef.name}`,
-  ],
+  config: (machine: NixMachine): readonly string[] => {
+    const name = specOf(machine).configRef?.name;
+    return typeof name === 'string' ? [`${machine.metadata.namespace ?? ''}/${name}`] : [];
+  },
 } as const;
 
 /** Indexes of the store of ControllerRevisions. */

@@ -1,5 +1,5 @@
 // Where a machine stands towards its order: one classification of its status, from which all conditions follow.
-import type { Attempt, Desired, NixMachine } from '@floe/crds/nix-machine';
+import type { Attempt, Desired, NixMachine, NixMachineSpec } from '@floe/crds/nix-machine';
 
 /** Phases in which an attempt does no more. */
 const FINAL = new Set(['Committed', 'RebootRequired', 'RolledBack', 'Unconfirmed', 'Failed', 'Cancelled']);
@@ -26,6 +26,11 @@ export type Standing =
   | { kind: 'diverged'; desired: Desired }
   | { kind: 'settled'; desired: Desired };
 
+/** The spec of a machine; an API server without the present schema lets through objects without one. */
+export function specOf(machine: NixMachine): Partial<NixMachineSpec> {
+  return (machine.spec as NixMachineSpec | undefined) ?? {};
+}
+
 /** Whether an attempt in this phase is over. */
 export function isFinal(phase: string): boolean {
   return FINAL.has(phase);
@@ -50,7 +55,7 @@ export function isHealthy(machine: NixMachine): boolean | undefined {
 
 /** Whether `spec.hold` is in force at `now`. A time that can't be read holds for ever: rather still than moved. */
 export function isHeld(machine: NixMachine, now: Date): boolean {
-  const { hold } = machine.spec;
+  const { hold } = specOf(machine);
   return hold !== undefined && (hold.until === undefined || !(Date.parse(hold.until) <= now.getTime()));
 }
 
@@ -82,5 +87,5 @@ function withAttempt(machine: NixMachine, desired: Desired, attempt: Attempt): S
 /** Whether the next boot starts what was told; an unknown boot default and mode `test` do not speak against it. */
 function bootsDesired(machine: NixMachine, desired: Desired): boolean {
   const boot = machine.status?.bootDefault;
-  return machine.spec.activation?.mode === 'test' || boot === undefined || boot.closure === desired.closure;
+  return specOf(machine).activation?.mode === 'test' || boot === undefined || boot.closure === desired.closure;
 }

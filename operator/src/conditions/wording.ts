@@ -1,6 +1,6 @@
 // The sentences of a machine's conditions: what people read in `kubectl get nixmachines`.
 import type { Attempt, NixMachine } from '@floe/crds/nix-machine';
-import { isHeld, isOnline, type Standing } from './standing.ts';
+import { isHeld, isOnline, type Standing, specOf } from './standing.ts';
 
 /** Characters of a condition's message that the API accepts. */
 const MESSAGE_LIMIT = 2048;
@@ -48,7 +48,7 @@ function pending(revision: string, attempt: Attempt | undefined): string {
 
 /** `on hold until 2026-03-01T08:00:00Z: reason`. */
 export function heldMessage(machine: NixMachine): string {
-  const { hold } = machine.spec;
+  const { hold } = specOf(machine);
   if (hold === undefined) return 'on hold';
   return hold.until === undefined ? `on hold: ${hold.reason}` : `on hold until ${hold.until}: ${hold.reason}`;
 }

@@ -4,6 +4,7 @@ import type { NixMachine } from '@floe/crds/nix-machine';
 import type { Confirm, Hello, HubMessage, MachineState } from '@floe/crds/protocol';
 import type { Logger } from 'pino';
 import { keyOfMachine } from '../conditions/identity.ts';
+import { specOf } from '../conditions/standing.ts';
 import { isNotFound } from '../kube/error.ts';
 import type { Delta } from '../kube/store.ts';
 import {
@@ -273,7 +274,7 @@ export class AgentHub implements ConnectionOwner {
   }
 
   #desired(machine: NixMachine) {
-    const config = this.#options.configs.get(`${machine.metadata.namespace}/${machine.spec.configRef.name}`);
+    const config = this.#options.configs.get(`${machine.metadata.namespace}/${specOf(machine).configRef?.name}`);
     return desiredMessage(machine, config, this.#now());
   }
 

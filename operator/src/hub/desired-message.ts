@@ -3,7 +3,7 @@ import { durationSeconds } from '@floe/crds/duration';
 import type { NixConfig } from '@floe/crds/nix-config';
 import type { NixMachine } from '@floe/crds/nix-machine';
 import type { DesiredMessage } from '@floe/crds/protocol';
-import { isHeld } from '../conditions/standing.ts';
+import { isHeld, specOf } from '../conditions/standing.ts';
 
 const SWITCH_TIMEOUT_SECONDS = 600;
 const CONFIRM_TIMEOUT_SECONDS = 120;
@@ -17,7 +17,7 @@ export function desiredMessage(
 ): DesiredMessage | undefined {
   const desired = machine.status?.desired;
   if (desired === undefined) return undefined;
-  const { mode, timeout, confirmTimeout, healthChecks } = machine.spec.activation ?? {};
+  const { mode, timeout, confirmTimeout, healthChecks } = specOf(machine).activation ?? {};
   const url = config?.status?.cache?.url;
   return {
     type: 'desired',

@@ -5,6 +5,7 @@ import type { NixMachine } from '@floe/crds/nix-machine';
 import type { ControllerRevision } from '@floe/crds/revision-record';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
+import { specOf } from '../conditions/standing.ts';
 import type { KubeClient, MergePatch } from '../kube/client.ts';
 import { startDeadline } from '../kube/deadline.ts';
 import type { EventRecorder } from '../kube/events.ts';
@@ -90,7 +91,7 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
     api,
     machines: stores.nixMachines,
     records: (machine) =>
-      stores.controllerRevisions.by('config', `${machine.metadata.namespace}/${machine.spec.configRef.name}`),
+      stores.controllerRevisions.by('config', `${machine.metadata.namespace}/${specOf(machine).configRef?.name}`),
     log,
     count: (result) => metrics.statusWrites.inc({ result }),
     signal: writes.signal,
