@@ -1,8 +1,10 @@
 // The command line of `floe`, also as the kubectl plug-in `kubectl-floe`: finds the sub-command and runs it.
 import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
+import { VERBS, type Verb } from '@floe/crds/constants';
 import { InputError } from './input-error.ts';
 import { PLAN_HELP, planCommand } from './plan-command.ts';
+import { verbCommand, verbHelp } from './verb-command.ts';
 
 const HELP = `floe: NixOS machines run by Kubernetes
 
@@ -35,26 +37,70 @@ function print(value: unknown, stream: NodeJS.WriteStream): void {
   stream.write(`${JSON.stringify(value, undefined, stream.isTTY ? 2 : undefined)}\n`);
 }
 
-/** Runs the command line and returns its exit code. */
+/** The processes of Floe, which have an entry of their own. */
+const PROGRAMS: readonly string[] = ['operator', 'cache', 'builder'];
+/** Time limit of a verb, in ms. */
+const VERB_MS = 30_000;
+const USAGE = 2;
+
+/** Runs the command line and returns its exit code: 0 well, 1 failed, 2 wrong input. */
 export async function main(argv: readonly string[]): Promise<number> {
-  const [command, ...rest] = argv;
-  const wantsHelp = rest.some((arg) => arg === '--help' || arg === '-h');
+  const [command = '', ...rest] = argv;
+  if (PROGRAMS.includes(command)) {
+    // Loaded only when asked for: a plan needs no cluster.
+    const programs = await import('@floe/operator/main');
+    return programs.main([command, ...rest]);
+  }
   try {
-    if (command === 'plan') {
-      if (wantsHelp) process.stdout.write(`${PLAN_HELP}\n`);
-      else print(await planCommand(rest, { read: readInput, now: new Date() }), process.stdout);
-      return 0;
-    }
-    if (command === undefined || command === '--help' || command === '-h' || command === 'help') {
-      process.stdout.write(`${HELP}\n`);
-      return command === undefined ? 2 : 0;
-    }
-    throw new InputError({ error: `${command} is not known`, field: 'COMMAND', remedy: 'see floe --help' });
+    return await commandOf(command)(rest);
   } catch (error) {
-    if (!(error instanceof InputError)) throw error;
+    return failed(error);
+  }
+}
+
+type Command = (argv: readonly string[]) => Promise<number>;
+
+function commandOf(command: string): Command {
+  if (command === 'plan') return planned;
+  if ((VERBS as readonly string[]).includes(command)) return (argv) => verb(command as Verb, argv);
+  if (command === '--version' || command === 'version')
+    return async () => say(process.env['FLOE_VERSION'] ?? 'from source');
+  if (['', '--help', '-h', 'help'].includes(command)) return async () => say(HELP, command === '' ? USAGE : 0);
+  throw new InputError({ error: `${command} is not known`, field: 'COMMAND', remedy: 'see floe --help' });
+}
+
+function say(text: string, code = 0): number {
+  process.stdout.write(`${text}\n`);
+  return code;
+}
+
+const wantsHelp = (argv: readonly string[]): boolean => argv.includes('--help') || argv.includes('-h');
+
+async function planned(argv: readonly string[]): Promise<number> {
+  if (wantsHelp(argv)) return say(PLAN_HELP);
+  print(await planCommand(argv, { read: readInput, now: new Date() }), process.stdout);
+  return 0;
+}
+
+async function verb(name: Verb, argv: readonly string[]): Promise<number> {
+  if (wantsHelp(argv)) return say(verbHelp(name));
+  const { KubeClient } = await import('@floe/operator/kube/client');
+  const connect = (options: { file: string | undefined; context: string | undefined }) =>
+    KubeClient.fromKubeConfig({
+      file: options.file,
+      ...(options.context === undefined ? {} : { context: options.context }),
+    });
+  const signal = AbortSignal.timeout(VERB_MS);
+  return say(await verbCommand(name, argv, { connect, now: () => new Date(), signal }));
+}
+
+function failed(error: unknown): number {
+  if (error instanceof InputError) {
     // Programs find it where the plan would be; a person sees it once.
     if (!process.stdout.isTTY) print(error, process.stdout);
     print(error, process.stderr);
-    return 2;
+    return USAGE;
   }
+  process.stderr.write(`floe: ${error instanceof Error ? error.message : String(error)}\n`);
+  return 1;
 }
