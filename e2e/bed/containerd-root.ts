@@ -2,13 +2,16 @@
 import { existsSync } from 'node:fs';
 import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Image } from './images.ts';
+import type { Image } from './image-layout.ts';
 
 const metadata = 'io.containerd.metadata.v1.bolt/meta.db';
 const snapshotter = 'io.containerd.snapshotter.v1.overlayfs';
+const content = 'io.containerd.content.v1.content/blobs/sha256';
 
 interface Memory {
   readonly snapshots: readonly string[];
+  /** Digests without their algorithm. */
+  readonly blobs: readonly string[];
   readonly images: readonly string[];
 }
 
@@ -39,6 +42,10 @@ export class ContainerdRoot {
         await rm(join(this.#root, snapshotter, 'snapshots', id), { recursive: true, force: true });
       }
     }
+    // A blob that the restored database does not know would be taken for missing, and for present.
+    for (const digest of await readdir(join(this.#root, content))) {
+      if (!memory.blobs.includes(digest)) await rm(join(this.#root, content, digest), { force: true });
+    }
     await cp(join(this.#clean, 'meta.db'), join(this.#root, metadata));
     await cp(join(this.#clean, 'metadata.db'), join(this.#root, snapshotter, 'metadata.db'));
   }
@@ -50,7 +57,11 @@ export class ContainerdRoot {
     await cp(join(this.#root, metadata), join(this.#clean, 'meta.db'));
     await cp(join(this.#root, snapshotter, 'metadata.db'), join(this.#clean, 'metadata.db'));
     const snapshots = await readdir(join(this.#root, snapshotter, 'snapshots'));
-    const memory: Memory = { snapshots, images: images.map(({ ref, key }) => `${ref}@${key}`) };
+    const memory: Memory = {
+      snapshots,
+      blobs: await readdir(join(this.#root, content)),
+      images: images.map(({ ref, key }) => `${ref}@${key}`),
+    };
     // Written last: without it there is nothing to come back to.
     await writeFile(join(this.#clean, 'memory.json'), JSON.stringify(memory));
   }
@@ -64,6 +75,8 @@ export class ContainerdRoot {
   async #remembered(): Promise<Memory | undefined> {
     if (!existsSync(join(this.#root, metadata))) return undefined;
     const text = await readFile(join(this.#clean, 'memory.json'), 'utf8').catch(() => undefined);
-    return text === undefined ? undefined : (JSON.parse(text) as Memory);
+    const memory = text === undefined ? undefined : (JSON.parse(text) as Partial<Memory>);
+    const { snapshots, blobs, images } = memory ?? {};
+    return snapshots && blobs && images ? { snapshots, blobs, images } : undefined; // of an older checkout: start anew
   }
 }

