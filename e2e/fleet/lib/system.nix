@@ -190,7 +190,7 @@ in
         serviceConfig = {
           Type = "exec";
           ExecStart =
-            if cfg.test.agentFails then "/bin/false" else "${agentPackage}/bin/floe-agent --config /etc/floe-agent.json";
+            if cfg.test.agentFails then "/bin/false" else "${agentPackage}/bin/floe-agent --config /etc/floe-agent.json run";
           Restart = "always";
           RestartSec = 2;
           RestartSteps = 6;

@@ -1,0 +1,16 @@
+// Scenarios on a real cluster with real machines: one after the other, in one installation that is made before them.
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    root: import.meta.dirname,
+    include: ['scenarios/*.e2e.test.ts'],
+    globalSetup: ['src/shared-installation.ts'],
+    fileParallelism: false,
+    maxWorkers: 1,
+    // What a scenario waits for has limits of its own, each with a word of what was missing; this one ends what hangs.
+    testTimeout: 600_000,
+    hookTimeout: 300_000,
+    teardownTimeout: 120_000,
+  },
+});

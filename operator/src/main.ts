@@ -1,0 +1,201 @@
+// The entry of the operator's programs, and the only place where their parts are put together.
+import { readFile } from 'node:fs/promises';
+import type { Logger } from 'pino';
+import { pino } from 'pino';
+import { collectDefaultMetrics, Registry } from 'prom-client';
+import { BUILDER_VERBS, isBuilderVerb, runBuilder } from './builder/run.ts';
+import { runCache } from './cache/run.ts';
+import { cacheFlags, cacheSettings } from './cache/settings.ts';
+import type { ReviewToken } from './cache/token-review.ts';
+import { handleBuildReport } from './config/build-report.ts';
+import { startConfigController } from './config/controller.ts';
+import { helpText, readFlags, SettingError } from './flags.ts';
+import { startHub } from './hub/start-hub.ts';
+import { KubeClient } from './kube/client.ts';
+import { EventRecorder } from './kube/events.ts';
+import { isInCluster } from './kube/in-cluster.ts';
+import { LeaderElection } from './kube/lease.ts';
+import { createKubeMetrics, type KubeMetrics } from './kube/metrics.ts';
+import { tokenReviews } from './kube/resource.ts';
+import { startMachineController } from './machine/controller.ts';
+import { startRolloutController } from './rollout/controller.ts';
+import { type OperatorSettings, operatorFlags, operatorSettings } from './settings.ts';
+import { type Watched, watch } from './watched.ts';
+
+/** Exit code of a replica that lost its leadership, so that a fresh one starts. */
+const LOST = 1;
+const USAGE = 2;
+
+type Root = { readonly log: Logger; readonly signal: AbortSignal; readonly registry: Registry };
+
+/** The signal that ends the process in order: SIGTERM or SIGINT; a second one ends it at once. */
+function endSignal(log: Logger): AbortController {
+  const root = new AbortController();
+  for (const name of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(name, () => {
+      if (root.signal.aborted) process.exit(LOST);
+      log.info({ signal: name }, 'ending');
+      root.abort();
+    });
+  }
+  return root;
+}
+
+function connect(kubeconfig: string | undefined, metrics?: KubeMetrics): Promise<KubeClient> {
+  const options = metrics === undefined ? {} : { metrics };
+  if (kubeconfig === undefined && isInCluster()) return KubeClient.inCluster(options);
+  return KubeClient.fromKubeConfig({ ...options, file: kubeconfig });
+}
+
+function makeRoot(logLevel: string): Root & { readonly end: AbortController } {
+  const log = pino({ level: logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime });
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const end = endSignal(log);
+  return { log, registry, end, signal: end.signal };
+}
+
+/** The controllers; they run on the leader alone. */
+async function lead(
+  settings: OperatorSettings,
+  given: Root & {
+    readonly client: KubeClient;
+    readonly watched: Watched;
+    readonly events: EventRecorder;
+    readonly metrics: KubeMetrics;
+  },
+): Promise<void> {
+  const { client, watched, events, log, registry, signal, metrics } = given;
+  const { stores } = watched;
+  const common = { client, stores, registry, log, events, signal, metrics };
+  const reportCa = settings.reportCaFile === undefined ? undefined : await readFile(settings.reportCaFile, 'utf8');
+  log.info('this replica decides');
+  await Promise.all([
+    startConfigController({ ...common, settings: { ...settings, reportCa } }),
+    startMachineController(common),
+    startRolloutController(common),
+  ]);
+}
+
+async function operator(argv: readonly string[]): Promise<number> {
+  const settings = operatorSettings(argv, process.env);
+  const { log, registry, end, signal } = makeRoot(settings.logLevel);
+  const metrics = createKubeMetrics(registry);
+  const client = await connect(settings.kubeconfig, metrics);
+  const events = new EventRecorder({ client, instance: settings.replica, log, metrics });
+  const watched = watch({
+    client,
+    log,
+    metrics,
+    namespace: settings.watchNamespace,
+    ownNamespace: settings.namespace,
+  });
+  let code = 0;
+  const watching = watched.run(signal);
+  const recording = events.run(signal);
+  const hub = await startHub({
+    client,
+    stores: { ...watched.stores, isSynced: watched.isSynced },
+    settings,
+    registry,
+    log,
+    events,
+    buildReport: (body, token) => handleBuildReport(body, token, { client, now: () => new Date(), signal }),
+    signal,
+  });
+  // The Lease is given back only when the controllers have ended: two leaders never overlap.
+  const election = new AbortController();
+  const leadership = new LeaderElection({
+    client,
+    namespace: settings.namespace,
+    name: 'floe-operator',
+    identity: settings.replica,
+    log,
+    metrics,
+    onLost: () => {
+      code = LOST;
+      end.abort();
+      // What still runs after the abort could act beside the new leader.
+      setTimeout(() => process.exit(LOST), 2000).unref();
+    },
+  });
+  const elected = settings.leaderElection ? leadership.run(election.signal) : Promise.resolve();
+  const leading = settings.leaderElection ? leadership.leading : Promise.resolve();
+  const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+  await Promise.race([Promise.all([leading, watched.synced]), aborted]);
+  if (!signal.aborted) await lead(settings, { client, watched, events, log, registry, signal, metrics });
+  await hub.closed;
+  election.abort();
+  await Promise.all([elected, watching, recording]);
+  await client.close();
+  return code;
+}
+
+async function cache(argv: readonly string[]): Promise<number> {
+  const values = readFlags(cacheFlags, argv, process.env);
+  const settings = cacheSettings(values);
+  const { log, registry, signal } = makeRoot(values.need('log-level'));
+  const client = settings.tokenReview ? await connect(values.text('kubeconfig')) : undefined;
+  const { apiVersion, kind } = tokenReviews;
+  const reviewToken: ReviewToken | undefined =
+    client &&
+    (async (spec, options) => {
+      const review = await client.create(tokenReviews, { apiVersion, kind, metadata: { name: '' }, spec }, options);
+      return review.status ?? {};
+    });
+  await runCache(settings, { signal, log, registry, ...(reviewToken ? { reviewToken } : {}) });
+  await client?.close();
+  return 0;
+}
+
+async function builder(argv: readonly string[]): Promise<number> {
+  const [verb] = argv;
+  if (!isBuilderVerb(verb)) {
+    throw new SettingError(
+      'command line',
+      `${JSON.stringify(verb ?? '')} is no step`,
+      `use one of ${BUILDER_VERBS.join(', ')}`,
+    );
+  }
+  const { signal } = endSignal(pino({ level: 'warn' }));
+  const write = (line: string): void => {
+    process.stdout.write(`${line}\n`);
+  };
+  return runBuilder(verb, { env: process.env, signal, write });
+}
+
+const COMMANDS: Readonly<Record<string, { run: (argv: readonly string[]) => Promise<number>; help: () => string }>> = {
+  operator: {
+    run: operator,
+    help: () => helpText('operator', 'controllers, the hub that machines dial, and metrics', operatorFlags),
+  },
+  cache: { run: cache, help: () => helpText('cache', 'a Nix binary cache over a directory', cacheFlags) },
+  builder: { run: builder, help: () => 'floe builder fetch|build|push: one container of a build Job.\n' },
+};
+
+/**
+ * Runs a program of the operator: `operator`, `cache` or `builder`, with its flags.
+ * @returns the exit code: 0 well, 1 failed, 2 a setting is wrong
+ */
+export async function main(argv: readonly string[]): Promise<number> {
+  const [name = '', ...rest] = argv;
+  const command = COMMANDS[name];
+  if (command === undefined) {
+    console.error(`floe: ${JSON.stringify(name)} is no program; use one of ${Object.keys(COMMANDS).join(', ')}`);
+    return USAGE;
+  }
+  if (rest.includes('--help') || rest.includes('-h')) {
+    process.stdout.write(command.help());
+    return 0;
+  }
+  try {
+    return await command.run(rest);
+  } catch (error) {
+    if (error instanceof SettingError) {
+      console.error(`floe ${name}: ${error.message}`);
+      return USAGE;
+    }
+    console.error(`floe ${name}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+    return 1;
+  }
+}
