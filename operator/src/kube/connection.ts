@@ -29,6 +29,7 @@ export class Connection {
   #current: { readonly credentials: Credentials; readonly pools: Pools; readonly until: number } | undefined;
   #reading: Promise<void> | undefined;
   #refused = false;
+  #closed = false;
 
   constructor(options: ConnectionOptions) {
     this.server = options.server;
@@ -38,6 +39,9 @@ export class Connection {
 
   /** What the next request or stream goes through. */
   async open(kind: keyof Pools): Promise<{ readonly pool: Dispatcher; readonly headers: Credentials['headers'] }> {
+    if (this.#closed) {
+      throw new Error('the connection to the API server is closed');
+    }
     if (this.#current === undefined || this.#refused || performance.now() >= this.#current.until) {
       this.#reading ??= this.#read().finally(() => {
         this.#reading = undefined;
@@ -57,6 +61,7 @@ export class Connection {
 
   /** Closes all connections: requests under way may end, streams are cut. */
   async close(): Promise<void> {
+    this.#closed = true;
     const last = this.#current;
     this.#current = undefined;
     if (last !== undefined) {
@@ -66,6 +71,9 @@ export class Connection {
 
   async #read(): Promise<void> {
     const credentials = await this.#options.read(this.#refused);
+    if (this.#closed) {
+      return;
+    }
     const last = this.#current;
     const until = performance.now() + (this.#options.rereadSeconds ?? 60) * 1000;
     this.#refused = false;

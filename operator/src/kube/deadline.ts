@@ -5,8 +5,8 @@ export interface Deadline extends Disposable {
   readonly signal: AbortSignal;
   /** True once the time limit, not the parent, ended it. */
   readonly expired: boolean;
-  /** Starts the time limit anew. */
-  refresh(): void;
+  /** Starts a time limit of `seconds` in place of the one that runs. */
+  restart(seconds: number): void;
 }
 
 /** Starts a deadline of `seconds` below `parent`. */
@@ -15,10 +15,12 @@ export function startDeadline(parent: AbortSignal, seconds: number): Deadline {
   let expired = false;
   // Not AbortSignal.any and .timeout: what those hang on a long-lived parent is freed by the garbage collector only.
   const onAbort = () => controller.abort(parent.reason);
-  const timer = setTimeout(() => {
-    expired = true;
-    controller.abort(new DOMException(`no result within ${seconds} s`, 'TimeoutError'));
-  }, seconds * 1000);
+  const start = (limit: number) =>
+    setTimeout(() => {
+      expired = true;
+      controller.abort(new DOMException(`nothing came within ${limit} s`, 'TimeoutError'));
+    }, limit * 1000);
+  let timer = start(seconds);
   if (parent.aborted) {
     onAbort();
   }
@@ -28,8 +30,9 @@ export function startDeadline(parent: AbortSignal, seconds: number): Deadline {
     get expired() {
       return expired;
     },
-    refresh() {
-      timer.refresh();
+    restart(limit) {
+      clearTimeout(timer);
+      timer = start(limit);
     },
     [Symbol.dispose]() {
       clearTimeout(timer);

@@ -84,17 +84,17 @@ export class LeaderElection {
   /** Renews until `signal` is aborted (undefined) or the leadership is lost (the reason). */
   async #renew(signal: AbortSignal): Promise<string | undefined> {
     let renewed = performance.now();
+    const left = () => this.#renewDeadlineSeconds - (performance.now() - renewed) / 1000;
     while (!signal.aborted) {
-      await pause(this.#retrySeconds, signal);
+      await pause(Math.min(this.#retrySeconds, Math.max(0, left())), signal);
       const start = performance.now();
-      const left = this.#renewDeadlineSeconds - (start - renewed) / 1000;
-      if (left <= 0) {
+      if (left() <= 0) {
         return `the Lease could not be renewed within ${this.#renewDeadlineSeconds} s`;
       }
       if (signal.aborted) {
         return undefined;
       }
-      if (await this.#try(signal, Math.min(left, this.#requestSeconds()))) {
+      if (await this.#try(signal, Math.min(left(), this.#requestSeconds()))) {
         renewed = start;
       } else if (this.#holder() !== this.#options.identity) {
         return `${this.#holder() || 'nobody'} holds the Lease now`;
@@ -110,7 +110,7 @@ export class LeaderElection {
       return await this.#takeOrRenew(deadline.signal);
     } catch (error) {
       if (!parent.aborted) {
-        this.#options.log.warn({ lease: this.#options.name, err: error }, 'the Lease could not be read or written');
+        this.#options.log.warn({ lease: this.#options.name }, `the Lease could not be read or written: ${error}`);
       }
       return false;
     }

@@ -193,7 +193,9 @@ export class Reflector<T extends KubeObject> {
     const { failures } = this.#backoff;
     const { status, reason } = failure;
     const next = this.#version === undefined ? 'lists anew' : 'watches on';
-    const level = failures === 1 || reason === 'Timeout' || isGone(error) ? 'info' : 'warn';
+    // Silence and forgotten history are everyday things for a kind that seldom changes.
+    const everyday = reason === 'Timeout' || isGone(error);
+    const level = failures > 1 ? 'warn' : everyday ? 'debug' : 'info';
     log[level](
       { resource: this.#name, status, reason, failures },
       `${this.#name} ${next} in ${seconds.toFixed(1)} s: ${failure.message}`,

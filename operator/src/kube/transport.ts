@@ -21,7 +21,7 @@ export interface Request extends Call {
 }
 
 export interface StreamRequest extends Call {
-  /** How long the stream may be silent, in seconds; default the transport's time limit. */
+  /** How long the stream may be silent once it has begun, in seconds; default the transport's time limit. */
   readonly idleSeconds?: number;
 }
 
@@ -64,11 +64,13 @@ export class Transport {
 
   /** The chunks of an answer that goes on for long; the request is given up when the caller stops reading. */
   async *stream(request: StreamRequest): AsyncGenerator<Uint8Array, void, undefined> {
-    using deadline = startDeadline(request.signal, request.idleSeconds ?? this.#timeoutSeconds);
+    const idleSeconds = request.idleSeconds ?? this.#timeoutSeconds;
+    using deadline = startDeadline(request.signal, Math.min(idleSeconds, this.#timeoutSeconds));
     try {
       const answer = await this.#send({ ...request, method: 'GET' }, 'streams', deadline);
+      deadline.restart(idleSeconds);
       for await (const chunk of answer.body) {
-        deadline.refresh();
+        deadline.restart(idleSeconds);
         yield chunk as Uint8Array;
       }
     } catch (cause) {
