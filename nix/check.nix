@@ -81,6 +81,7 @@ let
             substituters = [ ];
             trustedPublicKeys = [ key ];
           };
+        runs = lib.hasSuffix "/bin/floe-agent run --config /etc/floe-agent.json" (unitOf config).serviceConfig.ExecStart;
         survivesTheSwitch = !(unitOf config).restartIfChanged && !(unitOf config).stopIfChanged;
         neverGivenUp =
           (unitOf config).serviceConfig.Restart == "always" && (unitOf config).unitConfig.StartLimitIntervalSec == 0;

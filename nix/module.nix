@@ -232,7 +232,7 @@ in
       unitConfig.StartLimitIntervalSec = 0;
       serviceConfig = {
         Type = "exec";
-        ExecStart = "${lib.getExe cfg.package} --config /etc/floe-agent.json";
+        ExecStart = "${lib.getExe cfg.package} run --config /etc/floe-agent.json";
         Restart = "always";
         RestartSec = 2;
         RestartSteps = 6;
