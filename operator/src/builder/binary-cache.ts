@@ -59,34 +59,16 @@ const TRIES = 4;
 const TIMEOUT_MS = 30_000;
 
 type Got = { status: number; length: string | undefined; text: string };
+type Ask = (name: string, method: 'GET' | 'HEAD') => Promise<Got>;
 
-function httpReader(base: string, signal: AbortSignal): CacheReader {
-  const root = base.endsWith('/') ? base : `${base}/`;
-  const dispatcher: Dispatcher = new EnvHttpProxyAgent({ connections: 32, connect: { timeout: 20_000 } });
-
-  const once = async (url: URL, method: 'GET' | 'HEAD'): Promise<Got> => {
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]);
-    const answer = await dispatcher.request({
-      origin: url.origin,
-      path: url.pathname + url.search,
-      method,
-      signal: limit,
-    });
-    const length = answer.headers['content-length'];
-    return {
-      status: answer.statusCode,
-      length: Array.isArray(length) ? length[0] : length,
-      text: await answer.body.text(),
-    };
-  };
-
-  const ask = async (name: string, method: 'GET' | 'HEAD'): Promise<Got> => {
-    const url = new URL(name, root);
+/** Asks again after failures that may pass. Rejects with CacheUnreachable when they don't. */
+function persistent(base: string, once: Ask, signal: AbortSignal): Ask {
+  return async (name, method) => {
     let why = '';
     for (let attempt = 0; attempt < TRIES; attempt++) {
       if (attempt > 0) await pause(500 * 2 ** attempt, undefined, { signal });
       try {
-        const got = await once(url, method);
+        const got = await once(name, method);
         if (got.status < 500 && got.status !== 429) return got;
         why = `it answers ${got.status}: ${got.text.trim().slice(0, 200)}`;
       } catch (cause) {
@@ -96,7 +78,27 @@ function httpReader(base: string, signal: AbortSignal): CacheReader {
     }
     throw new CacheUnreachable(`the cache ${base} can't be asked: ${why}`);
   };
+}
 
+function httpReader(base: string, signal: AbortSignal): CacheReader {
+  const root = base.endsWith('/') ? base : `${base}/`;
+  const dispatcher: Dispatcher = new EnvHttpProxyAgent({ connections: 32, connect: { timeout: 20_000 } });
+  const once: Ask = async (name, method) => {
+    const url = new URL(name, root);
+    const answer = await dispatcher.request({
+      origin: url.origin,
+      path: url.pathname + url.search,
+      method,
+      signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
+    });
+    const length = answer.headers['content-length'];
+    return {
+      status: answer.statusCode,
+      length: Array.isArray(length) ? length[0] : length,
+      text: await answer.body.text(),
+    };
+  };
+  const ask = persistent(base, once, signal);
   return {
     async narinfo(path) {
       const got = await ask(`${hashPart(path)}.narinfo`, 'GET');
@@ -106,11 +108,9 @@ function httpReader(base: string, signal: AbortSignal): CacheReader {
       return read(path, got.text);
     },
     async hasNar(info) {
-      const got = await ask(info.url, 'HEAD');
-      return (
-        got.status === 200 &&
-        (info.fileSize === undefined || got.length === undefined || Number(got.length) === info.fileSize)
-      );
+      const { status, length } = await ask(info.url, 'HEAD');
+      if (status !== 200) return false;
+      return info.fileSize === undefined || length === undefined || Number(length) === info.fileSize;
     },
     close: async () => dispatcher.close(),
   };

@@ -10,8 +10,10 @@ import { type Evaluated, type EvaluateRange, evaluateAll, parseEvaluated } from 
 import type { ContainerContext } from './fetch.ts';
 import { machinesByMemory, memoryLimit } from './memory.ts';
 import { failureText, type Nix, type NixSettings, openNix } from './nix.ts';
+import { Progress } from './progress.ts';
 import { canSandbox, NO_SANDBOX } from './sandbox.ts';
 import { type MachineFailure, readLocked, writeWork } from './volume.ts';
+import { withUserNames } from './wrapper.ts';
 
 /** One evaluation of the largest chunk on a busy node; the Job's own limit is usually shorter. */
 const EVALUATE_SECONDS = 3600;
@@ -31,7 +33,11 @@ function nixSettings(context: ContainerContext, sandboxed: boolean): NixSettings
   };
 }
 
+/** Traces that are printed in full; a mistake in a shared file would otherwise fill the log. */
+const MAX_TRACES = 5;
+
 function evaluator(nix: Nix, context: ContainerContext): EvaluateRange {
+  let traces = 0;
   const flake = `path:${join(context.paths.work, 'eval')}#evaluate`;
   return async (from, to) => {
     const ended = await nix.run(
@@ -43,8 +49,11 @@ function evaluator(nix: Nix, context: ContainerContext): EvaluateRange {
       { signal: context.signal },
     );
     if (ended.code === 0) return parseEvaluated(ended.stdout, to - from);
-    if (to - from === 1) for (const line of ended.stderr.trimEnd().split('\n')) context.progress.line(line);
-    return { kind: 'failed', message: failureText(ended) };
+    traces += to - from === 1 ? 1 : 0;
+    if (to - from === 1 && traces <= MAX_TRACES) {
+      for (const line of ended.stderr.trimEnd().split('\n')) context.progress.line(line);
+    }
+    return { kind: 'failed', message: withUserNames(failureText(ended)) };
   };
 }
 
@@ -127,5 +136,7 @@ export async function runBuild(context: ContainerContext): Promise<void> {
     builtDerivations: built.builtDerivations,
     sandboxed,
   });
-  progress.say(`${Object.keys(closures).length} of ${request.machines.length} machines have a closure`);
+  new Progress('Building', context.output).say(
+    `${Object.keys(closures).length} of ${request.machines.length} machines have a closure`,
+  );
 }

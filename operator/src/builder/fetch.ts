@@ -46,8 +46,14 @@ function parsePrefetched(text: string): Prefetched | undefined {
   return { attributes: locked, storePath };
 }
 
+/** Nix' own words, for the log. */
+function tellAll(stderr: string, progress: Progress): void {
+  for (const line of withoutSecrets(stderr).trimEnd().split('\n')) progress.line(line);
+}
+
 /** Fetches the source alone, so that its errors are told apart from those of its inputs. */
-async function fetchSource(nix: Nix, reference: string, field: string, signal: AbortSignal): Promise<Prefetched> {
+async function fetchSource(nix: Nix, reference: string, field: string, context: ContainerContext): Promise<Prefetched> {
+  const { progress, signal } = context;
   const shown = withoutSecrets(reference);
   const call = {
     args: ['flake', 'prefetch', '--json', reference],
@@ -57,6 +63,7 @@ async function fetchSource(nix: Nix, reference: string, field: string, signal: A
   const ended = await nix.run(call, { signal });
   if (ended.code !== 0) {
     const words = fetchWords(errorText(ended), shown);
+    tellAll(ended.stderr, progress);
     throw new BuildFailure(words.error, { field, remedy: words.remedy });
   }
   const found = parsePrefetched(ended.stdout);
@@ -83,6 +90,12 @@ async function needFlake(source: Prefetched, shown: string, field: string): Prom
   );
 }
 
+/** The innermost input that Nix was at when it failed, `nixpkgs` or `home/nixpkgs`. */
+export function inputOf(text: string): string | undefined {
+  const names = [...text.matchAll(/while (?:updating|fetching) the flake input '([^']+)'/g)].map((match) => match[1]);
+  return names.at(-1)?.replace(/^target(?:\/|$)/, '') || undefined;
+}
+
 /** Locks and archives the inputs of the wrapper, hence those of the source. */
 async function archive(nix: Nix, folder: string, context: ContainerContext): Promise<void> {
   const flake = `path:${folder}`;
@@ -101,12 +114,9 @@ async function archive(nix: Nix, folder: string, context: ContainerContext): Pro
       });
     }
     if (ended.code === 0) continue;
+    tellAll(ended.stderr, context.progress);
     const text = errorText(ended);
-    const input =
-      /(?:while (?:updating|fetching) the (?:flake )?input '(?:target\/)?([^']+)'|input '(?:target\/)?([^']+)')/.exec(
-        text,
-      );
-    const name = input?.[1] ?? input?.[2];
+    const name = inputOf(text);
     const words = fetchWords(text, name === undefined ? 'inputs of the flake' : `input ${name}`);
     const overridden = name !== undefined && Object.hasOwn(context.request.inputs, name);
     throw new BuildFailure(words.error, {
@@ -122,7 +132,7 @@ async function archive(nix: Nix, folder: string, context: ContainerContext): Pro
 
 /** Runs the container `fetch`. @throws BuildFailure */
 export async function runFetch(context: ContainerContext): Promise<void> {
-  const { request, paths, scratch, progress, signal } = context;
+  const { request, paths, scratch, progress } = context;
   const startedAt = Date.now();
   const { source } = request;
   const reference = source.kind === 'flake' ? source.ref : undefined;
@@ -136,7 +146,7 @@ export async function runFetch(context: ContainerContext): Promise<void> {
   const field = source.kind === 'inline' ? 'spec.source.inline.files' : 'spec.source';
   const shown = reference === undefined ? 'the inline files' : withoutSecrets(reference);
   progress.say(`fetching ${shown}`);
-  const fetched = await fetchSource(nix, reference ?? `path:${folder}`, field, signal);
+  const fetched = await fetchSource(nix, reference ?? `path:${folder}`, field, context);
   await needFlake(fetched, shown, field);
 
   const wrapper = join(paths.work, 'eval');

@@ -27,6 +27,27 @@ function isPassing(status: number): boolean {
   return status === 409 || status === 429 || status >= 500;
 }
 
+/** Why the operator has not taken the result yet, and when it asks to be asked again. */
+type Delay = { readonly why: string; readonly seconds?: number };
+
+/** One try. Undefined: it is stored. @throws BuildFailure when the operator refuses for good */
+async function tryOnce(post: PostReport, result: BuildResult, signal: AbortSignal): Promise<Delay | undefined> {
+  let answer: ReportAnswer;
+  try {
+    answer = await post(result, { signal });
+  } catch (cause) {
+    signal.throwIfAborted();
+    return { why: cause instanceof Error ? cause.message : String(cause) };
+  }
+  if (answer.status === 200) return undefined;
+  const said = `${answer.status}: ${answer.text.trim().slice(0, 1000)}`;
+  if (!isPassing(answer.status)) {
+    throw new BuildFailure(`the operator refused the result (${said})`, { remedy: 'see the log of the operator' });
+  }
+  const seconds = answer.retryAfterSeconds;
+  return { why: `it answers ${said}`, ...(seconds === undefined ? {} : { seconds }) };
+}
+
 /**
  * Posts until the operator has stored the result.
  * @throws BuildFailure when it refuses, or does not answer within the limit
@@ -34,36 +55,17 @@ function isPassing(status: number): boolean {
 export async function report(post: PostReport, result: BuildResult, options: ReportOptions): Promise<void> {
   const end = options.now() + options.limitSeconds * 1000;
   for (let attempt = 0; ; attempt++) {
-    let why: string;
-    let seconds = Math.min(MAX_PAUSE_SECONDS, 2 ** Math.min(attempt, MAX_BACKOFF_STEPS) / 2);
-    try {
-      const answer = await post(result, { signal: options.signal });
-      if (answer.status === 200) return;
-      if (!isPassing(answer.status)) {
-        throw new BuildFailure(
-          `the operator refused the result (${answer.status}): ${answer.text.trim().slice(0, 1000)}`,
-          {
-            remedy: 'see the log of the operator',
-          },
-        );
-      }
-      why = `it answers ${answer.status}: ${answer.text.trim().slice(0, 300)}`;
-      if (answer.retryAfterSeconds !== undefined) seconds = Math.min(MAX_PAUSE_SECONDS, answer.retryAfterSeconds);
-    } catch (cause) {
-      options.signal.throwIfAborted();
-      if (cause instanceof BuildFailure) throw cause;
-      why = cause instanceof Error ? cause.message : String(cause);
-    }
+    const delay = await tryOnce(post, result, options.signal);
+    if (delay === undefined) return;
+    const seconds = Math.min(MAX_PAUSE_SECONDS, delay.seconds ?? 2 ** Math.min(attempt, MAX_BACKOFF_STEPS) / 2);
     if (options.now() + seconds * 1000 > end) {
-      throw new BuildFailure(
-        `the operator did not take the result within ${Math.round(options.limitSeconds / 60)} min: ${why}`,
-        {
-          remedy:
-            'check that the operator runs and that pods of this namespace may connect to it; what was built is in the cache and is not built again',
-        },
-      );
+      const minutes = Math.round(options.limitSeconds / 60);
+      throw new BuildFailure(`the operator did not take the result within ${minutes} min: ${delay.why}`, {
+        remedy:
+          'check that the operator runs and that pods of this namespace may connect to it; what was built is in the cache and is not built again',
+      });
     }
-    options.onRetry(`the operator has not taken the result yet (${why}); next try in ${seconds} s`);
+    options.onRetry(`the operator has not taken the result yet (${delay.why}); next try in ${seconds} s`);
     await options.wait(seconds, options.signal);
   }
 }

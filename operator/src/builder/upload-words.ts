@@ -1,71 +1,83 @@
 // Why `nix copy` could not upload, in plain words with a remedy.
 import { errorSentence, withoutSecrets } from '../nix/error-words.ts';
+import { withoutColours } from '../nix/internal-log.ts';
 import { BuildFailure } from './failure.ts';
 
-/** The answer's own sentence, which Nix prints below "response body:". */
+/** What an upload ended with: the status of the last answer and what the server said, as far as Nix tells. */
+type Answer = { readonly status: number; readonly said: string | undefined; readonly text: string };
+
+type Rule = {
+  readonly applies: (answer: Answer) => boolean;
+  /** What comes after "the cache URL ". */
+  readonly error: string;
+  readonly remedy: string;
+};
+
+/** The first rule that applies decides. */
+const RULES: readonly Rule[] = [
+  {
+    applies: ({ status, text }) =>
+      status === 507 || /No space left on device|Disk quota exceeded|insufficient storage/i.test(text),
+    error: 'is full',
+    remedy: 'make room there, then reconcile again: what was uploaded stays',
+  },
+  {
+    applies: ({ status, text }) => status === 401 || status === 403 || /Access ?Denied|Permission denied/.test(text),
+    error: 'refused the upload',
+    remedy: 'check the credentials of the cache, and that it lets this namespace write',
+  },
+  {
+    applies: ({ status }) => status === 409,
+    error: 'holds other content under the same path',
+    remedy: 'reconcile again: the next build takes what the cache holds',
+  },
+  {
+    applies: ({ status }) => status >= 500,
+    error: 'failed',
+    remedy: 'see the log of the cache',
+  },
+  {
+    applies: ({ status }) => status >= 400,
+    error: 'refused the upload',
+    remedy: 'check --cache-url',
+  },
+  {
+    applies: ({ text }) =>
+      /resolve host|connect to|could(?:n't| not) connect|connection (?:refused|reset)|timed out|timeout was reached/i.test(
+        text,
+      ),
+    error: "can't be reached",
+    remedy: 'check that the cache runs and that pods of this namespace may connect to it',
+  },
+];
+
+/** The server's own sentence, which Nix prints below "response body:". */
 function responseBody(text: string): string | undefined {
-  const body = /response body:\s*([\s\S]*?)(?:\n\s*\n|\n\s*error:|\n@nix|$)/.exec(text)?.[1];
-  const line = body?.trim().split('\n', 1)[0]?.trim();
-  return line === '' ? undefined : line;
+  const bodies = [...text.matchAll(/response body:\s*([^\n]+)/g)].map((match) => match[1] ?? '');
+  const said = bodies
+    .at(-1)
+    ?.replace(/; retrying in \d+ ms.*$/, '')
+    .trim();
+  return said === '' ? undefined : said;
 }
 
 /** Turns Nix' words into an error of the Job. `url` is the cache. */
-export function uploadFailure(text: string, url: string): BuildFailure {
-  const shown = withoutSecrets(url.split('?', 1)[0] ?? url);
-  const status = /HTTP error (\d{3})/.exec(text)?.[1];
-  const said = responseBody(text);
-  const field = '--cache-url';
-  if (status === '507' || /No space left on device|Disk quota exceeded|insufficient storage/i.test(text)) {
-    return new BuildFailure(
-      `the cache ${shown} is full${said === undefined ? '' : `: ${said.replace(/^the cache is full: /, '')}`}`,
-      {
-        field,
-        remedy: 'give the cache more room, then reconcile again: what was uploaded stays',
-      },
-    );
-  }
-  if (status === '401' || status === '403' || /AccessDenied|Access Denied/.test(text)) {
-    return new BuildFailure(
-      `the cache ${shown} refused the upload${said === undefined ? ` (${status ?? 'access denied'})` : `: ${said}`}`,
-      {
-        field,
-        remedy: 'check the credentials of the cache, and that it lets this namespace write',
-      },
-    );
-  }
-  if (status === '409') {
-    return new BuildFailure(
-      `the cache ${shown} holds other content under the same path${said === undefined ? '' : `: ${said}`}`,
-      {
-        field,
-        remedy: 'reconcile again: the next build takes what the cache holds',
-      },
-    );
-  }
-  if (status !== undefined && Number(status) < 500) {
-    return new BuildFailure(
-      `the cache ${shown} refused the upload (${status})${said === undefined ? '' : `: ${said}`}`,
-      { field, remedy: 'check the URL of the cache' },
-    );
-  }
-  if (status !== undefined) {
-    return new BuildFailure(`the cache ${shown} failed (${status})${said === undefined ? '' : `: ${said}`}`, {
-      field,
-      remedy: 'see the log of the cache',
+export function uploadFailure(stderr: string, url: string): BuildFailure {
+  const text = withoutColours(stderr);
+  const subject = `the cache ${withoutSecrets(url.split('?', 1)[0] ?? url)}`;
+  const status = Number([...text.matchAll(/HTTP error (\d{3})/g)].at(-1)?.[1] ?? 0);
+  const answer = { status, said: responseBody(text), text };
+  const rule = RULES.find((each) => each.applies(answer));
+  if (rule === undefined) {
+    return new BuildFailure(`the upload to ${subject.replace('the cache ', '')} failed: ${errorSentence(text)}`, {
+      field: '--cache-url',
+      remedy: 'see the log of the Job',
     });
   }
-  const network =
-    /Could not resolve host(?:name)?|Couldn't connect|Could not connect|Failed to connect|Connection refused|timed out|Timeout was reached/i.exec(
-      text,
-    )?.[0];
-  if (network !== undefined) {
-    return new BuildFailure(`the cache ${shown} can't be reached (${network.toLowerCase()})`, {
-      field,
-      remedy: 'check that the cache runs and that pods of this namespace may connect to it',
-    });
-  }
-  return new BuildFailure(`the upload to ${shown} failed: ${errorSentence(text)}`, {
-    field,
-    remedy: 'see the log of the Job',
+  const code = status === 0 ? '' : ` (HTTP ${status})`;
+  const why = answer.said?.replace(/^the cache is full: /, '') ?? '';
+  return new BuildFailure(`${subject} ${rule.error}${why === '' ? code : `: ${why}`}`, {
+    field: '--cache-url',
+    remedy: rule.remedy,
   });
 }

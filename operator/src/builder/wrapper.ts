@@ -31,14 +31,14 @@ function override(name: string, url: string): string {
 
 /** `flake.nix` of the wrapper. */
 export function wrapperFlake(wrapper: Wrapper): string {
-  const modules = wrapper.modules.map((_text, index) => `./modules/${index}.nix`).join(' ');
+  const modules = wrapper.modules.map((_text, index) => `./floe-modules/${index}.nix`).join(' ');
   return `{
   inputs.target = { ${attributes(wrapper.source)} };
 ${Object.entries(wrapper.inputs)
   .map(([name, url]) => `${override(name, url)}\n`)
   .join('')}
   outputs = { self, target }: {
-    evaluate = import ./evaluate.nix {
+    evaluate = import ./floe-evaluate.nix {
       outputs = target.outputs;
       systems = builtins.fromJSON (builtins.readFile ./systems.json);
       modules = [ ${modules} ];
@@ -90,15 +90,20 @@ in
 from: to: genList (i: evaluateOne (elemAt systems (from + i))) (to - from)
 `;
 
+/** Names files of the wrapper as its user knows them: a module by its field, our own file not at all. */
+export function withUserNames(message: string): string {
+  return message.replace(/ \(floe-evaluate\.nix:\d+\)$/, '').replace(/\bfloe-modules\/(\d+)\.nix/g, 'spec.modules[$1]');
+}
+
 /** Writes the wrapper into an empty folder. Times are fixed, so that the same wrapper is always the same path. */
 export async function writeWrapper(folder: string, wrapper: Wrapper): Promise<void> {
   await rm(folder, { recursive: true, force: true });
-  await mkdir(join(folder, 'modules'), { recursive: true });
+  await mkdir(join(folder, 'floe-modules'), { recursive: true });
   const files: [string, string][] = [
     ['flake.nix', wrapperFlake(wrapper)],
-    ['evaluate.nix', EVALUATE],
+    ['floe-evaluate.nix', EVALUATE],
     ['systems.json', JSON.stringify(wrapper.systems)],
-    ...wrapper.modules.map((text, index): [string, string] => [`modules/${index}.nix`, text]),
+    ...wrapper.modules.map((text, index): [string, string] => [`floe-modules/${index}.nix`, text]),
   ];
   for (const [name, text] of files) {
     await writeFile(join(folder, name), text);

@@ -22,9 +22,11 @@ export function withoutStore(text: string): string {
     .replace(/\/nix\/store\/[0-9a-z]{32}-([0-9A-Za-z+\-._?=]+?)(?:\.drv)?(?=[\s'":/,;)^]|$)/g, '$1');
 }
 
-/** Passwords and tokens that stand in addresses. */
+/** Texts without the passwords and tokens that stand in addresses. The user of an ssh address is no secret. */
 export function withoutSecrets(text: string): string {
-  return text.replace(/([a-z][a-z0-9+.-]*:\/\/)[^\s/@'"]+@/gi, '$1');
+  return text
+    .replace(/((?:^|[^a-z])(?:[a-z]+\+)?https?:\/\/)[^\s/@'"]+@/gi, '$1')
+    .replace(/([a-z][a-z0-9+.-]*:\/\/[^\s/@:'"]*):[^\s/@'"]+@/gi, '$1@');
 }
 
 /** The lines after the last `error:`, less their common indentation. */

@@ -39,6 +39,12 @@ const RULES: readonly Rule[] = [
     remedy: "check the host in the URL, and the cluster's DNS",
   },
   {
+    cause: 'Other',
+    pattern: /No user exists for uid (\d+)/,
+    error: (match) => `ssh does not work for the user id ${match[1]}, which the image does not know`,
+    remedy: "let the Job run as the image's own user",
+  },
+  {
     cause: 'HostKey',
     pattern: /Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED/i,
     error: () => 'the SSH host key of the server is not the one in known_hosts',
@@ -58,18 +64,17 @@ const RULES: readonly Rule[] = [
     remedy: 'use a certificate that the image trusts, or correct the URL',
   },
   {
+    cause: 'Certificate',
+    pattern: /SSL connect error[^\n]*|TLS connect error[^\n]*|gnutls_handshake\(\) failed[^\n]*/i,
+    error: () => 'the server does not speak TLS there',
+    remedy: 'check the port, and whether the URL should begin with http://',
+  },
+  {
     cause: 'Unreachable',
     pattern:
       /(?:Failed to connect to|Couldn't connect to server|connect to host) ?(\S+)?.*|Connection (?:refused|timed out|reset by peer)|No route to host|Network is unreachable|Operation timed out|timed out/i,
     error: (match) => `the server${match[1] ? ` ${match[1]}` : ''} can't be reached`,
     remedy: 'check host and port of the URL, and that the cluster may connect to it',
-  },
-  {
-    cause: 'NoSuchRevision',
-    pattern:
-      /couldn't find remote ref (?:refs\/(?:heads|tags)\/)?(\S+)|Remote branch (\S+) not found|[Cc]annot find Git revision '([^']+)'|not our ref ([0-9a-f]+)|bad object ([0-9a-f]+)|unable to find (?:commit|ref) '?([^\s']+)|Could not read ref '?(?:refs\/(?:heads|tags)\/)?([^\s']+)|unadvertised object ([0-9a-f]+)/,
-    error: (match) => `the repository has no branch, tag or commit ${match.slice(1).find(Boolean) ?? ''}`.trim(),
-    remedy: 'correct the ref, or push it',
   },
   {
     cause: 'NotAFlake',
@@ -92,9 +97,16 @@ const RULES: readonly Rule[] = [
   {
     cause: 'NotFound',
     pattern:
-      /Repository not found|repository '[^']*' (?:not found|does not exist)|does not appear to be a git repository|HTTP(?: error)?[ :]+404|returned error: 404|No such file or directory|path '[^']*' does not exist/i,
+      /Repository not found|repository '[^']*' (?:not found|does not exist)|does not appear to be a git repository|HTTP(?: error)?[ :]+404|returned error: 404|No such file or directory|(?:path|repository) '[^']*' does not exist/i,
     error: () => 'nothing is at that address, or the credentials may not see it',
     remedy: 'check the URL, and the Secret if the source is private',
+  },
+  {
+    cause: 'NoSuchRevision',
+    pattern:
+      /revspec '([^']+)' not found|couldn't find remote ref (?:refs\/(?:heads|tags)\/)?(\S+)|Remote branch (\S+) not found|[Cc]annot find Git revision '([^']+)'|not our ref ([0-9a-f]+)|bad object ([0-9a-f]+)|unable to find (?:commit|ref) '?([^\s']+)|Could not read ref '?(?:refs\/(?:heads|tags)\/)?([^\s']+)|unadvertised object ([0-9a-f]+)/,
+    error: (match) => `the repository has no branch, tag or commit ${match.slice(1).find(Boolean) ?? ''}`.trim(),
+    remedy: 'correct the ref, or push it',
   },
   {
     cause: 'Other',
@@ -106,7 +118,9 @@ const RULES: readonly Rule[] = [
 
 /** Explains what git or Nix wrote while fetching `subject` (a URL or an input's name; shown without passwords). */
 export function fetchWords(stderr: string, subject: string): FetchWords {
-  const text = withoutColours(stderr);
+  // Warnings tell of the cache that Nix keeps, in words that errors use too.
+  const lines = withoutColours(stderr).split('\n');
+  const text = lines.filter((line) => !/^\s*warning:/.test(line)).join('\n');
   const shown = withoutSecrets(subject);
   for (const rule of RULES) {
     const match = rule.pattern.exec(text);
