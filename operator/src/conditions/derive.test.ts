@@ -142,6 +142,35 @@ describe('Ready, Reconciling, Stalled and the sentence', () => {
       `hello.service failed (exit 1), ${back}; See: journalctl -u hello.service on web-01`,
     ],
     [
+      'rolled back, as an agent says it',
+      machine(
+        running({
+          desired: desired(),
+          attempt: attempt('RolledBack', {
+            message: `hello.service failed (exit code 1). The machine is back on ${OLD}. There cron.service failed too.`,
+            failedUnits: ['hello.service'],
+          }),
+        }),
+      ),
+      'False',
+      'False',
+      'True',
+      `hello.service failed (exit code 1), ${back}. There cron.service failed too; See: journalctl -u hello.service on web-01`,
+    ],
+    [
+      'failed before it began, as an agent says it',
+      machine(
+        running({
+          desired: desired(),
+          attempt: attempt('Failed', { message: `No key signed ${NEW} or ${closure('x')}. Nothing was changed.` }),
+        }),
+      ),
+      'False',
+      'False',
+      'True',
+      'No key signed 3f9c2ab or nixos-system-x (0123456). Nothing was changed',
+    ],
+    [
       'rolled back, without words',
       machine(
         running({ desired: desired(), attempt: attempt('RolledBack', { failedUnits: ['b.service', 'a.service'] }) }),

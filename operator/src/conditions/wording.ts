@@ -95,13 +95,20 @@ function doingWord(attempt: Attempt): string {
 
 /** What failed, what the machine runs now, and where to look. */
 function failure(machine: NixMachine, attempt: Attempt): string {
-  const what = whatFailed(attempt);
-  const now = /rolled back|still runs|never switched/i.test(what) ? '' : outcome(machine, attempt);
-  return `${what}${now}${seeJournal(machine, attempt.failedUnits ?? [])}`;
+  const text = whatFailed(machine, attempt);
+  const told = /rolled back|back on|still on|nothing was changed|roll-?back|it runs/i.test(text);
+  const whole = told ? text : `${text.replace(/\.$/, '')}${outcome(machine, attempt)}`;
+  return `${whole.replace(/\.$/, '')}${seeJournal(machine, attempt.failedUnits ?? [])}`;
 }
 
-function whatFailed(attempt: Attempt): string {
-  if (attempt.message !== undefined && attempt.message.trim() !== '') return firstLine(attempt.message);
+function whatFailed(machine: NixMachine, attempt: Attempt): string {
+  if (attempt.message !== undefined && attempt.message.trim() !== '') {
+    // What agents add to every attempt that they undid, said as in the rest of the column.
+    return nameClosures(machine, firstLine(attempt.message)).replace(
+      /\.? The machine is back on (.+?)\.(?= |$)/,
+      ', rolled back to $1.',
+    );
+  }
   const units = attempt.failedUnits ?? [];
   if (units.length > 0) return `${listUnits(units)} failed`;
   if (attempt.phase === 'Unconfirmed') return 'Floe was not reached over a new connection in time';
@@ -113,6 +120,16 @@ function outcome(machine: NixMachine, attempt: Attempt): string {
   const back = attempt.phase === 'RolledBack' || attempt.phase === 'Unconfirmed';
   if (machine.status?.current === undefined) return back ? ', rolled back' : '';
   return back ? `, rolled back to ${runs(machine)}` : `; it runs ${runs(machine)}`;
+}
+
+/** Store paths of closures are long: the revision says the same, or the name where Floe knows no revision. */
+function nameClosures({ status }: NixMachine, text: string): string {
+  const { current, booted, bootDefault, desired, attempt } = status ?? {};
+  const known = [current, booted, bootDefault, desired, { closure: attempt?.to, revision: attempt?.revision }];
+  return text.replaceAll(/\/nix\/store\/[0-9a-z]{32}-[0-9A-Za-z+_?=.-]*[0-9A-Za-z+_?=-]/g, (path) => {
+    const revision = known.find((one) => one?.closure === path)?.revision;
+    return revision === undefined ? closureName(path) : short(revision);
+  });
 }
 
 /** What runs now, as people know it: the revision, else the name of the closure. */

@@ -193,11 +193,11 @@ export class AgentHub implements ConnectionOwner {
   /** Confirms from the store alone; what the store denies is asked of the API server once more. */
   async #answer(connection: Connection, key: string, confirm: Confirm): Promise<void> {
     const { machines, metrics, log } = this.#options;
-    let verdict = judge(machines.get(key), confirm, this.#now());
+    let verdict = judge(machines.get(key), confirm);
     if (verdict.type === 'denied') {
       // The watch of this replica may be behind that of the one that gave the order; a denial undoes a good change.
       try {
-        verdict = judge(await this.#readMachine(key), confirm, this.#now());
+        verdict = judge(await this.#readMachine(key), confirm);
       } catch (error) {
         log.warn(
           { err: error, machine: key, attempt: confirm.attempt },

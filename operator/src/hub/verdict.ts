@@ -1,11 +1,13 @@
 // Whether an attempt may be kept: the answer to a machine that confirms, from what the hub knows alone.
 import type { NixMachine } from '@floe/crds/nix-machine';
 import type { Confirm, Confirmed, Denied } from '@floe/crds/protocol';
-import { isHeld } from '../conditions/standing.ts';
-import { heldMessage } from '../conditions/wording.ts';
 
-/** Judges a confirmation: only what is still desired is confirmed. */
-export function judge(machine: NixMachine | undefined, confirm: Confirm, now: Date): Confirmed | Denied {
+/**
+ * Judges a confirmation: only what is still desired is confirmed. A hold, or an order that is to fetch only by now, does
+ * not count: the machine has switched already, an attempt that is denied is never begun again, and a hold that moved a
+ * machine back would be the opposite of leaving it alone.
+ */
+export function judge(machine: NixMachine | undefined, confirm: Confirm): Confirmed | Denied {
   const deny = (reason: string, message: string): Denied => ({
     type: 'denied',
     attempt: confirm.attempt,
@@ -21,7 +23,5 @@ export function judge(machine: NixMachine | undefined, confirm: Confirm, now: Da
   if (desired.closure !== confirm.closure) {
     return deny('OtherClosure', `order ${desired.id} is for ${desired.closure}, not for ${confirm.closure}`);
   }
-  if (!desired.go) return deny('Withdrawn', `order ${desired.id} is to fetch only`);
-  if (isHeld(machine, now)) return deny('OnHold', heldMessage(machine).slice(0, 1024));
   return { type: 'confirmed', attempt: confirm.attempt };
 }
