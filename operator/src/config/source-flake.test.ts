@@ -1,0 +1,93 @@
+import { expect, test } from 'vitest';
+import type { Run, RunResult } from './process.ts';
+import type { Resolution } from './source.ts';
+import { resolveFlake } from './source-flake.ts';
+
+const { signal } = new AbortController();
+const problemOf = (found: Resolution) => (found.kind === 'problem' ? found.problem : undefined);
+const sourceOf = (found: Resolution) => (found.kind === 'resolved' ? found.source : undefined);
+
+function scripted(answer: RunResult | string) {
+  const calls: { args: readonly string[]; env: Readonly<Record<string, string>> }[] = [];
+  const run: Run = async (command, args, { env }) => {
+    if (command !== 'nix') return { kind: 'exited', code: 0, stdout: '', stderr: '' };
+    calls.push({ args, env });
+    return typeof answer === 'string' ? { kind: 'exited', code: 0, stdout: answer, stderr: '' } : answer;
+  };
+  return { run, calls };
+}
+
+const locked = {
+  lastModified: 1,
+  narHash: 'sha256-x',
+  owner: 'acme',
+  repo: 'fleet',
+  rev: '91ffe02aaaa',
+  type: 'github',
+};
+const metadata = (change: object = {}, lock: object = {}) =>
+  JSON.stringify({ locked: { ...locked, ...change }, locks: lock, url: 'github:acme/fleet/91ffe02aaaa' });
+
+test('a reference becomes a locked one', async () => {
+  const { run, calls } = scripted(metadata());
+  const found = sourceOf(await resolveFlake('github:acme/fleet', undefined, { run, signal }));
+  expect(found).toMatchObject({
+    display: 'github:acme/fleet@91ffe02',
+    locked: 'github:acme/fleet/91ffe02aaaa',
+    request: { kind: 'flake', ref: 'github:acme/fleet/91ffe02aaaa' },
+  });
+  const args = calls[0]?.args ?? [];
+  expect(args.slice(0, 5)).toEqual(['flake', 'metadata', '--json', '--no-write-lock-file', '--refresh']);
+  expect(args.slice(-2)).toEqual(['--', 'github:acme/fleet']);
+});
+
+test('what it is depends on content and lock file, not on when it was changed', async () => {
+  const identity = async (text: string) =>
+    sourceOf(await resolveFlake('github:acme/fleet', undefined, { run: scripted(text).run, signal }))?.identity;
+  expect(await identity(metadata())).toEqual(await identity(metadata({ lastModified: 2 })));
+  expect(await identity(metadata())).not.toEqual(await identity(metadata({ rev: 'b' })));
+  expect(await identity(metadata())).not.toEqual(await identity(metadata({}, { nodes: {} })));
+});
+
+test('credentials stand in a file and in one line of Nix configuration', async () => {
+  const { run, calls } = scripted(metadata());
+  const secret = {
+    netrc: 'machine x password s3cret',
+    'access-tokens': 'access-tokens = github.com=t0ken\nsandbox = false',
+  };
+  await resolveFlake('github:acme/fleet', secret, { run, signal });
+  const lines = calls[0]?.env['NIX_CONFIG']?.split('\n') ?? [];
+  expect(lines).toContain('access-tokens = github.com=t0ken sandbox = false');
+  expect(lines.some((line) => line.startsWith('netrc-file = '))).toBe(true);
+  expect(lines.join('\n')).not.toContain('s3cret');
+});
+
+test.each([
+  ['./fleet', 'is a path'],
+  ['/etc', 'is a path'],
+  ['path:/etc', 'is a path'],
+  ['--store', 'is not a flake reference'],
+  ['github:acme/fleet x', 'is not a flake reference'],
+  ['github:acme/fleet#web', 'names an output'],
+  ['git+https://bot:secret@host/x', 'holds a password'],
+])('%s %s', async (reference, message) => {
+  const { run, calls } = scripted('');
+  const problem = problemOf(await resolveFlake(reference, undefined, { run, signal }));
+  expect(problem).toMatchObject({ reason: 'InvalidSpec', field: 'spec.source.flake', transient: false });
+  expect(problem?.message).toContain(message);
+  expect(calls).toEqual([]);
+});
+
+test.each<[RunResult | string, string]>([
+  [{ kind: 'exited', code: 1, stdout: '', stderr: '\u001b[31merror:\u001b[0m HTTP error 404' }, 'HTTP error 404'],
+  [{ kind: 'timeout', stderr: '' }, 'could not be fetched within 120 s'],
+  [{ kind: 'too-much' }, 'larger than 4 MiB'],
+  [{ kind: 'not-started', message: 'ENOENT' }, 'nix could not be started'],
+  ['not json', 'gave no locked reference'],
+  ['{"locked": null}', 'gave no locked reference'],
+  ['[]', 'gave no locked reference'],
+])('%o', async (answer, message) => {
+  const problem = problemOf(await resolveFlake('github:acme/fleet', undefined, { run: scripted(answer).run, signal }));
+  expect(problem).toMatchObject({ reason: 'SourceFailed', transient: true });
+  expect(problem?.message).toContain(message);
+});
