@@ -1,0 +1,123 @@
+import { verbAnnotation } from '@floe/crds/constants';
+import type { NixMachine } from '@floe/crds/nix-machine';
+import { expect, test } from 'vitest';
+import { CLOSURE, config, machine, NOW, snapshot } from './config.fixture.ts';
+import { immediateOrders, type MachineOrder } from './immediate.ts';
+
+const NEW = CLOSURE('new');
+
+function orders(machines: NixMachine[], now = NOW) {
+  const built = machines.map((of) => ({ machine: of, closure: NEW }));
+  const builds = { total: built.length, built, failed: [], unbuildable: [], missing: [] };
+  return immediateOrders(snapshot(config()), { revision: 'r2', builds, now });
+}
+
+/** The machine after an order was written, with what its agent made of it. */
+function told(
+  { machine: of, changes }: MachineOrder,
+  attempt: Partial<NonNullable<NixMachine['status']>['attempt']> = {},
+): NixMachine {
+  const { desired } = changes;
+  const done = { desiredId: desired?.id ?? '', to: NEW, phase: 'Committed', ...attempt };
+  return { ...of, status: { ...of.status, ...changes, attempt: done } };
+}
+
+const only = (found: readonly MachineOrder[]): MachineOrder => {
+  const [order] = found;
+  if (order === undefined || found.length > 1) throw new Error(`${found.length} orders`);
+  return order;
+};
+
+test('a machine that was never told is told, with all that an agent needs', () => {
+  const order = only(orders([machine('m1')]).orders);
+  expect(order.changes.desired).toEqual({
+    id: expect.stringMatching(/^[0-9a-f]{16}$/),
+    sequence: NOW.getTime() / 1000,
+    revision: 'r2',
+    closure: NEW,
+    reason: 'Immediate',
+    go: true,
+    since: '2026-01-01T12:00:00Z',
+  });
+});
+
+test('a machine that was told is not told again, whatever came of it', () => {
+  for (const phase of ['Committed', 'Testing', 'RolledBack', 'Failed', 'Cancelled']) {
+    expect(orders([told(only(orders([machine('m1')]).orders), { phase })]).orders).toEqual([]);
+  }
+});
+
+test('another revision with the same closure is told, so that what it runs has a name', () => {
+  const status = {
+    desired: {
+      id: 'x',
+      sequence: 5,
+      revision: 'r1',
+      closure: NEW,
+      reason: 'Immediate',
+      go: true,
+      since: '2026-01-01T10:00:00Z',
+    },
+  };
+  expect(only(orders([machine('m1', { status })]).orders).changes.desired).toMatchObject({
+    revision: 'r2',
+    closure: NEW,
+  });
+});
+
+test('the sequence rises even where it is ahead of the clock', () => {
+  const status = {
+    desired: {
+      id: 'x',
+      sequence: 9_999_999_999,
+      revision: 'r1',
+      closure: CLOSURE('old'),
+      reason: 'Rollout',
+      go: true,
+      since: '2026-01-01T10:00:00Z',
+    },
+  };
+  expect(only(orders([machine('m1', { status })]).orders).changes.desired?.sequence).toBe(10_000_000_000);
+});
+
+test.each([
+  ['for ever', { reason: 'by hand' }, undefined],
+  ['until later', { reason: 'by hand', until: '2026-01-01T12:10:00Z' }, 600],
+])('a machine on hold %s is left alone', (_, hold, seconds) => {
+  expect(orders([machine('m1', { spec: { hold } })])).toEqual({ orders: [], nextCheckSeconds: seconds });
+});
+
+test('a hold that is over holds nobody', () => {
+  const hold = { reason: 'by hand', until: '2026-01-01T11:59:59Z' };
+  expect(orders([machine('m1', { spec: { hold } })]).orders).toHaveLength(1);
+});
+
+test('a closure that failed there waits for a person, whose word counts once', () => {
+  const status = { knownBad: [NEW, CLOSURE('other')] };
+  expect(orders([machine('m1', { status })]).orders).toEqual([]);
+  const asked = machine('m1', { status, annotations: { [verbAnnotation('retry')]: 'now' } });
+  const order = only(orders([asked]).orders);
+  expect(order.changes).toMatchObject({
+    desired: { reason: 'Retry' },
+    knownBad: [CLOSURE('other')],
+    lastHandled: { retry: 'now' },
+  });
+  expect(order.changes.desired?.id).not.toBe(only(orders([machine('m1')]).orders).changes.desired?.id);
+  expect(orders([told(order)]).orders).toEqual([]);
+});
+
+test('one that could only not confirm is told again after a pause, twice at most', () => {
+  const later = new Date(NOW.getTime() + 301_000);
+  let current = only(orders([machine('m1')]).orders);
+  const ids = new Set([current.changes.desired?.id]);
+  for (let again = 1; again <= 2; again += 1) {
+    const unconfirmed = told(current, { phase: 'Unconfirmed', finishedAt: '2026-01-01T12:00:00Z' });
+    expect(orders([unconfirmed])).toMatchObject({ orders: [], nextCheckSeconds: 300 });
+    current = only(orders([unconfirmed], later).orders);
+    ids.add(current.changes.desired?.id);
+  }
+  expect(ids.size).toBe(3);
+  expect(orders([told(current, { phase: 'Unconfirmed', finishedAt: '2026-01-01T12:00:00Z' })], later).orders).toEqual(
+    [],
+  );
+});

@@ -1,0 +1,23 @@
+import { expect, test } from 'vitest';
+import { spokenBytes, spokenSeconds } from './spoken.ts';
+
+test.each([
+  [0.4, '0 s'],
+  [41, '41 s'],
+  [59.7, '1 min'],
+  [370, '6 min 10 s'],
+  [3600, '1 h'],
+  [7500, '2 h 5 min'],
+])('%d seconds: %s', (seconds, words) => {
+  expect(spokenSeconds(seconds)).toBe(words);
+});
+
+test.each([
+  [0, '0 B'],
+  [1023, '1023 B'],
+  [222_298_112, '212 MiB'],
+  [1_500_000_000, '1.4 GiB'],
+  [20_000_000_000, '19 GiB'],
+])('%d bytes: %s', (bytes, words) => {
+  expect(spokenBytes(bytes)).toBe(words);
+});
