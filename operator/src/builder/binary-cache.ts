@@ -63,20 +63,24 @@ type Ask = (name: string, method: 'GET' | 'HEAD') => Promise<Got>;
 
 /** Asks again after failures that may pass. Rejects with CacheUnreachable when they don't. */
 function persistent(base: string, once: Ask, signal: AbortSignal): Ask {
-  return async (name, method) => {
-    let why = '';
-    for (let attempt = 0; attempt < TRIES; attempt++) {
-      if (attempt > 0) await pause(500 * 2 ** attempt, undefined, { signal });
-      try {
-        const got = await once(name, method);
-        if (got.status < 500 && got.status !== 429) return got;
-        why = `it answers ${got.status}: ${got.text.trim().slice(0, 200)}`;
-      } catch (cause) {
-        signal.throwIfAborted();
-        why = cause instanceof Error ? cause.message : String(cause);
-      }
+  const attempt = async (name: string, method: 'GET' | 'HEAD'): Promise<Got | string> => {
+    try {
+      const got = await once(name, method);
+      const passes = got.status >= 500 || got.status === 429;
+      return passes ? `it answers ${got.status}: ${got.text.trim().slice(0, 200)}` : got;
+    } catch (cause) {
+      signal.throwIfAborted();
+      return cause instanceof Error ? cause.message : String(cause);
     }
-    throw new CacheUnreachable(`the cache ${base} can't be asked: ${why}`);
+  };
+  return async (name, method) => {
+    let got = await attempt(name, method);
+    for (let tries = 1; tries < TRIES && typeof got === 'string'; tries++) {
+      await pause(500 * 2 ** tries, undefined, { signal });
+      got = await attempt(name, method);
+    }
+    if (typeof got === 'string') throw new CacheUnreachable(`the cache ${base} can't be asked: ${got}`);
+    return got;
   };
 }
 

@@ -57,6 +57,7 @@ export class BuildLog {
   readonly #failures = new Map<string, DerivationFailure>();
   readonly #general: string[] = [];
   #buildsId: number | undefined;
+  #before = 0;
   #done = 0;
   #expected = 0;
 
@@ -89,8 +90,17 @@ export class BuildLog {
     }
   }
 
+  /** A further `nix build` begins: ids and general errors start anew, derivations and failures are kept. */
+  nextRun(): void {
+    this.#derivationOf.clear();
+    this.#general.length = 0;
+    this.#before += this.#done;
+    this.#done = 0;
+    this.#expected = 0;
+  }
+
   get progress(): { built: number; total: number } {
-    return { built: this.#done, total: Math.max(this.#expected, this.#done) };
+    return { built: this.#before + this.#done, total: this.#before + Math.max(this.#expected, this.#done) };
   }
 
   get failures(): readonly DerivationFailure[] {

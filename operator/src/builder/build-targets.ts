@@ -53,15 +53,65 @@ async function blame(
   return blamed;
 }
 
-/** Builds all targets, going on past failures. */
-export async function buildAll(
+/** How one run of `nix build` went: what is still missing, why as far as it is known, and what it said in general. */
+export type RunOutcome = {
+  readonly missing: readonly BuildTarget[];
+  /** Failure by derivation of a target. */
+  readonly blamed: ReadonlyMap<string, TargetFailure>;
+  readonly general: string;
+};
+
+/** The port that runs `nix build` over these targets. */
+export type RunBuilds = (targets: readonly BuildTarget[]) => Promise<RunOutcome>;
+
+/** After so many runs the rest gets the general error: each run costs seconds. */
+const MAX_RUNS = 40;
+
+/** What to build next, given what a run of `tried` targets left without a cause; empty: nothing helps. */
+function nextTries(tried: number, rest: readonly BuildTarget[]): (readonly BuildTarget[])[] {
+  if (rest.length < tried) return [rest];
+  if (rest.length === 1) return [];
+  const middle = Math.ceil(rest.length / 2);
+  return [rest.slice(0, middle), rest.slice(middle)];
+}
+
+/**
+ * Builds all targets. Some errors end Nix at once, whatever else there is to build (a system that no builder has,
+ * for instance): then the rest is built without the culprits, and where none is known, in halves.
+ * @returns failures by output path
+ */
+export async function buildPastFailures(
+  targets: readonly BuildTarget[],
+  run: RunBuilds,
+): Promise<Map<string, TargetFailure>> {
+  const failures = new Map<string, TargetFailure>();
+  const waiting: (readonly BuildTarget[])[] = [targets];
+  let runs = 0;
+  for (let some = waiting.shift(); some !== undefined; some = waiting.shift()) {
+    const { missing, blamed, general } = await run(some);
+    runs += 1;
+    const rest: BuildTarget[] = [];
+    for (const target of missing) {
+      const failure = blamed.get(target.derivation);
+      if (failure === undefined) rest.push(target);
+      else failures.set(target.path, failure);
+    }
+    const isHopeless = runs >= MAX_RUNS || /no space left|disk quota/i.test(general);
+    const tries = rest.length === 0 || isHopeless ? [] : nextTries(some.length, rest);
+    waiting.push(...tries);
+    if (tries.length === 0) for (const target of rest) failures.set(target.path, general);
+  }
+  return failures;
+}
+
+/** One run of `nix build`, going on past failures of derivations. */
+async function runOnce(
   nix: Nix,
   targets: readonly BuildTarget[],
-  context: ContainerContext,
-): Promise<{ failures: Map<string, TargetFailure>; builtDerivations: number }> {
-  const { signal } = context;
-  const log = new BuildLog();
-  const progress = new Progress('Building', context.output);
+  to: { log: BuildLog; progress: Progress; signal: AbortSignal },
+): Promise<RunOutcome> {
+  const { log, progress, signal } = to;
+  log.nextRun();
   const ended = await nix.run(
     {
       args: ['build', '--no-link', '--keep-going', '--stdin'],
@@ -77,17 +127,25 @@ export async function buildAll(
     { signal },
   );
   progress.flush();
-  const failures = new Map<string, TargetFailure>();
-  if (ended.code === 0) return { failures, builtDerivations: log.builtDerivations };
-  const invalid = await invalidPaths(
-    nix,
-    targets.map((target) => target.path),
-    signal,
-  );
-  const blamed = await blame(nix, log.failures, signal);
-  for (const target of targets) {
-    if (!invalid.has(target.path)) continue;
-    failures.set(target.path, blamed.get(target.derivation) ?? log.generalError ?? failureText(ended));
-  }
+  if (ended.code === 0) return { missing: [], blamed: new Map(), general: '' };
+  const paths = targets.map((target) => target.path);
+  const invalid = await invalidPaths(nix, paths, signal);
+  return {
+    missing: targets.filter((target) => invalid.has(target.path)),
+    blamed: await blame(nix, log.failures, signal),
+    general: log.generalError ?? failureText(ended),
+  };
+}
+
+/** Builds all targets, going on past failures. */
+export async function buildAll(
+  nix: Nix,
+  targets: readonly BuildTarget[],
+  context: ContainerContext,
+): Promise<{ failures: Map<string, TargetFailure>; builtDerivations: number }> {
+  const log = new BuildLog();
+  const progress = new Progress('Building', context.output);
+  const to = { log, progress, signal: context.signal };
+  const failures = await buildPastFailures(targets, async (some) => runOnce(nix, some, to));
   return { failures, builtDerivations: log.builtDerivations };
 }

@@ -41,7 +41,12 @@ export async function cacheAccess(url: string, paths: BuilderPaths, scratch: Scr
       `-F /dev/null -i ${identity} -o BatchMode=yes -o IdentitiesOnly=yes -o StrictHostKeyChecking=yes -o UserKnownHostsFile=${hosts}`;
   }
   return {
-    settings: { 'netrc-file': await scratch.secret('netrc', `${entries.join('\n')}\n`), substitute: 'false' },
+    settings: {
+      'netrc-file': await scratch.secret('netrc', `${entries.join('\n')}\n`),
+      substitute: 'false',
+      'download-attempts': '1',
+      'narinfo-cache-negative-ttl': '0',
+    },
     variables,
   };
 }

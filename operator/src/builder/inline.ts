@@ -20,6 +20,7 @@ export function wrongFileName(name: string): string | undefined {
 export async function writeInline(folder: string, files: Readonly<Record<string, string>>): Promise<void> {
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
+  const folders = new Set([folder]);
   for (const [name, text] of Object.entries(files)) {
     const wrong = wrongFileName(name);
     if (wrong !== undefined) {
@@ -43,6 +44,7 @@ export async function writeInline(folder: string, files: Readonly<Record<string,
       );
     }
     await utimes(path, 1, 1);
+    for (let above = dirname(path); above !== folder; above = dirname(above)) folders.add(above);
   }
-  await utimes(folder, 1, 1);
+  for (const made of folders) await utimes(made, 1, 1);
 }

@@ -11,6 +11,8 @@ type Rule = {
   /** What comes after "the cache URL ". */
   readonly error: string;
   readonly remedy: string;
+  /** The same upload may succeed in a moment. */
+  readonly passes?: boolean;
 };
 
 /** The first rule that applies decides. */
@@ -35,6 +37,7 @@ const RULES: readonly Rule[] = [
     applies: ({ status }) => status >= 500,
     error: 'failed',
     remedy: 'see the log of the cache',
+    passes: true,
   },
   {
     applies: ({ status }) => status >= 400,
@@ -48,36 +51,38 @@ const RULES: readonly Rule[] = [
       ),
     error: "can't be reached",
     remedy: 'check that the cache runs and that pods of this namespace may connect to it',
+    passes: true,
   },
 ];
+
+/** An upload that failed, in words, and whether to try again. */
+export type UploadFailure = { readonly failure: BuildFailure; readonly passes: boolean };
 
 /** The server's own sentence, which Nix prints below "response body:". */
 function responseBody(text: string): string | undefined {
   const bodies = [...text.matchAll(/response body:\s*([^\n]+)/g)].map((match) => match[1] ?? '');
+  // The first is the cause: after it Nix says that its data is used up.
   const said = bodies
-    .at(-1)
+    .at(0)
     ?.replace(/; retrying in \d+ ms.*$/, '')
     .trim();
   return said === '' ? undefined : said;
 }
 
 /** Turns Nix' words into an error of the Job. `url` is the cache. */
-export function uploadFailure(stderr: string, url: string): BuildFailure {
+export function uploadFailure(stderr: string, url: string): UploadFailure {
   const text = withoutColours(stderr);
   const subject = `the cache ${withoutSecrets(url.split('?', 1)[0] ?? url)}`;
-  const status = Number([...text.matchAll(/HTTP error (\d{3})/g)].at(-1)?.[1] ?? 0);
+  const status = Number([...text.matchAll(/HTTP error (\d{3})/g)].at(0)?.[1] ?? 0);
   const answer = { status, said: responseBody(text), text };
   const rule = RULES.find((each) => each.applies(answer));
+  const field = '--cache-url';
   if (rule === undefined) {
-    return new BuildFailure(`the upload to ${subject.replace('the cache ', '')} failed: ${errorSentence(text)}`, {
-      field: '--cache-url',
-      remedy: 'see the log of the Job',
-    });
+    const words = `the upload to ${subject.replace('the cache ', '')} failed: ${errorSentence(text)}`;
+    return { failure: new BuildFailure(words, { field, remedy: 'see the log of the Job' }), passes: false };
   }
   const code = status === 0 ? '' : ` (HTTP ${status})`;
   const why = answer.said?.replace(/^the cache is full: /, '') ?? '';
-  return new BuildFailure(`${subject} ${rule.error}${why === '' ? code : `: ${why}`}`, {
-    field: '--cache-url',
-    remedy: rule.remedy,
-  });
+  const words = `${subject} ${rule.error}${why === '' ? code : `: ${why}`}`;
+  return { failure: new BuildFailure(words, { field, remedy: rule.remedy }), passes: rule.passes === true };
 }

@@ -1,4 +1,5 @@
 // Verifies, signs and uploads closures; what the cache has already is compared, never replaced.
+import { setTimeout as pause } from 'node:timers/promises';
 import { narinfoHash } from '@floe/crds/nix-fingerprint';
 import { findSigner } from '@floe/crds/nix-key';
 import { narinfoFingerprint } from '../nix/narinfo.ts';
@@ -19,6 +20,8 @@ export type UploadPorts = {
 
 const VERIFY_SECONDS = 3 * 3600;
 const COPY_SECONDS = 6 * 3600;
+/** Nix itself can't repeat an upload: the data is gone by then. */
+const UPLOAD_TRIES = 5;
 const CONCURRENCY = 24;
 
 /** Compression where the URL says none: zstd is five times quicker than Nix' xz and hardly larger. */
@@ -89,6 +92,23 @@ async function verify(paths: readonly string[], ports: UploadPorts): Promise<voi
   );
 }
 
+/** Writes to the cache. What is there already is skipped, so a try after a fault only does the rest. */
+async function write(args: readonly string[], named: readonly string[], ports: UploadPorts): Promise<void> {
+  const { progress, signal, request } = ports.context;
+  for (let attempt = 1; ; attempt++) {
+    const ended = await ports.nix.run(
+      { args, input: named.join('\n'), doing: 'the upload', timeoutSeconds: COPY_SECONDS },
+      { signal },
+    );
+    if (ended.code === 0) return;
+    for (const line of ended.stderr.trimEnd().split('\n')) progress.line(line);
+    const { failure, passes } = uploadFailure(errorText(ended), request.cache.url);
+    if (!passes || attempt === UPLOAD_TRIES) throw failure;
+    progress.say(`${failure.message}; trying again in ${2 ** attempt} s`);
+    await pause(1000 * 2 ** attempt, undefined, { signal });
+  }
+}
+
 /** Brings all closures into the cache. Roots that the volume does not have lie in the cache already. */
 export async function uploadClosures(roots: readonly string[], ports: UploadPorts): Promise<void> {
   const { nix, keyFile, context } = ports;
@@ -110,18 +130,8 @@ export async function uploadClosures(roots: readonly string[], ports: UploadPort
   progress.say(`uploading ${upload.length} of ${local.length} paths`);
   const url = withCompression(request.cache.url);
   // Only the missing paths are named, references first by Nix itself; the rest of the closure is there.
-  const steps: string[][] = [];
-  if (upload.length > 0) steps.push(['copy', '--to', url, '--no-recursive', '--no-check-sigs', '--stdin']);
-  if (resign.length > 0) steps.push(['store', 'sign', '--store', url, '-k', keyFile, '--stdin']);
-  for (const args of steps) {
-    const named = args[0] === 'copy' ? upload : resign;
-    const ended = await nix.run(
-      { args, input: named.join('\n'), doing: 'the upload', timeoutSeconds: COPY_SECONDS },
-      { signal },
-    );
-    if (ended.code !== 0) {
-      for (const line of ended.stderr.trimEnd().split('\n')) progress.line(line);
-      throw uploadFailure(errorText(ended), request.cache.url);
-    }
+  if (upload.length > 0) {
+    await write(['copy', '--to', url, '--no-recursive', '--no-check-sigs', '--stdin'], upload, ports);
   }
+  if (resign.length > 0) await write(['store', 'sign', '--store', url, '-k', keyFile, '--stdin'], resign, ports);
 }
