@@ -76,7 +76,7 @@ describe('random interleavings', () => {
 
   test('never hand out one key twice at once, too early, or not at all', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(command, { maxLength: 80 }), async (commands) => {
+      fc.asyncProperty(fc.array(command, { maxLength: 80, size: 'max' }), async (commands) => {
         const { clock, queue, take, end } = setUp();
         /** When each key is due that was asked for and not handed out since. */
         const due = new Map<string, number>();
@@ -137,8 +137,8 @@ describe('random interleavings', () => {
         for (const k of [...held]) {
           held.delete(k);
           queue.done(k);
+          await settle();
         }
-        await settle();
         for (let i = 0; i < 20; i += 1) {
           clock.advance(10_000_000);
           waiting += 1;
@@ -147,6 +147,7 @@ describe('random interleavings', () => {
           for (const k of [...held]) {
             held.delete(k);
             queue.done(k);
+            await settle();
           }
         }
         expect([...due.keys()], 'lost').toEqual([]);
@@ -209,6 +210,16 @@ test('the back-off has jitter, and is never shorter than what the server asks fo
   const { queue } = setUp({ random: () => 0 });
   expect(queue.addRateLimited('a')).toBe(0.0025);
   expect(queue.addRateLimited('b', { atLeastSeconds: 7 })).toBe(7);
+});
+
+test('one timer serves delays in any order', async () => {
+  const { queue, clock } = setUp();
+  queue.addAfter('late', 3);
+  queue.addAfter('early', 1);
+  clock.advance(2000);
+  expect(await drain(queue)).toEqual(['early']);
+  clock.advance(2000);
+  expect(await drain(queue)).toEqual(['late']);
 });
 
 test('a change ends the wait of a back-off', async () => {

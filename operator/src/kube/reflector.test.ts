@@ -358,6 +358,15 @@ test('reduces objects before they are stored', async () => {
   expect(all.store.get('n/a')?.metadata).not.toHaveProperty('managedFields');
 });
 
+test('watches that end at once, without news, are failures and back off', async () => {
+  const all = await setUp({ backoff: { firstSeconds: 1000, maxSeconds: 1000, random: () => 1 } });
+  all.api.faults.inject(WATCH, { kind: 'text', text: '' }, 1000);
+  await all.reflector.synced;
+  all.api.watches.end();
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(all.api.seen(WATCH).length).toBeLessThanOrEqual(2);
+});
+
 test('ends at once when it is told to, also in the middle of a wait', async () => {
   const all = await setUp({ backoff: { firstSeconds: 1000, maxSeconds: 1000, random: () => 1 } });
   await all.reflector.synced;
