@@ -11,7 +11,7 @@ async function arm(record: AttemptRecord, ports: AttemptPorts, signal: AbortSign
   const { program, system } = beforeOf(record);
   const seconds = timerSeconds(record.order, record.step);
   return ports.machine.arm(
-    { attempt: attemptName(record.order), number: record.timer, seconds, program, from: system },
+    { attempt: attemptName(record.order), number: record.armed + 1, seconds, program, from: system },
     signal,
   );
 }
@@ -123,7 +123,7 @@ export async function act(record: AttemptRecord, ports: AttemptPorts, signal: Ab
     case 'reboot':
       return { step, result: (await machine.reboot?.(signal)) ?? { kind: 'failed', message: 'not ours to do here' } };
     case 'disarm':
-      await machine.disarm(attemptName(order), record.timer);
+      await machine.disarm(attemptName(order), record.armed + 1);
       return { step };
     case 'done':
       throw new Error(`attempt ${order.id} is done already`);

@@ -24,14 +24,13 @@ const PHASES: Readonly<Partial<Record<Step, AttemptPhase>>> = {
 
 const RUNS: ReadonlySet<Step> = new Set<Step>(['switch', 'boot', 'undo-boot', 'undo-system']);
 
-/** Goes to a step; timers and runs get a number of their own, so that doing a step twice is told from doing it again. */
+/** Goes to a step; runs get a number of their own, so that doing one twice is told from doing it again. */
 export function enter(record: AttemptRecord, step: Step, change: Partial<AttemptRecord> = {}): AttemptRecord {
   return {
     ...record,
     ...change,
     step,
     phase: PHASES[step] ?? record.phase,
-    timer: step.startsWith('arm-') ? record.timer + 1 : record.timer,
     run: RUNS.has(step) ? record.run + 1 : record.run,
   };
 }
@@ -262,7 +261,7 @@ export function next(record: AttemptRecord, outcome: Outcome, at: Moment): Attem
     case 'arm-health':
     case 'arm-commit':
     case 'arm-undo':
-      return armed(record, outcome);
+      return armed(outcome.result.kind === 'ok' ? { ...record, armed: record.armed + 1 } : record, outcome);
     case 'switch':
       return switched(record, outcome, at);
     case 'hand-over':

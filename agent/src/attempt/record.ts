@@ -73,8 +73,8 @@ export type AttemptRecord = {
   readonly startedAt: string;
   readonly finishedAt?: string;
   readonly before?: Before;
-  /** Number of the timer armed last, or being armed; 0 for none. */
-  readonly timer: number;
+  /** Number of the timer armed last; 0 for none. The next one may be armed already, if the process died right then. */
+  readonly armed: number;
   /** Number of the run of switch-to-configuration that is next or under way. */
   readonly run: number;
   /** Runs in a row that found switch-to-configuration's lock taken. */
@@ -109,7 +109,7 @@ export function newAttempt(order: Order, startedAt: string): AttemptRecord {
     step: 'fetch',
     phase: 'Fetching',
     startedAt,
-    timer: 0,
+    armed: 0,
     run: 0,
     lockTries: 0,
     systemTouched: false,

@@ -21,7 +21,8 @@ const UNDOING: ReadonlySet<Step> = new Set<Step>([
 export function resume(record: AttemptRecord, seen: Seen): AttemptRecord {
   const { before } = record;
   if (record.step === 'done') return afterReboot(record, seen);
-  if (before === undefined || record.step === 'disarm') return record;
+  if (before === undefined) return record;
+  if (record.step === 'disarm') return putAway(record, seen);
   if (seen.bootId !== before.bootId) {
     return afterPowerCut({ ...record, before: { ...before, bootId: seen.bootId } }, seen);
   }
@@ -31,10 +32,18 @@ export function resume(record: AttemptRecord, seen: Seen): AttemptRecord {
   return record.step === 'hand-over' ? enter(record, 'arm-health') : record;
 }
 
+const BOOTED = { phase: 'Committed', message: 'It runs since the machine was restarted.' } as const;
+
 /** A closure that waited for its boot, and now runs. */
 function afterReboot(record: AttemptRecord, seen: Seen): AttemptRecord {
   if (record.phase !== 'RebootRequired' || seen.current !== record.order.closure) return record;
-  return { ...record, phase: 'Committed', message: 'It runs since the machine was restarted.' };
+  return { ...record, ...BOOTED };
+}
+
+/** The same, where the boot came before the attempt was put away. */
+function putAway(record: AttemptRecord, seen: Seen): AttemptRecord {
+  if (record.ending?.phase !== 'RebootRequired' || seen.current !== record.order.closure) return record;
+  return { ...record, ending: BOOTED };
 }
 
 /** Something else runs, though the new closure had been activated in this boot. */

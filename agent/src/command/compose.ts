@@ -1,7 +1,6 @@
 // Puts the real parts together: which machine, which store, which journal. The only place that knows them all.
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import type { Clock, HubConfirmer } from '../attempt/ports.ts';
 import { confirmOnce } from '../hub/confirm.ts';
@@ -19,15 +18,10 @@ import { RealMachine } from '../machine/real-machine.ts';
 import { closureOf } from '../machine/store-link.ts';
 import { SystemdHost } from '../machine/systemd-host.ts';
 import { type Paths, pathsUnder } from '../paths.ts';
+import { realClock } from '../real-clock.ts';
 import { parseSettings, type Settings, SettingsError } from '../settings.ts';
 import { NixStore } from '../store/nix-store.ts';
 import { AGENT_VERSION } from '../version.ts';
-
-export const realClock: Clock = {
-  // hrtime, because its zero is that of the boot and not of this process: deadlines outlive it in the journal.
-  now: () => ({ time: new Date().toISOString(), monotonicMs: Number(process.hrtime.bigint() / 1_000_000n) }),
-  sleep: (milliseconds, signal) => sleep(milliseconds, undefined, { signal }),
-};
 
 /** Command line of this agent, for units and timers that outlive it. */
 function ownProgram(): readonly string[] {

@@ -2,11 +2,8 @@
 
 import { runOf } from '../attempt/act.ts';
 import { drive } from '../attempt/drive.ts';
-import { attemptName } from '../attempt/names.ts';
-import { enter, undo } from '../attempt/next.ts';
+import { overdue, rescued } from '../attempt/overdue.ts';
 import type { AttemptPorts } from '../attempt/ports.ts';
-import { type AttemptRecord, isDone, isReplaceable } from '../attempt/record.ts';
-import type { Journal } from '../journal/journal.ts';
 import { lastHolder, tryLock } from '../journal/lock.ts';
 import type { Command } from './command-line.ts';
 import type { World } from './compose.ts';
@@ -16,29 +13,6 @@ type Rescue = Extract<Command, { kind: 'rescue' }>;
 /** A process that holds the lock at the deadline has this long to let go. */
 const PATIENCE_MS = 3_000;
 const BLIND_LIMIT_SECONDS = 600;
-
-/**
- * The attempt that is to be undone; undefined where nothing is. While a new timer is being armed the one before it
- * still counts: the process may have died in between.
- */
-export function overdue(
-  journal: Journal,
-  { attempt: id, timer }: Pick<Rescue, 'attempt' | 'timer'>,
-): AttemptRecord | undefined {
-  const record = journal.attempt;
-  if (record === undefined || isDone(record) || isReplaceable(record)) return undefined;
-  if (record.order.id !== id && attemptName(record.order) !== id) return undefined;
-  const armed = record.step.startsWith('arm-') ? record.timer - 1 : record.timer;
-  return timer !== undefined && timer < armed ? undefined : record;
-}
-
-/** The attempt on its way back. */
-export function rescued(record: AttemptRecord): AttemptRecord {
-  if (record.step === 'disarm') return record;
-  if (record.ending !== undefined) return enter(record, 'arm-undo');
-  const why = `It was not kept in time: the agent was last seen at step ${record.step}.`;
-  return undo(record, record.passed ? 'Unconfirmed' : 'RolledBack', why);
-}
 
 /** Makes sure that nobody else acts on the machine: whoever still holds the lock has missed the deadline. */
 async function takeOver(world: World): Promise<void> {
@@ -87,7 +61,7 @@ export async function runRescue(command: Rescue, world: World, signal: AbortSign
     () => ledger.damage === undefined,
     () => false,
   );
-  if (readable && overdue(ledger.journal, command) === undefined) {
+  if (readable && overdue(ledger.journal.attempt, command) === undefined) {
     log.info(`attempt ${command.attempt} is in no need of rescue`);
     return;
   }
@@ -95,7 +69,7 @@ export async function runRescue(command: Rescue, world: World, signal: AbortSign
     if (!readable) return await blind(command, world, signal);
     await takeOver(world);
     await ledger.hold(signal);
-    const record = overdue(ledger.journal, command);
+    const record = overdue(ledger.journal.attempt, command);
     if (record === undefined) return;
     log.warn(
       `attempt ${record.order.id} was not kept in time (step ${record.step}); going back to ${record.before?.system}`,

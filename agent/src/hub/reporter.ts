@@ -1,16 +1,17 @@
-// Sends the machine's newest state until the hub has it: one report under way at a time, what changes meanwhile is one more.
+// Sends the machine's newest state, at once, until the hub has it: after a reconnect it goes out again.
 import type { MachineState } from '@floe/crds/protocol';
 
 type Send = (seq: number, state: MachineState) => void;
 
+/**
+ * A report does not wait for the acknowledgement of the one before: the hub takes its time to store a phase on the way,
+ * so that a quick succession is one write, and the end of an attempt must not wait behind it.
+ */
 export class Reporter {
   #state: MachineState | undefined;
   #send: Send | undefined;
-  /** Number of the report under way on this connection; 0 for none. */
-  #underWay = 0;
+  /** Number of the report that was sent last on this connection. */
   #seq = 0;
-  /** Whether the state differs from the one that was sent last. */
-  #changed = false;
   #stored: MachineState | undefined;
 
   /** The state that the hub said it has stored. */
@@ -18,41 +19,33 @@ export class Reporter {
     return this.#stored;
   }
 
-  /** Takes the newest state; sends it when nothing is under way. */
+  /** Takes the newest state and sends it when it is news and there is a connection. */
   update(state: MachineState): void {
     if (this.#state !== undefined && JSON.stringify(this.#state) === JSON.stringify(state)) return;
     this.#state = state;
-    this.#changed = true;
-    this.#flush();
+    this.#report();
   }
 
   /** A new connection: the newest state goes out, whatever was acknowledged before. */
   attach(send: Send): void {
     this.#send = send;
     this.#seq = 0;
-    this.#underWay = 0;
-    this.#changed = true;
-    this.#flush();
+    this.#report();
   }
 
-  /** The connection is gone; what was under way counts as not sent. */
+  /** The connection is gone; what was not acknowledged counts as not sent. */
   detach(): void {
     this.#send = undefined;
   }
 
   /** Everything up to this report is stored. */
   acknowledged(seq: number): void {
-    if (seq < this.#underWay || this.#underWay === 0) return;
-    this.#underWay = 0;
-    if (!this.#changed) this.#stored = this.#state;
-    this.#flush();
+    if (this.#seq > 0 && seq >= this.#seq) this.#stored = this.#state;
   }
 
-  #flush(): void {
-    if (this.#send === undefined || this.#state === undefined || this.#underWay !== 0 || !this.#changed) return;
+  #report(): void {
+    if (this.#send === undefined || this.#state === undefined) return;
     this.#seq += 1;
-    this.#underWay = this.#seq;
-    this.#changed = false;
     this.#send(this.#seq, this.#state);
   }
 }

@@ -38,7 +38,7 @@ export class SystemdHost implements Host {
   }
 
   async arm(timer: DeadMan, signal: AbortSignal): Promise<Done> {
-    await this.#stop(timer.attempt, timer.number, signal);
+    await this.#stop([timerUnit(timer.attempt, timer.number)], signal);
     const rescue = ['rescue', '--attempt', timer.attempt, '--timer', String(timer.number), '--from', timer.from];
     const done = await this.#systemdRun(
       [
@@ -60,8 +60,11 @@ export class SystemdHost implements Host {
   }
 
   async disarm(attempt: string, number: number): Promise<void> {
-    const signal = AbortSignal.timeout(60_000);
-    for (let one = number; one > 0; one--) await this.#stop(attempt, one, signal);
+    if (number > 0)
+      await this.#stop(
+        Array.from({ length: number }, (_, index) => timerUnit(attempt, index + 1)),
+        AbortSignal.timeout(60_000),
+      );
   }
 
   async run(run: Run, signal: AbortSignal): Promise<RunOutcome> {
@@ -142,12 +145,12 @@ export class SystemdHost implements Host {
     await command('systemctl', ['start', '--no-block', agentUnit], { signal });
   }
 
-  async #stop(attempt: string, number: number, signal: AbortSignal): Promise<void> {
+  async #stop(names: readonly string[], signal: AbortSignal): Promise<void> {
     const { command } = this.#settings;
-    const unit = timerUnit(attempt, number);
-    // The timer alone: its service may be this very process.
-    await command('systemctl', ['stop', `${unit}.timer`], { signal });
-    await command('systemctl', ['reset-failed', `${unit}.timer`], { signal });
+    // The timers alone: the service of one may be this very process.
+    const units = names.map((name) => `${name}.timer`);
+    await command('systemctl', ['stop', ...units], { signal });
+    await command('systemctl', ['reset-failed', ...units], { signal });
   }
 
   async #isActive(unit: string, signal: AbortSignal): Promise<boolean> {

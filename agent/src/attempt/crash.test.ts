@@ -1,0 +1,148 @@
+// An attempt under faults: the agent is killed or the power cut between any two effects, and the machine must still be right.
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { Model, NEW, OLD, type Script } from './model.fixture.ts';
+import type { RunOutcome } from './outcome.ts';
+
+const exited = (code: number): RunOutcome => ({ kind: 'exited', code });
+
+const run = fc.oneof(
+  { weight: 6, arbitrary: fc.constant(exited(0)) },
+  fc.constantFrom(exited(1), exited(2), exited(4), exited(11), exited(100)),
+  fc.constantFrom<RunOutcome>(
+    { kind: 'timed-out', seconds: 10 },
+    { kind: 'killed', signal: 'SIGKILL' },
+    { kind: 'lost' },
+  ),
+);
+
+const script: fc.Arbitrary<Script> = fc.record({
+  mode: fc.constantFrom('switch', 'switch', 'boot', 'test'),
+  confirm: fc.constantFrom('hub', 'hub', 'none'),
+  fetched: fc.constantFrom('fetched', 'fetched', 'fetched', 'fetched', 'refused', 'unavailable'),
+  test: fc.array(run, { minLength: 1, maxLength: 3 }),
+  boot: fc.constantFrom(exited(0), exited(0), exited(0), exited(1), exited(11), { kind: 'timed-out', seconds: 10 }),
+  healthy: fc.constantFrom(true, true, true, false),
+  hub: fc.constantFrom('confirmed', 'confirmed', 'confirmed', 'denied', 'unreachable'),
+  handsOver: fc.boolean(),
+  newAgentStarts: fc.constantFrom(true, true, true, false),
+  faults: fc.array(fc.record({ after: fc.nat(70), kind: fc.constantFrom('kill', 'power') }), { maxLength: 4 }),
+}) as fc.Arbitrary<Script>;
+
+/** A closure that only a reboot starts is not proved to have an agent that starts: boot counting is for that. */
+const proven = (given: Script) =>
+  given.handsOver && given.mode !== 'boot' && !given.test.some((one) => one.kind === 'exited' && one.code === 100);
+
+/** What the machine must be like, given how the attempt says that it ended. */
+function promised(phase: string, { mode }: Script, { boots, current }: Model) {
+  if (phase === 'Committed' && mode !== 'test') return { current: NEW, profile: NEW, bootDefault: NEW };
+  // It was to run until the next boot, which may have come.
+  if (phase === 'Committed') return { current: boots === 1 ? NEW : current, profile: OLD, bootDefault: OLD };
+  if (phase === 'RebootRequired') return { current: OLD, profile: NEW, bootDefault: NEW };
+  return { current: OLD, profile: OLD, bootDefault: OLD };
+}
+
+test('whatever strikes, the machine ends where its last word says', async () => {
+  await fc.assert(
+    fc.asyncProperty(script, async (any) => {
+      const given = { ...any, newAgentStarts: any.newAgentStarts || !proven(any) };
+      const model = new Model(given);
+      const record = await model.live();
+      const where = { current: model.current, profile: model.profile, bootDefault: model.bootDefault };
+      const context = `${record.phase}: ${record.message}\n${model.trace.join(', ')}`;
+      expect(where, context).toEqual(promised(record.phase, given, model));
+      if (record.phase === 'Committed' || record.phase === 'RebootRequired') {
+        expect(given.confirm === 'none' || model.confirmed, context).toBe(true);
+      }
+      if (record.phase === 'Committed' && model.boots === 1) expect(given.healthy, context).toBe(true);
+      expect([...model.timers], context).toEqual([]);
+    }),
+    { numRuns: 3000 },
+  );
+});
+
+test('a closure whose agent does not start is undone by the timer', async () => {
+  const model = new Model({ ...good, handsOver: true, newAgentStarts: false });
+  const record = await model.live();
+  expect(record.phase).toBe('RolledBack');
+  expect(record.undone).toBe(true);
+  expect(model.trace).toContain('rescue by timer 2');
+  expect(model.current).toBe(OLD);
+});
+
+const good: Script = {
+  mode: 'switch',
+  confirm: 'hub',
+  fetched: 'fetched',
+  test: [exited(0)],
+  boot: exited(0),
+  healthy: true,
+  hub: 'confirmed',
+  handsOver: false,
+  newAgentStarts: true,
+  faults: [],
+};
+
+test.each<{ name: string; change: Partial<Script>; phase: string; exitCode: number | undefined; undone: boolean }>([
+  { name: 'all is well', change: {}, phase: 'Committed', exitCode: 0, undone: false },
+  { name: 'with a hand-over', change: { handsOver: true }, phase: 'Committed', exitCode: 0, undone: false },
+  {
+    name: 'refused by the checks before the switch',
+    change: { test: [exited(1)] },
+    phase: 'Failed',
+    exitCode: 1,
+    undone: false,
+  },
+  { name: 'activation script failed', change: { test: [exited(2)] }, phase: 'RolledBack', exitCode: 2, undone: true },
+  {
+    name: 'a unit failed and recovered',
+    change: { test: [exited(4)] },
+    phase: 'Committed',
+    exitCode: 4,
+    undone: false,
+  },
+  {
+    name: 'a unit failed',
+    change: { test: [exited(4)], healthy: false },
+    phase: 'RolledBack',
+    exitCode: 4,
+    undone: true,
+  },
+  { name: 'lock busy once', change: { test: [exited(11), exited(0)] }, phase: 'Committed', exitCode: 0, undone: false },
+  { name: 'lock busy for ever', change: { test: [exited(11)] }, phase: 'Failed', exitCode: 11, undone: false },
+  { name: 'needs a reboot', change: { test: [exited(100)] }, phase: 'RebootRequired', exitCode: 100, undone: false },
+  {
+    name: 'needs a reboot, but may only test',
+    change: { test: [exited(100)], mode: 'test' },
+    phase: 'Failed',
+    exitCode: 100,
+    undone: false,
+  },
+  {
+    name: 'hangs',
+    change: { test: [{ kind: 'timed-out', seconds: 10 }] },
+    phase: 'RolledBack',
+    exitCode: undefined,
+    undone: true,
+  },
+  { name: 'hub denies', change: { hub: 'denied' }, phase: 'Cancelled', exitCode: 0, undone: true },
+  { name: 'hub is out of reach', change: { hub: 'unreachable' }, phase: 'Unconfirmed', exitCode: 0, undone: true },
+  { name: 'no boot entry', change: { boot: exited(1) }, phase: 'RolledBack', exitCode: 1, undone: true },
+  { name: 'not signed', change: { fetched: 'refused' }, phase: 'Failed', exitCode: undefined, undone: false },
+  { name: 'boot only', change: { mode: 'boot' }, phase: 'RebootRequired', exitCode: undefined, undone: false },
+  { name: 'test only', change: { mode: 'test' }, phase: 'Committed', exitCode: 0, undone: false },
+])('$name: $phase', async ({ change, phase, exitCode, undone }) => {
+  const record = await new Model({ ...good, ...change }).live();
+  expect({ phase: record.phase, exitCode: record.exitCode, undone: record.undone }).toEqual({
+    phase,
+    exitCode,
+    undone,
+  });
+});
+
+test('killed in each step, it goes on and is kept', async () => {
+  for (let after = 1; after < 45; after++) {
+    const model = new Model({ ...good, handsOver: true, faults: [{ after, kind: 'kill' }] });
+    expect((await model.live()).phase, `killed at effect ${after}`).toBe('Committed');
+  }
+});

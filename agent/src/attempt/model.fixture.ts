@@ -1,0 +1,267 @@
+// A model of a machine for tests: effects happen one by one, and the power or the agent may go between any two.
+
+import { drive } from './drive.ts';
+import type { Confirmation, Done, Fetched, Health, RunOutcome, Seen } from './outcome.ts';
+import { overdue, rescued } from './overdue.ts';
+import { type AttemptPorts, type DeadMan, HandOverError, type Machine, type Run } from './ports.ts';
+import { type AttemptRecord, isDone, newAttempt, type Order } from './record.ts';
+import { resume } from './resume.ts';
+
+export const OLD = '/nix/store/00000000000000000000000000000000-old';
+export const NEW = '/nix/store/11111111111111111111111111111111-new';
+
+export type Fault = { readonly after: number; readonly kind: 'kill' | 'power' };
+
+export type Script = {
+  readonly mode: Order['mode'];
+  readonly confirm: Order['confirm'];
+  readonly fetched: Fetched['kind'];
+  /** How the `test` runs of the new closure end, the last one over and over. */
+  readonly test: readonly RunOutcome[];
+  readonly boot: RunOutcome;
+  readonly healthy: boolean;
+  readonly hub: Confirmation['kind'];
+  /** There is systemd: the new closure's agent takes over. */
+  readonly handsOver: boolean;
+  readonly newAgentStarts: boolean;
+  readonly faults: readonly Fault[];
+};
+
+class KilledError extends Error {}
+class PowerCutError extends Error {}
+class HandedOverError extends Error {}
+
+/** The order of the script. */
+export function orderFor({ mode, confirm }: Pick<Script, 'mode' | 'confirm'>): Order {
+  return {
+    id: 'order-1',
+    closure: NEW,
+    origin: 'hub',
+    sequence: 7,
+    go: true,
+    mode,
+    confirm,
+    switchTimeoutSeconds: 10,
+    confirmTimeoutSeconds: 10,
+    healthChecks: [],
+    substituters: [],
+  };
+}
+
+export class Model implements Machine {
+  readonly program: readonly string[] = ['agent'];
+  readonly trace: string[] = [];
+  current = OLD;
+  profile = OLD;
+  bootDefault = OLD;
+  boots = 1;
+  confirmed = false;
+  /** Something broke a rule; the first one is kept. */
+  violation: string | undefined;
+  journal: AttemptRecord | undefined;
+  readonly timers = new Set<number>();
+  #runs = new Map<string, RunOutcome>();
+  #tests = 0;
+  #effects = 0;
+  #time = 0;
+  #faults: Fault[];
+  readonly #script: Script;
+  handOver?: (signal: AbortSignal) => Promise<never>;
+
+  constructor(script: Script) {
+    this.#script = script;
+    this.#faults = [...script.faults].sort((one, other) => one.after - other.after);
+    if (script.handsOver) {
+      this.handOver = async () => {
+        await this.#effect('hand over', () => undefined);
+        throw new HandedOverError();
+      };
+    }
+  }
+
+  /** One effect on the world; a fault may strike before or after it. */
+  async #effect<T>(name: string, happen: () => T): Promise<T> {
+    this.#strike();
+    this.trace.push(name);
+    const result = happen();
+    this.#check(name);
+    this.#strike();
+    return result;
+  }
+
+  #strike(): void {
+    this.#effects += 1;
+    const [fault] = this.#faults;
+    if (fault === undefined || fault.after > this.#effects) return;
+    this.#faults.shift();
+    this.trace.push(fault.kind);
+    if (fault.kind === 'kill') throw new KilledError();
+    this.current = this.bootDefault;
+    this.boots += 1;
+    this.timers.clear();
+    this.#runs.clear();
+    throw new PowerCutError();
+  }
+
+  #check(after: string): void {
+    const needsConfirmation = this.#script.confirm === 'hub';
+    if (this.bootDefault === NEW && needsConfirmation && !this.confirmed)
+      this.violation ??= `boots NEW unconfirmed after ${after}`;
+  }
+
+  async see(): Promise<Seen> {
+    const { current, profile, bootDefault } = this;
+    return {
+      current,
+      booted: current,
+      profile,
+      bootDefault: { closure: bootDefault, verified: true },
+      bootId: String(this.boots),
+    };
+  }
+
+  async failedUnits(): Promise<readonly string[]> {
+    return [];
+  }
+
+  fetch(): Promise<Fetched> {
+    const kind = this.#script.fetched;
+    return this.#effect('fetch', () => (kind === 'fetched' ? { kind } : { kind, message: 'no' }));
+  }
+
+  async complaint(): Promise<string | undefined> {
+    return undefined;
+  }
+
+  async keepWayBack(): Promise<void> {}
+
+  arm(timer: DeadMan): Promise<Done> {
+    return this.#effect(`arm ${timer.number}`, () => {
+      for (const one of this.timers) if (one < timer.number) this.timers.delete(one);
+      this.timers.add(timer.number);
+      return { kind: 'ok' };
+    });
+  }
+
+  disarm(_attempt: string, number: number): Promise<void> {
+    return this.#effect('disarm', () => {
+      for (const one of this.timers) if (one <= number) this.timers.delete(one);
+    });
+  }
+
+  async run(run: Run): Promise<RunOutcome> {
+    const before = this.#runs.get(run.name);
+    if (before !== undefined) return before;
+    // Its own unit carries it out to the end, whatever becomes of the agent; only the power ends it.
+    return this.#effect(`${run.verb} ${run.closure === NEW ? 'NEW' : 'OLD'}`, () => {
+      const outcome = this.#carryOut(run);
+      this.#runs.set(run.name, outcome);
+      return outcome;
+    });
+  }
+
+  #carryOut({ verb, closure }: Run): RunOutcome {
+    if (closure === OLD) {
+      if (verb !== 'boot') this.current = OLD;
+      if (verb !== 'test') this.bootDefault = OLD;
+      return { kind: 'exited', code: 0 };
+    }
+    if (verb === 'boot') {
+      if (this.#script.boot.kind === 'exited' && this.#script.boot.code === 0) this.bootDefault = NEW;
+      return this.#script.boot;
+    }
+    const { test } = this.#script;
+    const outcome = test[Math.min(this.#tests, test.length - 1)] ?? { kind: 'lost' };
+    this.#tests += 1;
+    const changedNothing = outcome.kind === 'exited' && [1, 11, 100].includes(outcome.code);
+    if (!changedNothing && outcome.kind !== 'not-started') this.current = NEW;
+    return outcome;
+  }
+
+  async unfinished(): Promise<boolean> {
+    return false;
+  }
+
+  setProfile(closure: string | undefined): Promise<Done> {
+    return this.#effect('set profile', () => {
+      this.profile = closure ?? OLD;
+      return { kind: 'ok' };
+    });
+  }
+
+  async checkHealth(): Promise<Health> {
+    const good = this.#script.healthy;
+    return this.#effect('check health', () =>
+      good ? { kind: 'healthy' } : { kind: 'unhealthy', units: ['x.service'], message: 'bad' },
+    );
+  }
+
+  #ports(): AttemptPorts {
+    return {
+      machine: this,
+      hub: {
+        confirm: () =>
+          this.#effect('confirm', () => {
+            const kind = this.#script.hub;
+            if (kind === 'confirmed') this.confirmed = true;
+            return kind === 'confirmed' ? { kind } : { kind, message: 'no' };
+          }),
+      },
+      clock: {
+        now: () => ({ time: new Date(this.#time).toISOString(), monotonicMs: this.#time++ }),
+        sleep: async (milliseconds) => {
+          this.#time += milliseconds;
+        },
+      },
+      awaitGo: async (order) => order,
+      save: (record) =>
+        this.#effect(`save ${record.step}`, () => {
+          this.journal = record;
+        }),
+    };
+  }
+
+  /** The agent, or the rescue, until it ends or is struck down. */
+  async #process(start: AttemptRecord): Promise<void> {
+    try {
+      await drive(start, this.#ports(), new AbortController().signal);
+    } catch (error: unknown) {
+      const expected =
+        error instanceof KilledError || error instanceof PowerCutError || error instanceof HandedOverError;
+      if (!expected && !(error instanceof HandOverError)) throw error;
+    }
+  }
+
+  /** Lives through the whole script and returns the last record. */
+  async live(): Promise<AttemptRecord> {
+    for (let processes = 0; processes < 60; processes++) {
+      const last = this.journal;
+      if (last !== undefined && isDone(last)) return resume(last, await this.see());
+      const agentStarts = this.current !== NEW || this.#script.newAgentStarts;
+      if (agentStarts) {
+        await this.#process(
+          last === undefined ? newAttempt(orderFor(this.#script), 'then') : resume(last, await this.see()),
+        );
+      } else {
+        await this.#rescue();
+      }
+      if (this.violation !== undefined) break;
+    }
+    throw new Error(this.violation ?? `no end was reached: ${this.trace.join(', ')}`);
+  }
+
+  /** No agent runs, so whatever timer is armed goes off. */
+  async #rescue(): Promise<void> {
+    for (const number of this.timers) {
+      this.timers.delete(number);
+      const record = overdue(this.journal, { attempt: 'order-1', timer: number });
+      if (record === undefined) continue;
+      this.trace.push(`rescue by timer ${number}`);
+      await this.#process(rescued(record));
+      // Its unit is started again where it was struck down.
+      if (this.journal !== undefined && !isDone(this.journal)) this.timers.add(number);
+      return;
+    }
+    this.violation ??= `nothing brings the old closure back at step ${this.journal?.step}`;
+  }
+}

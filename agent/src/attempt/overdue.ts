@@ -1,0 +1,24 @@
+// Which attempt a timer that goes off has to undo, and how the way back begins. Pure.
+import { attemptName } from './names.ts';
+import { enter, undo } from './next.ts';
+import { type AttemptRecord, isDone, isReplaceable } from './record.ts';
+
+/** What a timer was armed with. */
+export type Alarm = { readonly attempt: string; readonly timer?: number };
+
+/** The attempt that is to be undone; undefined where nothing is, or a later timer has the say. */
+export function overdue(record: AttemptRecord | undefined, { attempt, timer }: Alarm): AttemptRecord | undefined {
+  if (record === undefined || isDone(record) || isReplaceable(record)) return undefined;
+  if (record.order.id !== attempt && attemptName(record.order) !== attempt) return undefined;
+  if (timer !== undefined && timer < record.armed) return undefined;
+  // The timer that went off must not be armed anew: its unit is this process.
+  return { ...record, armed: Math.max(record.armed, timer ?? 0) };
+}
+
+/** The attempt on its way back. */
+export function rescued(record: AttemptRecord): AttemptRecord {
+  if (record.step === 'disarm') return record;
+  if (record.ending !== undefined) return enter(record, 'arm-undo');
+  const why = `It was not kept in time: the agent was last seen at step ${record.step}.`;
+  return undo(record, record.passed ? 'Unconfirmed' : 'RolledBack', why);
+}

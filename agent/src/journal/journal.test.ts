@@ -1,0 +1,178 @@
+// The journal under power cuts and damage: what was saved stays, and what is damaged is noticed.
+import { Buffer } from 'node:buffer';
+import { dirname } from 'node:path';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { orderFor } from '../attempt/model.fixture.ts';
+import { newAttempt } from '../attempt/record.ts';
+import type { Files } from './files.ts';
+import {
+  decodeJournal,
+  EMPTY_JOURNAL,
+  encodeJournal,
+  findAttempt,
+  type Journal,
+  JournalFile,
+  JournalTooNewError,
+  withAttempt,
+} from './journal.ts';
+
+class PowerCutError extends Error {}
+
+/** A disk that keeps names only once their folder is synced, and loses the power at a chosen operation. */
+class Disk implements Files {
+  /** What a reader sees. */
+  names = new Map<string, Buffer>();
+  /** Names as the disk has them: a power cut goes back to these, or keeps any of the newer ones. */
+  #synced = new Map<string, Buffer>();
+  operations = 0;
+  cutAt = Number.POSITIVE_INFINITY;
+
+  #operate(): void {
+    this.operations += 1;
+    if (this.operations >= this.cutAt) throw new PowerCutError();
+  }
+
+  /** After a power cut: names written since may have reached the disk or not; `survives` decides for each. */
+  reboot(survives: (path: string) => boolean): void {
+    const paths = new Set([...this.names.keys(), ...this.#synced.keys()]);
+    for (const path of paths) {
+      if (survives(path)) continue;
+      const old = this.#synced.get(path);
+      if (old === undefined) this.names.delete(path);
+      else this.names.set(path, old);
+    }
+    this.cutAt = Number.POSITIVE_INFINITY;
+  }
+
+  async read(path: string): Promise<Buffer | undefined> {
+    return this.names.get(path);
+  }
+
+  async writeSynced(path: string, content: Buffer): Promise<void> {
+    // Cut in the middle of the write: half of it is there.
+    this.names.set(path, content.subarray(0, Math.floor(content.length / 2)));
+    this.#operate();
+    this.names.set(path, content);
+    this.#operate();
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    this.#operate();
+    const content = this.names.get(from);
+    if (content === undefined) throw new Error(`no ${from}`);
+    this.names.set(to, content);
+    this.names.delete(from);
+    this.#operate();
+  }
+
+  async syncFolder(path: string): Promise<void> {
+    this.#operate();
+    this.#synced = new Map([...this.names].filter(([name]) => dirname(name) === path));
+    this.#operate();
+  }
+
+  async makeFolder(): Promise<void> {}
+
+  async remove(path: string): Promise<void> {
+    this.names.delete(path);
+  }
+}
+
+const numbered = (sequence: number): Journal => ({ sequence, ended: [] });
+
+test('a power cut at any operation leaves the old journal or the new one, and never less than what was saved', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.integer({ min: 1, max: 6 }),
+      fc.nat(60),
+      fc.array(fc.boolean(), { minLength: 4, maxLength: 4 }),
+      async (saves, cutAt, kept) => {
+        const disk = new Disk();
+        disk.cutAt = cutAt;
+        const file = new JournalFile(disk, '/state');
+        let saved = 0;
+        try {
+          for (let sequence = 1; sequence <= saves; sequence++) {
+            await file.save(numbered(sequence));
+            saved = sequence;
+          }
+        } catch (error: unknown) {
+          if (!(error instanceof PowerCutError)) throw error;
+        }
+        const paths = [...disk.names.keys()].sort();
+        disk.reboot((path) => kept[paths.indexOf(path)] ?? true);
+        const { journal } = await new JournalFile(disk, '/state').load();
+        expect(journal.sequence).toBeGreaterThanOrEqual(saved);
+        expect(journal.sequence).toBeLessThanOrEqual(saved + 1);
+      },
+    ),
+    { numRuns: 2000 },
+  );
+});
+
+test('no damage of a byte goes unnoticed', () => {
+  const content = encodeJournal(
+    withAttempt(EMPTY_JOURNAL, newAttempt(orderFor({ mode: 'switch', confirm: 'hub' }), 'now')),
+  );
+  fc.assert(
+    fc.property(fc.nat(content.length - 1), fc.integer({ min: 1, max: 255 }), (at, change) => {
+      const damaged = Buffer.from(content);
+      damaged[at] = (damaged[at] ?? 0) ^ change;
+      let read: unknown;
+      try {
+        const decoded = decodeJournal(damaged);
+        read = decoded.ok ? decoded.journal : undefined;
+      } catch (error: unknown) {
+        expect(error).toBeInstanceOf(JournalTooNewError);
+      }
+      expect(read).toBeUndefined();
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+test.each([
+  { name: 'truncated', damage: (one: Buffer) => one.subarray(0, one.length - 5) },
+  { name: 'emptied', damage: () => Buffer.alloc(0) },
+  { name: 'zeroed, as some file systems leave it', damage: (one: Buffer) => Buffer.alloc(one.length) },
+])('a journal that is $name is read from its second copy, and the damage is told', async ({ damage }) => {
+  const disk = new Disk();
+  const file = new JournalFile(disk, '/state');
+  await file.save(numbered(1));
+  await file.save(numbered(2));
+  disk.names.set('/state/journal', damage(disk.names.get('/state/journal') ?? Buffer.alloc(0)));
+  const loaded = await file.load();
+  expect(loaded.journal.sequence).toBe(1);
+  expect(loaded.damage).toContain('/state/journal');
+  // The damaged copy must not take the place of the good one.
+  await file.save(numbered(3));
+  expect((await file.load()).journal.sequence).toBe(3);
+  expect(decodeJournal(disk.names.get('/state/journal.old') ?? Buffer.alloc(0))).toMatchObject({
+    ok: true,
+    journal: { sequence: 1 },
+  });
+});
+
+test('a journal of a newer agent is not overwritten', async () => {
+  const disk = new Disk();
+  disk.names.set('/state/journal', Buffer.from(`floe-journal 9 ${'0'.repeat(64)}\n{}\n`));
+  await expect(new JournalFile(disk, '/state').load()).rejects.toBeInstanceOf(JournalTooNewError);
+});
+
+test('ended attempts are found by id and closure, newest first, ten of them', () => {
+  const order = orderFor({ mode: 'switch', confirm: 'hub' });
+  let journal = EMPTY_JOURNAL;
+  for (let n = 0; n < 15; n++) {
+    const record = {
+      ...newAttempt({ ...order, id: `order-${n}`, sequence: n }, `t${n}`),
+      step: 'done',
+      phase: 'Committed',
+    } as const;
+    journal = withAttempt(journal, record);
+  }
+  expect(journal.sequence).toBe(14);
+  expect(journal.ended.map((one) => one.order.id)).toEqual(Array.from({ length: 10 }, (_, n) => `order-${13 - n}`));
+  expect(findAttempt(journal, { id: 'order-9', closure: order.closure })?.startedAt).toBe('t9');
+  expect(findAttempt(journal, { id: 'order-9', closure: `${order.closure}-other` })).toBeUndefined();
+});
