@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { attempt, closure, desired, machine, NEW, OFFLINE, OLD, running } from '../conditions/machine.fixture.ts';
 import { statusPatch } from '../conditions/patch.ts';
 import { machineState } from './agent.fixture.ts';
-import { isUrgent, mergeNews, type News, writeOf } from './news.ts';
+import { mergeNews, type News, patienceFor, writeOf } from './news.ts';
 
 const NOW = new Date('2026-03-01T10:00:00Z');
 const AT = new Date('2026-03-01T09:59:50Z');
@@ -149,25 +149,19 @@ describe('closures known to be bad', () => {
   });
 });
 
-test.each<[string, NixMachine, News, boolean]>([
-  ['a phase on the way', machine(running()), { state: machineState({ attempt: attempt('Testing') }) }, false],
-  ['fetched', machine(running()), { state: machineState({ attempt: attempt('Fetched') }) }, true],
-  [
-    'the end',
-    machine(running({ attempt: attempt('Testing') })),
-    { state: machineState({ attempt: attempt('Committed') }) },
-    true,
-  ],
-  [
-    'the end, again',
-    machine(running({ attempt: attempt('Committed') })),
-    { state: machineState({ attempt: attempt('Committed') }) },
-    false,
-  ],
-  ['connected', machine(), online, false],
-  ['gone', machine(), offline, true],
-])('urgent: %s', (_name, m, news, wanted) => {
-  expect(isUrgent(m, news)).toBe(wanted);
+const at = (phase: string) => ({ state: machineState({ attempt: attempt(phase) }) });
+test.each<[string, NixMachine, News, string]>([
+  ['a phase on the way', machine(running()), at('Testing'), 'long'],
+  ['the same phase, with something else', machine(running({ attempt: attempt('Testing') })), at('Testing'), 'short'],
+  ['fetched ahead', machine(running({ desired: desired({ go: false }) })), at('Fetched'), 'none'],
+  ['fetched on its way', machine(running({ desired: desired() })), at('Fetched'), 'long'],
+  ['the end', machine(running({ attempt: attempt('Testing') })), at('Committed'), 'none'],
+  ['the end, again', machine(running({ attempt: attempt('Committed') })), at('Committed'), 'short'],
+  ['no attempt', machine(), { state: machineState() }, 'short'],
+  ['connected', machine(), online, 'short'],
+  ['gone', machine(), offline, 'none'],
+])('patience: %s', (_name, m, news, wanted) => {
+  expect(patienceFor(m, news)).toBe(wanted);
 });
 
 test('newer news win part by part', () => {

@@ -22,13 +22,18 @@ export function mergeNews(older: News | undefined, newer: News): News {
   return { ...older, ...newer };
 }
 
-/** Whether someone waits for this: the end of an attempt, a fetch that is done, a machine that is gone. */
-export function isUrgent(machine: NixMachine | undefined, news: News): boolean {
-  if (news.connection?.online === false) return true;
+/**
+ * How long news may wait for more. Someone waits for the end of an attempt, for a fetch ahead of its go and for a
+ * machine that is gone: `none`. A phase on the way is for people who watch: `long`. Everything else: `short`.
+ */
+export function patienceFor(machine: NixMachine | undefined, news: News): 'none' | 'short' | 'long' {
+  if (news.connection !== undefined) return news.connection.online ? 'short' : 'none';
   const attempt = news.state?.attempt;
-  if (attempt === undefined || !(isFinal(attempt.phase) || attempt.phase === 'Fetched')) return false;
   const stored = machine?.status?.attempt;
-  return stored?.desiredId !== attempt.desiredId || stored.phase !== attempt.phase;
+  if (attempt === undefined) return 'short';
+  if (stored?.desiredId === attempt.desiredId && stored.phase === attempt.phase) return 'short';
+  const awaitsGo = attempt.phase === 'Fetched' && machine?.status?.desired?.go !== true;
+  return isFinal(attempt.phase) || awaitsGo ? 'none' : 'long';
 }
 
 /**

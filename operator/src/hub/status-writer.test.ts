@@ -34,7 +34,7 @@ beforeEach(async () => {
     log: silentLog(),
     count: (result) => counts.push(result),
     signal: end.signal,
-    mergeMs: 40,
+    mergeMs: { short: 30, long: 60 },
     maxBackoffSeconds: 0.05,
   });
   store.put(api.seed(nixMachines, machine()));

@@ -6,7 +6,7 @@ import type { Logger } from 'pino';
 import type { StatusPatch } from '../conditions/patch.ts';
 import { Backoff } from '../kube/backoff.ts';
 import { isConflict, isNotFound, KubeError } from '../kube/error.ts';
-import { isUrgent, mergeNews, type News, writeOf } from './news.ts';
+import { mergeNews, type News, patienceFor, writeOf } from './news.ts';
 
 /** How the writer reaches the API server. */
 export interface MachineApi {
@@ -29,8 +29,8 @@ export interface StatusWriterOptions {
   readonly count: (result: 'written' | 'unchanged' | 'conflict' | 'failed') => void;
   readonly signal: AbortSignal;
   readonly now?: () => Date;
-  /** How long news wait for more of the same machine, in milliseconds. Default 300. */
-  readonly mergeMs?: number;
+  /** How long news wait for more of the same machine, in milliseconds. Default 300, for phases on the way 2000. */
+  readonly mergeMs?: { readonly short: number; readonly long: number };
   /** Writes in flight at once, over all machines. Default 32. */
   readonly concurrency?: number;
   /** Upper bound of the delay after failures, in seconds. Default 10. */
@@ -50,7 +50,7 @@ type Entry = {
 
 export class StatusWriter {
   readonly #options: StatusWriterOptions;
-  readonly #mergeMs: number;
+  readonly #mergeMs: { readonly none: number; readonly short: number; readonly long: number };
   readonly #entries = new Map<string, Entry>();
   readonly #ready = new Set<string>();
   #writing = 0;
@@ -59,7 +59,7 @@ export class StatusWriter {
 
   constructor(options: StatusWriterOptions) {
     this.#options = options;
-    this.#mergeMs = options.mergeMs ?? 300;
+    this.#mergeMs = { none: 0, ...(options.mergeMs ?? { short: 300, long: 2000 }) };
   }
 
   /** Machines whose news are not stored yet. */
@@ -107,7 +107,7 @@ export class StatusWriter {
 
   #delay(key: string, entry: Entry): number {
     if (this.#hurry || entry.news === undefined) return 0;
-    return isUrgent(this.#options.machines.get(key), entry.news) ? 0 : this.#mergeMs;
+    return this.#mergeMs[patienceFor(this.#options.machines.get(key), entry.news)];
   }
 
   /** Makes an entry due in `ms`, or earlier where it is due earlier anyway. */
