@@ -214,4 +214,10 @@ describe('kubeconfig', () => {
     expect((await loadKubeConfig({ file, context: 'there' })).namespace).toBe('default');
     await expect(loadKubeConfig({ file, context: 'nowhere' })).rejects.toThrow('no usable context nowhere');
   });
+
+  test('a file that is not there, and one that is none', async () => {
+    await expect(loadKubeConfig({ file: join(folder, 'none') })).rejects.toThrow('cannot read the kubeconfig');
+    await writeFile(join(folder, 'bad'), '{');
+    await expect(loadKubeConfig({ file: join(folder, 'bad') })).rejects.toThrow('cannot read the kubeconfig');
+  });
 });

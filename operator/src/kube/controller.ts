@@ -1,7 +1,7 @@
 // Runs a reconcile function over the keys of a queue: workers, outcomes, back-off, metrics, an orderly end.
 import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
-import { startDeadline } from './deadline.ts';
+import { withDeadline } from './deadline.ts';
 import { isConflict, KubeError } from './error.ts';
 import type { KubeMetrics } from './metrics.ts';
 import { pause } from './pause.ts';
@@ -88,8 +88,9 @@ async function handle(key: string, options: ControllerOptions): Promise<void> {
   const start = performance.now();
   let result: 'success' | 'requeue_after' | 'error';
   try {
-    using deadline = startDeadline(options.signal, options.timeoutSeconds ?? 120);
-    const outcome = await options.reconcile(key, { signal: deadline.signal, log });
+    const outcome = await withDeadline(options.signal, options.timeoutSeconds ?? 120, ({ signal }) =>
+      options.reconcile(key, { signal, log }),
+    );
     queue.forget(key);
     if (outcome.kind === 'again') {
       queue.addAfter(key, outcome.afterSeconds);

@@ -40,3 +40,17 @@ export function startDeadline(parent: AbortSignal, seconds: number): Deadline {
     },
   };
 }
+
+/** Does a piece of work under a deadline of `seconds`, whose timer and listener end with it. */
+export async function withDeadline<T>(
+  parent: AbortSignal,
+  seconds: number,
+  work: (deadline: Deadline) => Promise<T>,
+): Promise<T> {
+  const deadline = startDeadline(parent, seconds);
+  try {
+    return await work(deadline);
+  } finally {
+    deadline[Symbol.dispose]();
+  }
+}

@@ -2,7 +2,7 @@
 import type { Logger } from 'pino';
 import type { Lease } from './builtin.ts';
 import type { KubeClient } from './client.ts';
-import { startDeadline } from './deadline.ts';
+import { withDeadline } from './deadline.ts';
 import { microTime } from './micro-time.ts';
 import { pause } from './pause.ts';
 import { leases } from './resource.ts';
@@ -36,9 +36,10 @@ export async function holdLease(options: HoldLeaseOptions): Promise<void> {
         renewTime: microTime(new Date()),
       },
     };
-    using deadline = startDeadline(signal, leaseSeconds / 3);
     try {
-      await client.apply(leases, lease, { fieldManager: 'floe', signal: deadline.signal });
+      await withDeadline(signal, leaseSeconds / 3, (deadline) =>
+        client.apply(leases, lease, { fieldManager: 'floe', signal: deadline.signal }),
+      );
       known = true;
       await pause(leaseSeconds / 3, signal);
     } catch (error) {
@@ -51,9 +52,10 @@ export async function holdLease(options: HoldLeaseOptions): Promise<void> {
   if (!known) {
     return;
   }
-  using deadline = startDeadline(new AbortController().signal, 5);
   try {
-    await client.delete(leases, { namespace, name }, { signal: deadline.signal });
+    await withDeadline(new AbortController().signal, 5, (deadline) =>
+      client.delete(leases, { namespace, name }, { signal: deadline.signal }),
+    );
   } catch (error) {
     log.warn({ lease: name, err: error }, 'the sign of life could not be withdrawn; it runs out by itself');
   }

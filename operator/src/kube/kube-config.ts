@@ -21,7 +21,7 @@ export async function loadKubeConfig(
     }
     return config;
   };
-  let config = load();
+  let config = loadOrExplain(load, options.file);
   const cluster = config.getCurrentCluster();
   const context = config.getContextObject(config.getCurrentContext());
   if (cluster === null || context === null) {
@@ -41,6 +41,15 @@ export async function loadKubeConfig(
       return readCredentials(config);
     },
   });
+}
+
+function loadOrExplain(load: () => KubeConfig, file: string | undefined): KubeConfig {
+  try {
+    return load();
+  } catch (cause) {
+    const which = file ?? process.env['KUBECONFIG'] ?? '~/.kube/config';
+    throw new Error(`cannot read the kubeconfig ${which}: ${cause}; name one that kubectl understands`, { cause });
+  }
 }
 
 async function readCredentials(config: KubeConfig): Promise<Credentials> {

@@ -2,7 +2,7 @@
 import type { Logger } from 'pino';
 import type { Lease } from './builtin.ts';
 import type { KubeClient } from './client.ts';
-import { startDeadline } from './deadline.ts';
+import { withDeadline } from './deadline.ts';
 import { isAlreadyExists, isConflict, isNotFound } from './error.ts';
 import type { KubeMetrics } from './metrics.ts';
 import { microTime } from './micro-time.ts';
@@ -105,9 +105,8 @@ export class LeaderElection {
 
   /** Tries to take or to renew the Lease; a failed request counts as no. */
   async #try(parent: AbortSignal, seconds: number): Promise<boolean> {
-    using deadline = startDeadline(parent, seconds);
     try {
-      return await this.#takeOrRenew(deadline.signal);
+      return await withDeadline(parent, seconds, ({ signal }) => this.#takeOrRenew(signal));
     } catch (error) {
       if (!parent.aborted) {
         this.#options.log.warn({ lease: this.#options.name }, `the Lease could not be read or written: ${error}`);
@@ -209,13 +208,14 @@ export class LeaderElection {
     if (lease === undefined) {
       return;
     }
-    using deadline = startDeadline(new AbortController().signal, 5);
     const patch = {
       metadata: pickVersion(lease),
       spec: { holderIdentity: '', leaseDurationSeconds: 1, renewTime: microTime(new Date()) },
     };
     try {
-      await client.mergePatch(leases, { namespace, name }, patch, { signal: deadline.signal });
+      await withDeadline(new AbortController().signal, 5, ({ signal }) =>
+        client.mergePatch(leases, { namespace, name }, patch, { signal }),
+      );
       log.info({ lease: name }, 'gave the leadership back');
     } catch (error) {
       log.warn({ lease: name, err: error }, 'could not give the Lease back; the next leader waits until it runs out');

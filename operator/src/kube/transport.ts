@@ -1,7 +1,7 @@
 // Sends single requests over the connection: time limits, typed errors, metrics; knows HTTP, not Kubernetes' kinds.
 import type { Dispatcher } from 'undici';
 import type { Connection } from './connection.ts';
-import { type Deadline, startDeadline } from './deadline.ts';
+import { type Deadline, startDeadline, withDeadline } from './deadline.ts';
 import { errorOfAnswer, errorOfFailure } from './failure.ts';
 import type { KubeMetrics } from './metrics.ts';
 import type { Pools } from './pool.ts';
@@ -46,17 +46,20 @@ export class Transport {
   /** Sends a request and reads its JSON answer, both within the time limit. */
   async request<T>(request: Request): Promise<T> {
     const verb = request.verb ?? request.method;
-    using deadline = startDeadline(request.signal, this.#timeoutSeconds);
     const start = performance.now();
     try {
-      const answer = await this.#send(request, 'requests', deadline);
-      const json: unknown = JSON.parse(await answer.body.text());
-      if (typeof json !== 'object' || json === null) {
-        throw new SyntaxError(`the answer is no object but ${typeof json}`);
-      }
-      return json as T;
-    } catch (cause) {
-      throw errorOfFailure(cause, { verb, path: request.path, deadline, parent: request.signal });
+      return await withDeadline(request.signal, this.#timeoutSeconds, async (deadline) => {
+        try {
+          const answer = await this.#send(request, 'requests', deadline);
+          const json: unknown = JSON.parse(await answer.body.text());
+          if (typeof json !== 'object' || json === null) {
+            throw new SyntaxError(`the answer is no object but ${typeof json}`);
+          }
+          return json as T;
+        } catch (cause) {
+          throw errorOfFailure(cause, { verb, path: request.path, deadline, parent: request.signal });
+        }
+      });
     } finally {
       this.#metrics?.requestSeconds.observe({ verb }, (performance.now() - start) / 1000);
     }
@@ -65,7 +68,7 @@ export class Transport {
   /** The chunks of an answer that goes on for long; the request is given up when the caller stops reading. */
   async *stream(request: StreamRequest): AsyncGenerator<Uint8Array, void, undefined> {
     const idleSeconds = request.idleSeconds ?? this.#timeoutSeconds;
-    using deadline = startDeadline(request.signal, Math.min(idleSeconds, this.#timeoutSeconds));
+    const deadline = startDeadline(request.signal, Math.min(idleSeconds, this.#timeoutSeconds));
     try {
       const answer = await this.#send({ ...request, method: 'GET' }, 'streams', deadline);
       deadline.restart(idleSeconds);
@@ -80,6 +83,8 @@ export class Transport {
         deadline,
         parent: request.signal,
       });
+    } finally {
+      deadline[Symbol.dispose]();
     }
   }
 
