@@ -1,4 +1,14 @@
 // Where a build container finds its input and leaves its output; the Job mounts things there.
+import {
+  BUILDS_TOKEN_FILE,
+  CACHE_SECRET_DIR,
+  CACHE_TOKEN_FILE,
+  INPUTS_SECRET_DIR,
+  NIX_DIR,
+  REQUEST_FILE,
+  SIGNING_KEY_FILE,
+  SOURCE_SECRET_DIR,
+} from '@floe/crds/build-layout';
 
 /** Every file and folder that a build container uses. */
 export type BuilderPaths = {
@@ -22,14 +32,15 @@ export type BuilderPaths = {
   readonly terminationLog: string;
 };
 
+/** Where the operator's Jobs mount things. */
 export const BUILDER_PATHS: BuilderPaths = {
-  request: '/floe/request.json',
-  sourceSecret: '/floe/source-secret',
-  inputsSecret: '/floe/inputs-secret',
-  signingKey: '/floe/signing-key/secret',
-  cacheToken: '/floe/cache-token/token',
-  cacheSecret: '/floe/cache-secret',
-  reportToken: '/floe/report-token/token',
-  work: '/nix/floe',
+  request: REQUEST_FILE,
+  sourceSecret: SOURCE_SECRET_DIR,
+  inputsSecret: INPUTS_SECRET_DIR,
+  signingKey: SIGNING_KEY_FILE,
+  cacheToken: CACHE_TOKEN_FILE,
+  cacheSecret: CACHE_SECRET_DIR,
+  reportToken: BUILDS_TOKEN_FILE,
+  work: `${NIX_DIR}/floe`,
   terminationLog: '/dev/termination-log',
 };

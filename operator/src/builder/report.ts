@@ -1,6 +1,7 @@
 // Tells the operator what was built, and does not rest before it is stored.
 import { setTimeout as pause } from 'node:timers/promises';
-import type { BuildResult } from '@floe/crds/build';
+import type { BuildError, BuildResult } from '@floe/crds/build';
+import { parseBuildError } from '@floe/crds/parse';
 import { Agent } from 'undici';
 import { BuildFailure } from './failure.ts';
 
@@ -22,9 +23,25 @@ export type ReportOptions = {
 const MAX_PAUSE_SECONDS = 30;
 const MAX_BACKOFF_STEPS = 6;
 
-/** Whether the same request may succeed later: another write came first, or the operator is busy or away. */
+/** Whether the same request may succeed later. A conflict is for good: the Job was overtaken, or reported otherwise before. */
 function isPassing(status: number): boolean {
-  return status === 409 || status === 429 || status >= 500;
+  return status === 429 || status >= 500;
+}
+
+/** The operator's own words: its answers are `{error, field?, remedy?}`; what stands between may say anything. */
+function refusal(answer: ReportAnswer): BuildFailure {
+  let value: unknown;
+  try {
+    value = JSON.parse(answer.text);
+  } catch {
+    value = undefined;
+  }
+  const parsed = parseBuildError(value);
+  const { error, field, remedy }: BuildError = parsed.ok ? parsed.value : { error: answer.text.trim().slice(0, 1000) };
+  return new BuildFailure(`the operator refused the result (${answer.status}): ${error}`, {
+    field,
+    remedy: remedy ?? 'see the log of the operator',
+  });
 }
 
 /** Why the operator has not taken the result yet, and when it asks to be asked again. */
@@ -40,10 +57,8 @@ async function tryOnce(post: PostReport, result: BuildResult, signal: AbortSigna
     return { why: cause instanceof Error ? cause.message : String(cause) };
   }
   if (answer.status === 200) return undefined;
-  const said = `${answer.status}: ${answer.text.trim().slice(0, 1000)}`;
-  if (!isPassing(answer.status)) {
-    throw new BuildFailure(`the operator refused the result (${said})`, { remedy: 'see the log of the operator' });
-  }
+  if (!isPassing(answer.status)) throw refusal(answer);
+  const said = `${answer.status}: ${answer.text.trim().slice(0, 300)}`;
   const seconds = answer.retryAfterSeconds;
   return { why: `it answers ${said}`, ...(seconds === undefined ? {} : { seconds }) };
 }

@@ -6,12 +6,14 @@ import type { CacheDirectory } from './directory.ts';
 import { announcedLength, receive } from './receive.ts';
 import type { Slots } from './slots.ts';
 import type { Space } from './space.ts';
+import type { Turns } from './turns.ts';
 
 /** What uploads share. */
 export type UploadPorts = {
   readonly directory: CacheDirectory;
   readonly space: Space;
   readonly slots: Slots;
+  readonly turns: Turns;
   readonly countReceived: (bytes: number) => void;
 };
 

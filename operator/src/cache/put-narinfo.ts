@@ -32,7 +32,9 @@ export async function putNarinfo(address: NarinfoAddress, upload: Upload, ports:
   const room = await ports.space.reserve(text.length);
   if (room.kind === 'full') return refuse(507, room.message);
   try {
-    return await store(address, { info, ports, stored: room.release });
+    // Two writers that add a signature each must not undo each other.
+    const key = `${address.namespace}/${address.hash}`;
+    return await ports.turns.run(key, async () => store(address, { info, ports, stored: room.release }));
   } finally {
     room.release(0);
   }

@@ -14,6 +14,7 @@ import type { CacheSettings } from './settings.ts';
 import { Slots } from './slots.ts';
 import { Space } from './space.ts';
 import { type ReviewToken, tokenReview } from './token-review.ts';
+import { Turns } from './turns.ts';
 
 export type CacheOptions = {
   readonly signal: AbortSignal;
@@ -104,6 +105,7 @@ export async function runCache(settings: CacheSettings, options: CacheOptions): 
       directory,
       space,
       slots,
+      turns: new Turns(),
       authorizer,
       metrics,
       log,
