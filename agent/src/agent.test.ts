@@ -179,8 +179,8 @@ test('what was not acknowledged is reported again after a reconnect', async () =
   hub.desired = desired();
   const { machine } = run(agent());
   await hub.until('the switch', () => machine.bootDefault === B);
-  // Nothing was acknowledged, so one report is all there was.
-  expect(hub.reports).toHaveLength(1);
+  // A report does not wait for the acknowledgement of the one before.
+  expect(hub.reports.length).toBeGreaterThan(1);
   hub.acks = true;
   hub.session?.socket.terminate();
   await reaches('Committed');
