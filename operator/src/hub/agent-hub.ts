@@ -5,7 +5,6 @@ import type { Confirm, Hello, HubMessage, MachineState } from '@floe/crds/protoc
 import type { Logger } from 'pino';
 import { keyOfMachine } from '../conditions/identity.ts';
 import { specOf } from '../conditions/standing.ts';
-import { isNotFound } from '../kube/error.ts';
 import type { Delta } from '../kube/store.ts';
 import {
   type Admitted,
@@ -15,6 +14,7 @@ import {
   type RefusalReason,
   stillAdmitted,
 } from './admission.ts';
+import { answerConfirmation } from './confirmation.ts';
 import { type AgentSocket, Connection, type ConnectionOwner } from './connection.ts';
 import { desiredMessage } from './desired-message.ts';
 import type { HubMetrics } from './hub-metrics.ts';
@@ -22,7 +22,6 @@ import type { News } from './news.ts';
 import { Recently } from './recently.ts';
 import { Roster } from './roster.ts';
 import { draining, notReady } from './session.ts';
-import { judge } from './verdict.ts';
 
 /** Seconds within which the same refusal of the same machine is one Event. */
 const EVENT_SECONDS = 600;
@@ -190,36 +189,19 @@ export class AgentHub implements ConnectionOwner {
     if (machine !== undefined) connection.handle({ kind: 'desired', message: this.#desired(machine) });
   }
 
-  /** Confirms from the store alone; what the store denies is asked of the API server once more. */
   async #answer(connection: Connection, key: string, confirm: Confirm): Promise<void> {
-    const { machines, metrics, log } = this.#options;
-    let verdict = judge(machines.get(key), confirm);
-    if (verdict.type === 'denied') {
-      // The watch of this replica may be behind that of the one that gave the order; a denial undoes a good change.
-      try {
-        verdict = judge(await this.#readMachine(key), confirm);
-      } catch (error) {
-        log.warn(
-          { err: error, machine: key, attempt: confirm.attempt },
-          'confirmation left open: the API server does not answer',
-        );
-        metrics.confirmations.inc({ result: 'unanswered' });
-        this.#refuse(connection, notReady('the API server does not answer, and this replica does not know the order'));
-        return;
-      }
+    const { metrics, log } = this.#options;
+    const { attempt } = confirm;
+    const answer = await answerConfirmation(key, confirm, this.#options);
+    if ('kind' in answer) {
+      metrics.confirmations.inc({ result: 'unanswered' });
+      log.warn({ err: answer.cause, machine: key, attempt }, 'confirmation left open');
+      this.#refuse(connection, answer);
+      return;
     }
-    metrics.confirmations.inc({ result: verdict.type });
-    log.info({ machine: key, attempt: confirm.attempt, verdict: verdict.type }, 'confirmation answered');
-    connection.handle({ kind: 'verdict', verdict });
-  }
-
-  async #readMachine(key: string): Promise<NixMachine | undefined> {
-    try {
-      return await this.#options.readMachine(key);
-    } catch (error) {
-      if (isNotFound(error)) return undefined;
-      throw error;
-    }
+    metrics.confirmations.inc({ result: answer.type });
+    log.info({ machine: key, attempt, verdict: answer.type }, 'confirmation answered');
+    connection.handle({ kind: 'verdict', verdict: answer });
   }
 
   #refuse(connection: Connection, refusal: Refusal): void {

@@ -1,9 +1,12 @@
+import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { request as httpsRequest } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { connect as dialTls } from 'node:tls';
 import type { NixMachine } from '@floe/crds/nix-machine';
 import { MAX_MESSAGE_BYTES } from '@floe/crds/protocol-limits';
+import fc from 'fast-check';
 import { Registry } from 'prom-client';
 import { generate } from 'selfsigned';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
@@ -301,6 +304,28 @@ describe('who is refused', () => {
     expect((await agent.ended()).code).toBe(code);
     const next = await connect(hub);
     expect(next.closed).toBeUndefined();
+  });
+
+  test('whatever bytes a stranger sends, the next agent is let in', async () => {
+    seed();
+    const hub = await replica();
+    const upgrade =
+      'GET /agent HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n';
+    const anyBytes = fc.record({ upgraded: fc.boolean(), bytes: fc.uint8Array({ minLength: 1, maxLength: 2000 }) });
+    await fc.assert(
+      fc.asyncProperty(anyBytes, async ({ upgraded, bytes }) => {
+        const socket = dialTls({ port: hub.ports.https, host: 'localhost', rejectUnauthorized: false });
+        socket.on('error', () => undefined);
+        await once(socket, 'secureConnect');
+        socket.write(Buffer.concat([Buffer.from(upgraded ? upgrade : ''), bytes]));
+        socket.end();
+        socket.resume();
+        await once(socket, 'close');
+      }),
+      { numRuns: 30 },
+    );
+    expect((await connect(hub)).closed).toBeUndefined();
+    await vi.waitFor(async () => expect(await hub.registry.metrics()).toContain('floe_hub_connections 1\n'));
   });
 
   test('more connections than there may be', async () => {
