@@ -38,6 +38,7 @@ export const RevisionRecord = Type.Object({
     closures: Type.Integer({ description: 'Different closures.' }),
     bytes: Type.Integer({ description: 'Size of all closures together, each path once, in bytes (uncompressed).' }),
     builtDerivations: Type.Integer({ description: 'Derivations that were really built.' }),
+    sandboxed: Type.Optional(Type.Boolean({ description: 'Whether Nix could shut the builds in.' })),
   }),
 });
 export type RevisionRecord = Static<typeof RevisionRecord>;

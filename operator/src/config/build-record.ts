@@ -72,6 +72,7 @@ export function buildRecords(input: RecordInput): ControllerRevision<RevisionRec
         closures: new Set(Object.values(result.closures)).size,
         bytes: result.bytes,
         builtDerivations: result.builtDerivations,
+        ...(result.sandboxed === undefined ? {} : { sandboxed: result.sandboxed }),
       },
     };
     return {

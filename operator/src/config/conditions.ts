@@ -2,19 +2,22 @@
 import type { Condition } from '@floe/crds/object-meta';
 import type { Words } from './wording.ts';
 
+/** Whether Nix could shut builds in; undefined while that is not known. */
+export type Sandboxed = boolean | undefined;
+
 /** RFC 3339 in whole seconds, as Kubernetes writes times. */
 export function rfc3339(date: Date): string {
   return `${date.toISOString().slice(0, 19)}Z`;
 }
 
 /**
- * Ready, Reconciling and Stalled, as kstatus reads them; conditions of others are kept. `lastTransitionTime` stays while
- * the status does.
+ * Ready, Reconciling and Stalled, as kstatus reads them, and Sandboxed where that is known; conditions of others are
+ * kept. `lastTransitionTime` stays while the status does.
  */
 export function conditionsOf(
   words: Words,
   previous: readonly Condition[],
-  { generation, now }: { generation: number | undefined; now: Date },
+  { generation, sandboxed, now }: { generation: number | undefined; sandboxed: Sandboxed; now: Date },
 ): Condition[] {
   const { ready, course, reason, message } = words;
   const drafts: Omit<Condition, 'lastTransitionTime'>[] = [
@@ -26,6 +29,7 @@ export function conditionsOf(
       ? { type: 'Stalled', status: 'True', reason, message }
       : { type: 'Stalled', status: 'False', reason: 'NotStalled', message: 'nothing is in the way' },
   ];
+  if (sandboxed !== undefined) drafts.push(sandboxCondition(sandboxed));
   const ours = drafts.map((draft): Condition => {
     const before = previous.find(({ type }) => type === draft.type);
     const kept = before?.status === draft.status ? before.lastTransitionTime : rfc3339(now);
@@ -36,4 +40,13 @@ export function conditionsOf(
     };
   });
   return [...ours, ...previous.filter(({ type }) => !drafts.some((draft) => draft.type === type))];
+}
+
+function sandboxCondition(sandboxed: boolean): Omit<Condition, 'lastTransitionTime'> {
+  if (sandboxed) {
+    return { type: 'Sandboxed', status: 'True', reason: 'Sandboxed', message: 'Nix shuts each build in' };
+  }
+  const message =
+    'Nix could not shut builds in, since the node lets no pod make user namespaces: whoever may build in this namespace can change what others build there';
+  return { type: 'Sandboxed', status: 'False', reason: 'NoUserNamespaces', message };
 }

@@ -23,10 +23,10 @@ import {
   secrets,
 } from '../kube/resource.ts';
 import { Store } from '../kube/store.ts';
+import type { RunProgram } from '../nix/process.ts';
 import { handleBuildReport } from './build-report.ts';
 import { CLOSURE, config, machine, pod, SETTINGS } from './config.fixture.ts';
 import { startConfigController } from './controller.ts';
-import type { Run } from './process.ts';
 import { type ConfigStores, jobIndexes, podIndexes, rolloutIndexes } from './stores.ts';
 
 const records = controllerRevisions as Resource<ControllerRevision>;
@@ -40,9 +40,9 @@ let told: Happening[];
 let head: string;
 let looks: number;
 
-const run: Run = async () => {
+const run: RunProgram = async () => {
   looks += 1;
-  return { kind: 'exited', code: 0, stdout: `${head}\trefs/heads/main\n`, stderr: '' };
+  return { code: 0, endedBy: null, timedOut: false, stdout: `${head}\trefs/heads/main\n`, stderr: '' };
 };
 
 beforeEach(async () => {
@@ -195,7 +195,10 @@ test('a manifest becomes a built revision; nothing new builds nothing; something
     build: { phase: 'Built' },
   });
   expect(api.get(configMaps, `demo/${first.metadata.name}`)).toBeUndefined();
-  expect(told.map(({ reason }) => reason)).toEqual(['SourceChanged', 'BuildStarted', 'Built']);
+  await vi.waitFor(
+    () => expect(told.map(({ reason }) => reason)).toEqual(['SourceChanged', 'BuildStarted', 'Built']),
+    until,
+  );
 
   // The same commit again: a look, no Job, no write but that of the order.
   const before = looks;
@@ -298,7 +301,7 @@ test('a newer revision ends the build of the older one', async () => {
     () => expect(api.list(jobs).map(({ metadata }) => metadata.name)).toEqual([second.metadata.name]),
     until,
   );
-  expect(told.map(({ reason }) => reason)).toContain('BuildSuperseded');
+  await vi.waitFor(() => expect(told.map(({ reason }) => reason)).toContain('BuildSuperseded'), until);
 });
 
 test('a manifest that an old API server let through says which field is wrong', async () => {

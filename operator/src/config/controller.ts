@@ -6,9 +6,9 @@ import { runController } from '../kube/controller.ts';
 import type { EventRecorder } from '../kube/events.ts';
 import type { KubeMetrics } from '../kube/metrics.ts';
 import { WorkQueue } from '../kube/queue.ts';
+import { type RunProgram, runProgram } from '../nix/process.ts';
 import { ConfigMetrics } from './config-metrics.ts';
 import { RecordReader } from './observe.ts';
-import { type Run, runProcess } from './process.ts';
 import { ProgressWatch } from './progress-watch.ts';
 import { secretReader } from './read-secret.ts';
 import { configReconciler } from './reconcile.ts';
@@ -29,7 +29,7 @@ export type ConfigControllerOptions = {
   readonly log: Logger;
   readonly signal: AbortSignal;
   /** How programs are run; the real way where nothing is said. */
-  readonly run?: Run;
+  readonly run?: RunProgram;
   readonly now?: () => Date;
 };
 
@@ -43,7 +43,7 @@ export async function startConfigController(options: ConfigControllerOptions): P
   const now = options.now ?? (() => new Date());
   const queue = new WorkQueue({ name: NAME, ...(metrics === undefined ? {} : { metrics: metrics.queues }) });
   const readSecret = secretReader(client);
-  const run = options.run ?? runProcess;
+  const run = options.run ?? runProgram;
   const { workDir } = settings;
   const sources = new SourceWatch({
     resolve: (config, until) =>
@@ -51,7 +51,7 @@ export async function startConfigController(options: ConfigControllerOptions): P
         run,
         readSecret,
         signal: until,
-        ...(workDir === undefined ? {} : { workDir }),
+        workDir,
       }),
     onLooked: (key) => queue.add(key),
     now,

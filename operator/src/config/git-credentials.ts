@@ -73,7 +73,7 @@ async function httpCredentials(
 }
 
 /** The command by which git starts ssh, or what the Secret lacks. The folder's path holds no blanks or quotes. */
-async function sshCommand(secret: SecretValues | undefined, folder: string): Promise<string | Problem> {
+export async function sshCommand(secret: SecretValues | undefined, folder: string): Promise<string | Problem> {
   const identity = secret?.['identity'];
   const hosts = secret?.['known_hosts'];
   if (identity === undefined || hosts === undefined) {

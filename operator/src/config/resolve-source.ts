@@ -1,9 +1,10 @@
 // Resolves the source of a NixConfig, whichever kind it is, with the Secret that it names.
 import type { NixConfigSpec } from '@floe/crds/nix-config';
+import type { LookPorts } from './ask-program.ts';
 import type { SecretValues } from './git-credentials.ts';
 import type { Resolution } from './source.ts';
 import { resolveFlake } from './source-flake.ts';
-import { type ResolvePorts, resolveGit } from './source-git.ts';
+import { resolveGit } from './source-git.ts';
 import { resolveInline } from './source-inline.ts';
 
 /** Reads a Secret, decoded; undefined when there is none. */
@@ -13,7 +14,7 @@ export type ReadSecret = (namespace: string, name: string, signal: AbortSignal) 
 export async function resolveSource(
   { source }: NixConfigSpec,
   namespace: string,
-  ports: ResolvePorts & { readonly readSecret: ReadSecret },
+  ports: LookPorts & { readonly readSecret: ReadSecret },
 ): Promise<Resolution> {
   if (source.inline !== undefined) return resolveInline(source.inline.files);
   const [field, name] =

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Run, RunResult } from './process.ts';
+import { type Ended, ProgramError, type RunProgram } from '../nix/process.ts';
 import type { Resolution } from './source.ts';
 import { resolveFlake } from './source-flake.ts';
 
@@ -7,12 +7,15 @@ const { signal } = new AbortController();
 const problemOf = (found: Resolution) => (found.kind === 'problem' ? found.problem : undefined);
 const sourceOf = (found: Resolution) => (found.kind === 'resolved' ? found.source : undefined);
 
-function scripted(answer: RunResult | string) {
+const ENDED: Ended = { code: 0, endedBy: null, timedOut: false, stdout: '', stderr: '' };
+
+function scripted(answer: Ended | Error | string) {
   const calls: { args: readonly string[]; env: Readonly<Record<string, string>> }[] = [];
-  const run: Run = async (command, args, { env }) => {
-    if (command !== 'nix') return { kind: 'exited', code: 0, stdout: '', stderr: '' };
+  const run: RunProgram = async ({ program, args, env }) => {
+    if (program !== 'nix') return ENDED;
     calls.push({ args, env });
-    return typeof answer === 'string' ? { kind: 'exited', code: 0, stdout: answer, stderr: '' } : answer;
+    if (answer instanceof Error) throw answer;
+    return typeof answer === 'string' ? { ...ENDED, stdout: answer } : answer;
   };
   return { run, calls };
 }
@@ -78,16 +81,18 @@ test.each([
   expect(calls).toEqual([]);
 });
 
-test.each<[RunResult | string, string]>([
-  [{ kind: 'exited', code: 1, stdout: '', stderr: '\u001b[31merror:\u001b[0m HTTP error 404' }, 'HTTP error 404'],
-  [{ kind: 'timeout', stderr: '' }, 'could not be fetched within 120 s'],
-  [{ kind: 'too-much' }, 'larger than 4 MiB'],
-  [{ kind: 'not-started', message: 'ENOENT' }, 'nix could not be started'],
+test.each<[Ended | Error | string, string]>([
+  [
+    { ...ENDED, code: 1, stderr: '\u001b[31merror:\u001b[0m unable to download: HTTP error 404' },
+    'nothing is at that address',
+  ],
+  [{ ...ENDED, code: null, timedOut: true }, 'could not be fetched within 120 s'],
+  [new ProgramError("nix can't be started: ENOENT"), "nix can't be started"],
   ['not json', 'gave no locked reference'],
   ['{"locked": null}', 'gave no locked reference'],
   ['[]', 'gave no locked reference'],
 ])('%o', async (answer, message) => {
   const problem = problemOf(await resolveFlake('github:acme/fleet', undefined, { run: scripted(answer).run, signal }));
-  expect(problem).toMatchObject({ reason: 'SourceFailed', transient: true });
+  expect(problem).toMatchObject({ reason: 'SourceFailed', field: 'spec.source.flake', transient: true });
   expect(problem?.message).toContain(message);
 });

@@ -2,11 +2,11 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fetchWords } from '../nix/fetch-words.ts';
+import { type Asked, askProgram, type LookPorts } from './ask-program.ts';
 import { shortHash } from './canonical.ts';
-import type { SecretValues } from './git-credentials.ts';
-import type { RunResult } from './process.ts';
+import { type SecretValues, sshCommand } from './git-credentials.ts';
 import type { Problem, Resolution } from './source.ts';
-import { lastWords, type ResolvePorts } from './source-git.ts';
 
 /** Seconds that the servers of a flake get: its whole source is fetched. */
 export const FLAKE_TIMEOUT_SECONDS = 120;
@@ -20,33 +20,43 @@ const FIELD = 'spec.source.flake';
 export async function resolveFlake(
   reference: string,
   secret: SecretValues | undefined,
-  { run, workDir, signal }: ResolvePorts,
+  ports: LookPorts,
 ): Promise<Resolution> {
   const wrong = checkReference(reference);
   if (wrong !== undefined) return { kind: 'problem', problem: wrong };
-  const folder = await mkdtemp(join(workDir ?? tmpdir(), 'floe-flake-'));
+  const folder = await mkdtemp(join(ports.workDir ?? tmpdir(), 'floe-flake-'));
   try {
-    await mkdir(join(folder, 'home'), { mode: 0o700 });
-    const env = {
-      PATH: process.env['PATH'] ?? '/usr/bin:/bin',
-      HOME: join(folder, 'home'),
-      LC_ALL: 'C',
-      GIT_ALLOW_PROTOCOL: 'https:http:ssh:file',
-      GIT_TERMINAL_PROMPT: '0',
-      GIT_CONFIG_NOSYSTEM: '1',
-      NIX_CONFIG: await nixConfig(secret, folder),
-    };
     const args = ['flake', 'metadata', '--json', '--no-write-lock-file', '--refresh'];
     args.push('--store', join(folder, 'store'), '--', reference);
-    const result = await run('nix', args, { env, timeoutSeconds: FLAKE_TIMEOUT_SECONDS, signal });
-    if (result.kind !== 'exited' || result.code !== 0)
-      return { kind: 'problem', problem: nixProblem(reference, result) };
-    return readMetadata(reference, result.stdout);
+    const env = await environment(secret, folder);
+    const asked = await askProgram({ program: 'nix', args, env, timeoutSeconds: FLAKE_TIMEOUT_SECONDS }, ports);
+    if (asked.kind !== 'answer') return { kind: 'problem', problem: nixProblem(reference, asked) };
+    return readMetadata(reference, asked.stdout);
   } finally {
     // Nix makes its store read-only.
-    await run('chmod', ['-R', 'u+w', '--', folder], { env: {}, timeoutSeconds: 30, signal }).catch(() => undefined);
+    const chmod = { program: 'chmod', args: ['-R', 'u+w', '--', folder], env: { PATH }, timeoutSeconds: 30 };
+    await askProgram(chmod, ports).catch(() => undefined);
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+const PATH = process.env['PATH'] ?? '/usr/bin:/bin';
+
+/** The whole environment of Nix; credentials lie in files of the private folder. */
+async function environment(secret: SecretValues | undefined, folder: string): Promise<Record<string, string>> {
+  const home = join(folder, 'home');
+  await mkdir(home, { mode: 0o700 });
+  const ssh = secret?.['identity'] === undefined ? undefined : await sshCommand(secret, folder);
+  return {
+    PATH,
+    HOME: home,
+    LC_ALL: 'C',
+    GIT_ALLOW_PROTOCOL: 'https:http:ssh:file',
+    GIT_TERMINAL_PROMPT: '0',
+    GIT_CONFIG_NOSYSTEM: '1',
+    NIX_CONFIG: await nixConfig(secret, folder),
+    ...(typeof ssh === 'string' ? { GIT_SSH_COMMAND: ssh } : {}),
+  };
 }
 
 function checkReference(reference: string): Problem | undefined {
@@ -99,7 +109,8 @@ function readMetadata(reference: string, stdout: string): Resolution {
     const message = `nix flake metadata gave no locked reference for ${JSON.stringify(reference)}`;
     return { kind: 'problem', problem: { reason: 'SourceFailed', field: FIELD, message, transient: true } };
   }
-  const { lastModified: _, ...content } = metadata.locked;
+  // The same content may be reached by other refs, and Nix adds what it only remembers.
+  const { lastModified: _, ref: _ref, revCount: _count, __final: _final, ...content } = metadata.locked;
   const digest = metadata.locked['rev'] ?? metadata.locked['narHash'];
   const short = typeof digest === 'string' ? digest.replace(/^sha256-/, '').slice(0, 7) : '';
   return {
@@ -122,34 +133,21 @@ function parseObject(text: string): Metadata | undefined {
   }
 }
 
-function nixProblem(reference: string, result: RunResult): Problem {
+function nixProblem(reference: string, asked: Exclude<Asked, { kind: 'answer' }>): Problem {
   const base = { reason: 'SourceFailed', field: FIELD, transient: true };
-  switch (result.kind) {
+  switch (asked.kind) {
     case 'timeout':
       return {
         ...base,
         message: `${reference} could not be fetched within ${FLAKE_TIMEOUT_SECONDS} s`,
         remedy: 'it is tried again by itself',
       };
-    case 'too-much':
-      return { ...base, message: `the metadata of ${reference} is larger than 4 MiB`, remedy: 'use fewer inputs' };
-    case 'not-started':
-      return {
-        ...base,
-        message: `nix could not be started: ${result.message}`,
-        remedy: 'use the image of Floe for the operator',
-      };
-    case 'exited':
-      return {
-        ...base,
-        message: `${reference} can't be read: ${lastWords(plain(result.stderr))}`,
-        remedy: 'correct the reference; private ones need inputsSecretRef',
-      };
+    case 'not-run':
+      return { ...base, message: asked.message, remedy: 'use the image of Floe for the operator' };
+    case 'words': {
+      const { cause, error, remedy } = fetchWords(asked.stderr, reference);
+      const field = cause === 'Credentials' || cause === 'HostKey' ? 'spec.source.inputsSecretRef' : FIELD;
+      return { ...base, field, message: error, remedy: cause === 'Other' ? 'correct the reference' : remedy };
+    }
   }
-}
-
-/** Without colours, and without the trace that Nix prints before the error itself. */
-function plain(stderr: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what colours are
-  return stderr.replaceAll(/\x1b\[[0-9;]*m/g, '');
 }

@@ -3,8 +3,8 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Ended, ProgramError, type RunProgram, runProgram } from '../nix/process.ts';
 import type { GitSource } from './git-url.ts';
-import { type Run, type RunResult, runProcess } from './process.ts';
 import type { Resolution } from './source.ts';
 import { resolveGit } from './source-git.ts';
 
@@ -16,16 +16,18 @@ const PEELED = '5b1c9d8aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa';
 type Call = { command: string; args: readonly string[]; env: Readonly<Record<string, string>>; config: string };
 
 /** git that answers what a test says, and tells what it was asked. */
-function scripted(answer: RunResult | string): { run: Run; calls: Call[] } {
+function scripted(answer: Ended | Error | string): { run: RunProgram; calls: Call[] } {
   const calls: Call[] = [];
-  const run: Run = async (command, args, { env }) => {
-    calls.push({ command, args, env, config: await readFile(env['GIT_CONFIG_GLOBAL'] ?? '', 'utf8') });
-    return typeof answer === 'string' ? { kind: 'exited', code: 0, stdout: answer, stderr: '' } : answer;
+  const run: RunProgram = async ({ program, args, env }) => {
+    calls.push({ command: program, args, env, config: await readFile(env['GIT_CONFIG_GLOBAL'] ?? '', 'utf8') });
+    if (answer instanceof Error) throw answer;
+    return typeof answer === 'string' ? { ...ENDED, stdout: answer } : answer;
   };
   return { run, calls };
 }
 
-const failing = (stderr: string): RunResult => ({ kind: 'exited', code: 128, stdout: '', stderr });
+const ENDED: Ended = { code: 0, endedBy: null, timedOut: false, stdout: '', stderr: '' };
+const failing = (stderr: string): Ended => ({ ...ENDED, code: 128, stderr });
 const problemOf = (found: Resolution) => (found.kind === 'problem' ? found.problem : undefined);
 const sourceOf = (found: Resolution) => (found.kind === 'resolved' ? found.source : undefined);
 
@@ -155,12 +157,16 @@ describe('credentials reach git through private files, never through arguments o
 });
 
 describe('what git says, in plain words', () => {
-  test.each<[string | RunResult, string, string | undefined]>([
-    ["fatal: Authentication failed for 'https://git.example/'", 'asks for credentials', 'spec.source.git.secretRef'],
-    ['fatal: could not read Username', 'asks for credentials', 'spec.source.git.secretRef'],
+  test.each<[string | Ended | Error, string, string | undefined]>([
+    [
+      "fatal: Authentication failed for 'https://git.example/'",
+      'credentials are missing or refused',
+      'spec.source.git.secretRef',
+    ],
+    ['fatal: could not read Username', 'credentials are missing or refused', 'spec.source.git.secretRef'],
     [
       "fatal: repository 'https://git.example/acme/fleet.git/' not found",
-      'there is no repository at',
+      'nothing is at that address',
       'spec.source.git.url',
     ],
     [
@@ -175,19 +181,19 @@ describe('what git says, in plain words', () => {
     ],
     [
       'fatal: unable to access: Failed to connect to git.example port 443: Connection refused',
-      'does not answer',
-      undefined,
+      "can't be reached",
+      'spec.source.git.url',
     ],
-    ['fatal: something new', 'git ls-remote failed: something new', 'spec.source.git.url'],
-    [{ kind: 'timeout', stderr: '' }, 'did not answer within 30 s', undefined],
-    [{ kind: 'too-much' }, 'more than 4 MiB', 'spec.source.git.url'],
-    [{ kind: 'not-started', message: 'spawn git ENOENT' }, 'git could not be started', undefined],
+    ['fatal: something new', 'something new', 'spec.source.git.url'],
+    [{ ...ENDED, code: null, timedOut: true }, 'did not answer within 30 s', undefined],
+    [new ProgramError("git can't be started: spawn git ENOENT"), "git can't be started", undefined],
   ])('%o', async (said, message, field) => {
     const answer = typeof said === 'string' ? failing(said) : said;
     const problem = problemOf(await resolveGit({ url: URL_ }, undefined, { run: scripted(answer).run, signal }));
     expect(problem?.message).toContain(message);
+    expect(problem).toMatchObject({ reason: 'SourceFailed', transient: true });
     expect(problem?.field).toBe(field);
-    expect(problem?.transient).toBe(true);
+    expect(problem?.remedy).toBeTruthy();
   });
 });
 
@@ -220,12 +226,12 @@ describe('a real repository', () => {
     [{ tag: 'v1' }, 'v1', 0],
   ])('%o', async (ref, name, commit) => {
     const url = `file://${folder}/repo`;
-    const found = await resolveGit({ url, ...(ref && { ref }) }, undefined, { run: runProcess, signal });
+    const found = await resolveGit({ url, ...(ref && { ref }) }, undefined, { run: runProgram, signal });
     expect(sourceOf(found)?.display).toBe(`${name}@${commits[commit]?.slice(0, 7)}`);
   });
 
   test('no repository there', async () => {
-    const found = await resolveGit({ url: `file://${folder}/none` }, undefined, { run: runProcess, signal });
-    expect(problemOf(found)?.message).toBe(`there is no repository at file://${folder}/none`);
+    const found = await resolveGit({ url: `file://${folder}/none` }, undefined, { run: runProgram, signal });
+    expect(problemOf(found)?.message).toContain(`file://${folder}/none: nothing is at that address`);
   });
 });

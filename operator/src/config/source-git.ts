@@ -2,36 +2,35 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type FetchCause, fetchWords } from '../nix/fetch-words.ts';
+import { type Asked, askProgram, type LookPorts } from './ask-program.ts';
 import { gitAccess, type SecretValues } from './git-credentials.ts';
 import { checkGitSource, type GitSource } from './git-url.ts';
-import type { Run, RunResult } from './process.ts';
 import type { Problem, Resolution } from './source.ts';
 
 /** Seconds that a git server gets to answer. */
 export const GIT_TIMEOUT_SECONDS = 30;
 
-export type ResolvePorts = { readonly run: Run; readonly workDir?: string; readonly signal: AbortSignal };
-
 /** The commit that a git source means now. Takes 30 seconds at most. */
 export async function resolveGit(
   git: GitSource,
   secret: SecretValues | undefined,
-  { run, workDir, signal }: ResolvePorts,
+  ports: LookPorts,
 ): Promise<Resolution> {
   const wrong = checkGitSource(git);
   if (wrong !== undefined) return { kind: 'problem', problem: wrong };
   const { commit } = git.ref ?? {};
   if (commit !== undefined) return resolved(git, { rev: commit, ref: undefined, name: undefined });
 
-  const folder = await mkdtemp(join(workDir ?? tmpdir(), 'floe-git-'));
+  const folder = await mkdtemp(join(ports.workDir ?? tmpdir(), 'floe-git-'));
   try {
     const access = await gitAccess(git.url, secret, folder);
     if (access.kind === 'problem') return access;
     const env = { PATH: process.env['PATH'] ?? '/usr/bin:/bin', ...access.env };
     const args = ['ls-remote', '--symref', '--', git.url, ...wanted(git)];
-    const result = await run('git', args, { env, timeoutSeconds: GIT_TIMEOUT_SECONDS, signal });
-    if (result.kind !== 'exited' || result.code !== 0) return { kind: 'problem', problem: gitProblem(git, result) };
-    const found = pick(git, result.stdout);
+    const asked = await askProgram({ program: 'git', args, env, timeoutSeconds: GIT_TIMEOUT_SECONDS }, ports);
+    if (asked.kind !== 'answer') return { kind: 'problem', problem: gitProblem(git, asked) };
+    const found = pick(git, asked.stdout);
     return found === undefined ? { kind: 'problem', problem: missingRef(git) } : resolved(git, found);
   } finally {
     await rm(folder, { recursive: true, force: true });
@@ -100,77 +99,29 @@ function missingRef({ url, ref }: GitSource): Problem {
   return { reason: 'SourceFailed', field, message, remedy: 'push it, or change the field', transient: true };
 }
 
-/** Words of git and ssh, and what they mean; the first that fits counts. */
-const CAUSES: readonly [RegExp, (git: GitSource) => Omit<Problem, 'reason' | 'transient'>][] = [
-  [
-    /Host key verification failed|REMOTE HOST IDENTIFICATION/i,
-    ({ url }) => ({
-      field: 'spec.source.git.secretRef',
-      message: `the host key of ${new URL(url).host} is not the one in known_hosts`,
-      remedy: 'compare it with the server and correct known_hosts in the Secret',
-    }),
-  ],
-  [
-    /Authentication failed|could not read (Username|Password)|Permission denied|terminal prompts disabled|HTTP.* 40[13]/i,
-    ({ url, secretRef }) => ({
-      field: 'spec.source.git.secretRef',
-      message:
-        secretRef === undefined
-          ? `${url} asks for credentials`
-          : `${url} refuses the credentials of Secret ${secretRef.name}`,
-      remedy: secretRef === undefined ? 'name a Secret with them' : 'correct them in the Secret',
-    }),
-  ],
-  [
-    /Could not resolve host|Name or service not known|Temporary failure in name resolution/i,
-    ({ url }) => ({
-      field: 'spec.source.git.url',
-      message: `the host ${new URL(url).host} is not known`,
-      remedy: 'correct the URL, or look at the DNS of the cluster',
-    }),
-  ],
-  [
-    /not found|does not exist|does not appear to be a git repository|No such file/i,
-    ({ url }) => ({
-      field: 'spec.source.git.url',
-      message: `there is no repository at ${url}`,
-      remedy: 'correct the URL; a private repository also needs secretRef',
-    }),
-  ],
-  [
-    /Connection refused|Connection timed out|No route to host|Connection reset|unreachable|Failed to connect/i,
-    ({ url }) => ({ message: `${url} does not answer`, remedy: 'it is asked again by itself' }),
-  ],
-];
+/** The field that a cause points to; others point nowhere: the server is away. */
+const FIELDS: Partial<Record<FetchCause, string>> = {
+  Credentials: 'spec.source.git.secretRef',
+  HostKey: 'spec.source.git.secretRef',
+  NotFound: 'spec.source.git.url',
+  Certificate: 'spec.source.git.url',
+  Unreachable: 'spec.source.git.url',
+  Other: 'spec.source.git.url',
+};
 
-function gitProblem(git: GitSource, result: RunResult): Problem {
+function gitProblem({ url }: GitSource, asked: Exclude<Asked, { kind: 'answer' }>): Problem {
   const base = { reason: 'SourceFailed', transient: true };
-  switch (result.kind) {
+  switch (asked.kind) {
     case 'timeout':
-      return {
-        ...base,
-        message: `${git.url} did not answer within ${GIT_TIMEOUT_SECONDS} s`,
-        remedy: 'it is asked again by itself',
-      };
-    case 'too-much':
-      return { ...base, field: 'spec.source.git.url', message: `${git.url} answered with more than 4 MiB of refs` };
-    case 'not-started':
-      return {
-        ...base,
-        message: `git could not be started: ${result.message}`,
-        remedy: 'use the image of Floe for the operator',
-      };
-    case 'exited': {
-      const cause = CAUSES.find(([words]) => words.test(result.stderr));
-      if (cause !== undefined) return { ...base, ...cause[1](git) };
-      return { ...base, field: 'spec.source.git.url', message: `git ls-remote failed: ${lastWords(result.stderr)}` };
+      return { ...base, message: `${url} did not answer within ${GIT_TIMEOUT_SECONDS} s`, remedy: ASKED_AGAIN };
+    case 'not-run':
+      return { ...base, message: asked.message, remedy: 'use the image of Floe for the operator' };
+    case 'words': {
+      const { cause, error, remedy } = fetchWords(asked.stderr, url);
+      const field = FIELDS[cause];
+      return { ...base, ...(field && { field }), message: error, remedy: cause === 'Other' ? ASKED_AGAIN : remedy };
     }
   }
 }
 
-/** The last line that says something, without git's prefix, at most 300 characters. */
-export function lastWords(text: string): string {
-  const lines = text.split('\n').map((line) => line.trim());
-  const fatal = lines.findLast((line) => /^(fatal|error):/.test(line)) ?? lines.findLast((line) => line !== '');
-  return (fatal ?? 'no reason given').replace(/^(fatal|error): /, '').slice(0, 300);
-}
+const ASKED_AGAIN = 'it is asked again by itself';

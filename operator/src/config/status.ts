@@ -45,7 +45,11 @@ export function nextStatus({ config, preparation, settings }: Snapshot, input: S
     handled.length > 0 ? { ...before.lastHandled, ...Object.fromEntries(handled) } : before.lastHandled;
   return {
     ...(generation === undefined ? {} : { observedGeneration: generation }),
-    conditions: conditionsOf(words, before.conditions ?? [], { generation, now }),
+    conditions: conditionsOf(words, before.conditions ?? [], {
+      generation,
+      sandboxed: input.closures?.main?.summary.sandboxed,
+      now,
+    }),
     ...(lastHandled === undefined ? {} : { lastHandled }),
     ...(revision === undefined ? {} : { revision }),
     ...(build === undefined ? {} : { build }),
