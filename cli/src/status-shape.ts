@@ -73,7 +73,7 @@ export const ROLLOUT_STATUS: Fields = {
   stopped: { fields: { reason: 'text', message: 'text', at: 'time' } },
   rollback: { fields: { to: 'text', startedAt: 'time' } },
   retry: { fields: { count: 'integer', at: 'time' } },
-  unconfirmed: { each: { fields: { machine: 'text', times: 'integer' } } },
+  unconfirmed: { each: { fields: { machine: 'text', order: 'text', times: 'integer' } } },
   pausedSeconds: 'integer',
   stepsHash: 'text',
 };

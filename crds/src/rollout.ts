@@ -218,7 +218,8 @@ export const RolloutStatus = Type.Object(
       Type.Array(
         Type.Object({
           machine: Type.String({ description: 'Name of the NixMachine.', maxLength: 253 }),
-          times: Type.Integer({ description: 'How often it was told again by itself.' }),
+          order: Type.String({ description: 'Which order of its ended without confirmation.', maxLength: 128 }),
+          times: Type.Integer({ description: 'How often it was told again by itself, with the order that follows.' }),
         }),
         {
           description:

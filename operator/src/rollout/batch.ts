@@ -5,6 +5,7 @@ import { percentTarget, type Size } from './share.ts';
 import type { BatchStage } from './stage.ts';
 import type { Member } from './standing.ts';
 import { isReachable, isReached } from './threshold.ts';
+import { timeMs } from './time.ts';
 
 export type BatchRules = { readonly successThreshold: number; readonly offline: 'Wait' | 'Skip' };
 
@@ -30,14 +31,15 @@ export type Verdict =
   | { readonly kind: 'failed'; readonly ok: number; readonly total: number };
 
 /** Told, and not done. */
-const OPEN: readonly string[] = ['updating', 'soaking', 'fetching', 'fetched', 'again'];
+const OPEN: readonly string[] = ['updating', 'soaking', 'again'];
+/** Not told yet, but may be. */
+const FREE: readonly string[] = ['pending', 'busy', 'fetching', 'fetched'];
 
 const isOpen = ({ standing }: Member): boolean => OPEN.includes(standing.kind);
 const isTold = ({ told }: Member): boolean => told;
 const isFailed = ({ told, standing }: Member): boolean => told && standing.kind === 'failed';
 const isUpdated = ({ standing }: Member): boolean => standing.kind === 'updated';
-const isCandidate = ({ standing, told }: Member): boolean =>
-  !told && (standing.kind === 'pending' || standing.kind === 'busy');
+const isCandidate = ({ standing, told }: Member): boolean => !told && FREE.includes(standing.kind);
 
 /** Machines that the batch takes from. Joiners and machines without a closure are outside of any share. */
 function matchingOf(stage: BatchStage, members: readonly Member[]): Member[] {
@@ -58,9 +60,15 @@ export function beginBatch(
 ): StepMemory {
   const matching = matchingOf(stage, members);
   const untouched = stage.first && !fresh;
+  const newest = members.reduce((at, { facts }) => Math.max(at, timeMs(facts.desired?.since) ?? 0), 0);
   const isEarlier = (member: Member) => isTold(member) && !isOpen(member) && (fresh || !isFailed(member));
   return {
     ...step,
+    // After every order of the steps before, but for clocks that are far ahead.
+    startedAt:
+      fresh && step.startedAt !== undefined
+        ? Math.max(step.startedAt, Math.min(newest + 1, step.startedAt + 1000))
+        : step.startedAt,
     size: sizeOf(stage.size, matching, untouched),
     toldBefore: untouched ? 0 : count(matching, isEarlier),
     failedBefore: fresh ? count(matching, isFailed) : 0,

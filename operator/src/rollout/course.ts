@@ -2,12 +2,11 @@
 import { type Batch, batchOf, beginBatch } from './batch.ts';
 import type { Facts } from './facts.ts';
 import { failuresOf } from './failures.ts';
-import { goesOn, type Run } from './run.ts';
-import type { Snapshot } from './snapshot.ts';
+import { goesOn, type StepMemory } from './run.ts';
 import { type Stage, stagesOf, stepsHash } from './stage.ts';
 import { type Member, memberOf, type View } from './standing.ts';
 import { type Context, complete, type State, stop, takeBack, toStep } from './state.ts';
-import { durationMs, timeMs } from './time.ts';
+import { durationMs } from './time.ts';
 import { leavePause } from './verbs.ts';
 import { clip } from './wording.ts';
 
@@ -30,36 +29,28 @@ export function positionOf(state: State, facts: readonly Facts[], { snapshot, no
   const stages = stagesOf(spec, state.run.direct);
   const end = stages.length - 1;
   const index = state.run.completed ? end : Math.min(Math.max(state.run.step.index, 0), end);
-  const run: Run = index === state.run.step.index ? state.run : { ...state.run, step: { ...state.run.step, index } };
   const stage = stages[index] as Stage;
-  const view: View = {
-    rollout: metadata.name,
-    run,
-    closures: snapshot.closures,
-    machineTimeoutMs: durationMs(spec.machineTimeout, THIRTY_MINUTES),
-    soakMs: stage.kind === 'batch' ? stage.soakMs : 0,
-    now,
+  const isAtBatch = stage.kind === 'batch' && !state.run.completed && state.run.rollback === undefined;
+  const look = (step: StepMemory): { view: View; members: Member[] } => {
+    const view: View = {
+      rollout: metadata.name,
+      run: { ...state.run, step },
+      closures: snapshot.closures,
+      machineTimeoutMs: durationMs(spec.machineTimeout, THIRTY_MINUTES),
+      soakMs: stage.kind === 'batch' ? stage.soakMs : 0,
+      now,
+    };
+    return { view, members: facts.map((fact) => memberOf(view, fact)) };
   };
-  const members = facts.map((fact) => memberOf(view, fact));
-  return withBatch({ state: { ...state, run }, stages, stage, view, members, batch: undefined }, snapshot);
-}
-
-function withBatch(position: Position, snapshot: Snapshot): Position {
-  const { state, stage, members } = position;
-  if (stage.kind !== 'batch' || state.run.completed || state.run.rollback !== undefined) return position;
-  const { successThreshold = 100, offline = 'Wait' } = snapshot.rollout.spec;
-  const step =
-    state.run.step.toldBefore === undefined
-      ? beginBatch(stage, members, { step: state.run.step, fresh: state.fresh })
-      : state.run.step;
-  const run: Run = { ...state.run, step };
-  const view: View = { ...position.view, run };
-  return {
-    ...position,
-    state: { ...state, run },
-    view,
-    batch: batchOf(stage, members, step, { successThreshold, offline }),
-  };
+  const given: StepMemory = { ...state.run.step, index };
+  const first = look(given);
+  const isBegun = !isAtBatch || given.toldBefore !== undefined;
+  const step = isBegun ? given : beginBatch(stage, first.members, { step: given, fresh: state.fresh });
+  // The step may begin just after the orders before it: who was told in it is another question then.
+  const { view, members } = isBegun ? first : look(step);
+  const rules = { successThreshold: spec.successThreshold ?? 100, offline: spec.offline ?? 'Wait' };
+  const batch = isAtBatch ? batchOf(stage, members, step, rules) : undefined;
+  return { state: { ...state, run: view.run }, stages, stage, view, members, batch };
 }
 
 /** Goes on through all stages that have ended at `now`. */
@@ -97,27 +88,18 @@ function onward(position: Position, context: Context): State {
 }
 
 function afterBatch(position: Position, context: Context): State {
-  const { state, batch, members, stages } = position;
+  const { state, batch, stages } = position;
   const verdict = batch?.verdict ?? { kind: 'open' };
   switch (verdict.kind) {
     case 'passed': {
       const { index } = state.run.step;
-      return index >= stages.length - 1
-        ? complete(state, context)
-        : toStep(state, index + 1, afterOrders(members, context.now));
+      return index >= stages.length - 1 ? complete(state, context) : toStep(state, index + 1, context.now);
     }
     case 'failed':
       return fail(state, position, context);
     default:
       return state;
   }
-}
-
-/** `now`, or just after the newest order, so that orders of the step before never count as of the next one. */
-function afterOrders(members: readonly Member[], now: number): number {
-  let at = now;
-  for (const { told, facts } of members) if (told) at = Math.max(at, (timeMs(facts.desired?.since) ?? 0) + 1);
-  return Math.min(at, now + 1000);
 }
 
 function fail(before: State, position: Position, context: Context): State {

@@ -48,21 +48,22 @@ function turns({ state, batch, members }: Position): { turn: Member[]; rest: rea
   return { turn: byUrgency(turn), rest: members.filter((member) => !chosen.has(member)) };
 }
 
-const TO_BE_TOLD: readonly string[] = ['again', 'fetching', 'fetched'];
-
 function isTurn(member: Member, batch: Batch | undefined): boolean {
   if (batch === undefined) return false;
-  return TO_BE_TOLD.includes(member.standing.kind) || batch.candidates.includes(member);
+  return member.standing.kind === 'again' || batch.candidates.includes(member);
 }
 
 function isCompletable({ standing }: Member): boolean {
-  return TO_BE_TOLD.includes(standing.kind) || standing.kind === 'pending' || standing.kind === 'busy';
+  return URGENCY.includes(standing.kind);
 }
 
-/** Those that were told before go first: they hold up the batch. The order within stays. */
+/** Who is to be told again holds up the batch, who has fetched is ready to go: they have their turn first. */
+const URGENCY: readonly string[] = ['again', 'fetched', 'fetching', 'pending', 'busy'];
+
+/** Sorts by urgency; the order within stays. */
 function byUrgency(turn: readonly Member[]): Member[] {
-  const isOld = ({ standing }: Member) => TO_BE_TOLD.includes(standing.kind);
-  return [...turn.filter(isOld), ...turn.filter((member) => !isOld(member))];
+  const rank = ({ standing }: Member) => Math.min(URGENCY.indexOf(standing.kind), URGENCY.indexOf('pending'));
+  return turn.toSorted((a, b) => rank(a) - rank(b));
 }
 
 type Telling = { readonly budget: Budget; readonly turn: readonly Member[]; readonly context: Context };
@@ -78,9 +79,9 @@ function telling(position: Position, { budget, turn, context }: Telling): Told {
   }
   const { batch, stage, state } = position;
   const canary = stage.kind === 'batch' && batch !== undefined && !state.run.completed ? stage : undefined;
-  const told = tell({
+  return tell({
     orders: { rollout: metadata.name, run: state.run },
-    turn: turn.filter(({ standing }) => standing.kind !== 'fetching' || spec.offline !== 'Skip'),
+    turn,
     room: canary === undefined ? undefined : batch?.room,
     budget,
     fetchFirst: spec.offline === 'Skip',
@@ -88,9 +89,6 @@ function telling(position: Position, { budget, turn, context }: Telling): Told {
     reason: state.run.completed || state.run.direct ? 'Joined' : 'Rollout',
     later: { reason: 'LaterStep', message: 'its turn comes in a later step' },
   });
-  const fetching = turn.filter(({ standing }) => standing.kind === 'fetching' && spec.offline === 'Skip');
-  const hold = fetching.map(({ facts }): Hold => ({ machine: facts.name, reason: 'InProgress', message: 'fetches' }));
-  return { ...told, hold: [...told.hold, ...hold] };
 }
 
 /**

@@ -80,5 +80,5 @@ export function isHealthy(facts: Facts): boolean {
 /** Whether the machine is off, and was so before its go: it takes no slot. */
 export function wasOffBeforeGo({ online, connectionSince, desired }: Facts): boolean {
   const go = desired?.go === true ? timeMs(desired.since) : undefined;
-  return !online && connectionSince !== undefined && go !== undefined && connectionSince <= go;
+  return !online && connectionSince !== undefined && go !== undefined && connectionSince < go;
 }

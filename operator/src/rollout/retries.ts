@@ -25,7 +25,16 @@ export function mayRetryItself(orders: Orders, facts: Facts): boolean {
 /** How often the machine was told again by itself since it was told first, or since a person asked to retry. */
 export function timesByItself(orders: Orders, facts: Facts): number {
   const number = orderNumber(orders, facts);
-  return number === undefined ? (orders.run.unconfirmed.get(facts.name) ?? 0) : number % PER_RETRY;
+  if (number !== undefined) return number % PER_RETRY;
+  const known = orders.run.unconfirmed.get(facts.name);
+  if (known === undefined) return 0;
+  // The status goes before the order: while the old order stands, the one that was counted was not given yet.
+  return known.order === orderKey(facts) ? known.times - 1 : known.times;
+}
+
+/** Names one giving of one order, for machines whose ids were not made by Floe. */
+export function orderKey({ desired }: Facts): string {
+  return `${desired?.id ?? ''}@${desired?.since ?? ''}`.slice(0, 128);
 }
 
 /** Whether `timesByItself` is read from the id of the order, and so needs no memory. */

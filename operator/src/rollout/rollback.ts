@@ -89,7 +89,7 @@ function orderBack(view: View, facts: Facts, to: { closure: string; revision: st
   const { rollout, run } = view;
   const id = desiredId({ rollout, run: `${run.id}-rollback`, machine: facts.name, retry: run.retry.count });
   const revision = to.revision ?? 'previous';
-  return { machine: facts.name, closure: to.closure, revision, reason: 'Rollback', id, byItself: 0, numbered: true };
+  return { machine: facts.name, closure: to.closure, revision, reason: 'Rollback', id, byItself: 0 };
 }
 
 function restReason(facts: Facts, back: Return): Hold[] {

@@ -5,6 +5,7 @@ import { stepsHash } from './stage.ts';
 import { rfc3339, timeMs } from './time.ts';
 
 export type Stopped = NonNullable<RolloutStatus['stopped']>;
+export type Repetition = NonNullable<RolloutStatus['unconfirmed']>[number];
 export type Failure = NonNullable<RolloutStatus['failures']>[number];
 
 /** The step in hand and the few numbers that tell how far it is; times in ms. */
@@ -31,7 +32,7 @@ export type Run = {
   readonly rollback: { readonly to: string | undefined; readonly startedAt: number } | undefined;
   readonly retry: { readonly count: number; readonly at: number };
   /** How often machines were told again by themselves, where the id of their order does not say it. */
-  readonly unconfirmed: ReadonlyMap<string, number>;
+  readonly unconfirmed: ReadonlyMap<string, Repetition>;
   readonly failures: readonly Failure[];
   readonly pausedSeconds: number;
   readonly stepsHash: string;
@@ -60,7 +61,7 @@ export function runOf(rollout: Rollout): Run | undefined {
     stopped: status.stopped ?? stoppedBy(status),
     rollback: rollbackOf(status),
     retry: { count: status.retry?.count ?? 0, at: timeMs(status.retry?.at) ?? 0 },
-    unconfirmed: new Map((status.unconfirmed ?? []).map(({ machine, times }) => [machine, times])),
+    unconfirmed: new Map((status.unconfirmed ?? []).map((entry) => [entry.machine, entry])),
     failures: status.failures ?? [],
     pausedSeconds: status.pausedSeconds ?? 0,
     stepsHash: status.stepsHash ?? stepsHash(rollout.spec),

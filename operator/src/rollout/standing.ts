@@ -28,7 +28,7 @@ export type Member = {
   /** Closure of the run's revision for this machine. */
   readonly closure: string | undefined;
   readonly standing: Standing;
-  /** Whether this run told it that closure. */
+  /** Whether this run gave it its go for that closure, or it failed to fetch it. */
   readonly told: boolean;
   /** Whether it was told since the step began. */
   readonly toldInStep: boolean;
@@ -65,11 +65,11 @@ export function memberOf(view: View, facts: Facts): Member {
   }
   const { closure } = found;
   const ordered = facts.desired?.closure === closure && isOrderOfRun(view, facts);
-  // A machine that was only told to fetch and went off was not told anything that binds.
-  const told = ordered && (facts.desired?.go === true || facts.online);
+  // To be told to fetch binds nobody, unless it failed.
+  const told = ordered && (facts.desired?.go === true || (facts.own !== undefined && isFinal(facts.own)));
   const since = timeMs(facts.desired?.since);
   const toldInStep = told && since !== undefined && run.step.startedAt !== undefined && since >= run.step.startedAt;
-  const standing = told ? toldStanding(view, facts, { closure, toldInStep }) : untoldStanding(view, facts, closure);
+  const standing = ordered ? toldStanding(view, facts, { closure, toldInStep }) : untoldStanding(view, facts, closure);
   return { facts, closure, standing, told, toldInStep, joiner };
 }
 

@@ -6,6 +6,7 @@ import type { Position } from './course.ts';
 import type { Decision } from './decide.ts';
 import { type Description, stepText } from './describe.ts';
 import { failuresOf, NAMED } from './failures.ts';
+import { compareText } from './order.ts';
 import type { Run } from './run.ts';
 import type { Context } from './state.ts';
 import { rfc3339 } from './time.ts';
@@ -77,14 +78,13 @@ function stepOf(position: Position): NonNullable<RolloutStatus['step']> {
 }
 
 function unconfirmedOf({ position, decision }: StatusInput): Pick<RolloutStatus, 'unconfirmed'> {
-  const { run } = position.state;
-  const times = new Map(run.unconfirmed);
-  for (const { machine, byItself, numbered } of [...decision.dispatch, ...decision.fetch]) {
-    if (byItself > 0 && !numbered) times.set(machine, byItself);
+  const repeated = new Map(position.state.run.unconfirmed);
+  for (const { machine, byItself, repeats } of [...decision.dispatch, ...decision.fetch]) {
+    if (repeats !== undefined) repeated.set(machine, { machine, order: repeats, times: byItself });
   }
   const open = new Set(position.members.filter(({ told }) => told).map(({ facts }) => facts.name));
-  const list = [...times].filter(([machine]) => open.has(machine)).sort(([a], [b]) => (a < b ? -1 : 1));
-  return list.length === 0
-    ? {}
-    : { unconfirmed: list.slice(0, NAMED).map(([machine, count]) => ({ machine, times: count })) };
+  const list = [...repeated.values()]
+    .filter(({ machine }) => open.has(machine))
+    .sort((a, b) => compareText(a.machine, b.machine));
+  return list.length === 0 ? {} : { unconfirmed: list.slice(0, NAMED) };
 }

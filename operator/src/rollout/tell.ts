@@ -2,7 +2,7 @@
 import { desiredId } from '@floe/crds/desired-id';
 import type { Budget } from './budget.ts';
 import type { Facts } from './facts.ts';
-import { isNumbered, nextRetry, type Orders, timesByItself } from './retries.ts';
+import { isNumbered, nextRetry, type Orders, orderKey, timesByItself } from './retries.ts';
 import type { Member } from './standing.ts';
 
 /** One order to a machine. */
@@ -15,8 +15,8 @@ export type Order = {
   readonly id: string;
   /** How often it is told again by itself with this order. */
   readonly byItself: number;
-  /** Whether the id of the machine's order tells how often it was told. */
-  readonly numbered: boolean;
+  /** The order that it repeats, where the id of that order does not tell how often it was told. */
+  readonly repeats?: string;
 };
 
 export type HoldReason =
@@ -74,6 +74,10 @@ export function tell(input: TellInput): Told {
 
 /** Tells one machine, and returns how many slots that takes. */
 function tellOne(member: Member, { input, free, told }: { input: TellInput; free: number; told: Told }): number {
+  if (input.fetchFirst && member.standing.kind === 'fetching') {
+    told.hold.push({ machine: member.facts.name, reason: 'InProgress', message: 'fetches; its go follows' });
+    return 0;
+  }
   if (input.fetchFirst && member.standing.kind !== 'fetched') {
     told.fetch.push(orderOf(input, member));
     return 0;
@@ -88,7 +92,8 @@ function tellOne(member: Member, { input, free, told }: { input: TellInput; free
   return slots;
 }
 
-const isNew = ({ standing }: Member): boolean => standing.kind === 'pending' || standing.kind === 'busy';
+/** Whether it takes room in the batch: who is told again was counted before. */
+const isNew = ({ standing }: Member): boolean => standing.kind !== 'again';
 
 /** Why a machine can't have its turn, budget aside. What concerns the machine alone is said first. */
 function whyNot(member: Member, input: TellInput, room: number): Omit<Hold, 'machine'> | undefined {
@@ -100,7 +105,7 @@ function whyNot(member: Member, input: TellInput, room: number): Omit<Hold, 'mac
 
 function busyOrSick({ facts, standing }: Member, { sickToo }: TellInput): Omit<Hold, 'machine'> | undefined {
   if (standing.kind === 'busy') return { reason: 'InProgress', message: 'carries out another order first' };
-  if (!facts.well && !sickToo && standing.kind === 'pending') {
+  if (!facts.well && !sickToo && standing.kind !== 'again') {
     return { reason: 'NotReady', message: `${sickness(facts)}; the first batch takes machines that are healthy` };
   }
   return undefined;
@@ -148,6 +153,6 @@ function orderOf({ orders, reason }: TellInput, { facts, closure, standing }: Me
     reason: again ? 'Retry' : reason,
     id: (isFetched ? facts.desired?.id : undefined) ?? desiredId({ rollout, run: run.id, machine: facts.name, retry }),
     byItself: byItself ? timesByItself(orders, facts) + 1 : 0,
-    numbered: !byItself || isNumbered(orders, facts),
+    ...(byItself && !isNumbered(orders, facts) ? { repeats: orderKey(facts) } : {}),
   };
 }

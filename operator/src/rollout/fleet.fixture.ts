@@ -1,0 +1,232 @@
+// A simulated fleet for property tests: machines that carry out orders, fail, go off and return, one small event at a time.
+import type { Attempt, NixMachine, NixMachineStatus } from '@floe/crds/nix-machine';
+import type { Rollout, RolloutSpec } from '@floe/crds/rollout';
+import { closuresOf } from './closures.ts';
+import { orderChanges } from './order-desired.ts';
+import { type Plan, plan } from './plan.ts';
+import { config, machine, R1, rollout, runs, T0 } from './rollout.fixture.ts';
+import type { Snapshot } from './snapshot.ts';
+import type { Order } from './tell.ts';
+
+export type Fate = 'Committed' | 'RolledBack' | 'Failed' | 'Unconfirmed' | 'RebootRequired';
+
+export type Event =
+  | { readonly kind: 'begin'; readonly machine: number }
+  | { readonly kind: 'end'; readonly machine: number; readonly fate: Fate }
+  | { readonly kind: 'off'; readonly machine: number }
+  | { readonly kind: 'on'; readonly machine: number }
+  | { readonly kind: 'sick'; readonly machine: number }
+  | { readonly kind: 'well'; readonly machine: number }
+  | { readonly kind: 'hold'; readonly machine: number; readonly on: boolean }
+  | { readonly kind: 'leave'; readonly machine: number }
+  | { readonly kind: 'join' }
+  | { readonly kind: 'wait'; readonly seconds: number }
+  | { readonly kind: 'verb'; readonly verb: 'approve' | 'retry' | 'continue' | 'abort' | 'rollback' }
+  | { readonly kind: 'revision'; readonly revision: string }
+  | { readonly kind: 'spec'; readonly spec: Partial<RolloutSpec> };
+
+/** How orders are written: as the operator does, or as a program would that knows the printed plan only. */
+export type Writer = 'operator' | 'stranger';
+
+/** Each order that was given, with the run it belongs to. */
+export type Given = { readonly run: string; readonly order: Order; readonly go: boolean };
+
+export class Fleet {
+  now = T0;
+  rollout: Rollout;
+  revision: string;
+  machines: NixMachine[];
+  readonly given: Given[] = [];
+  /** Machines that were well and got a go, and have not been well since. */
+  readonly disturbed = new Set<string>();
+  readonly #writer: Writer;
+  #verbs = 0;
+  #joined: number;
+
+  constructor(options: {
+    spec: Partial<RolloutSpec>;
+    labels: readonly Record<string, string>[];
+    writer: Writer;
+    revision: string;
+  }) {
+    this.#writer = options.writer;
+    this.revision = options.revision;
+    this.rollout = rollout(options.spec);
+    this.machines = options.labels.map((labels, i) => machine(`m${i}`, runs(`m${i}`, R1), { labels }));
+    this.#joined = this.machines.length;
+  }
+
+  snapshot(machines: readonly NixMachine[] = this.machines): Snapshot {
+    return {
+      rollout: this.rollout,
+      rollouts: [this.rollout],
+      config: config(this.revision),
+      machines,
+      closures: closuresOf([], 'web', 'built'),
+    };
+  }
+
+  plan(machines?: readonly NixMachine[]): Plan {
+    return plan(this.snapshot(machines), new Date(this.now));
+  }
+
+  /** Stores what a plan says: the status, then the orders. */
+  apply(planned: Plan): void {
+    this.rollout = { ...this.rollout, status: planned.status };
+    for (const order of [...planned.dispatch, ...planned.rollback]) this.#order(order, planned, true);
+    for (const order of planned.fetch) this.#order(order, planned, false);
+  }
+
+  #order(order: Order, planned: Plan, go: boolean): void {
+    const run = planned.status.run ?? '';
+    const before = this.machines.find(({ metadata }) => metadata.name === order.machine);
+    if (before === undefined) throw new Error(`${order.machine} is not there`);
+    if (go && isWell(before)) this.disturbed.add(order.machine);
+    this.given.push({ run, order, go });
+    const changes = orderChanges(before, order, { rollout: 'web', run, go, now: this.now });
+    const strange = { ...changes.desired, id: `x${this.given.length}`, reason: 'Rollout' };
+    const isGo = go && before.status?.desired?.go === false && before.status.desired.closure === order.closure;
+    const desired =
+      this.#writer === 'operator'
+        ? changes.desired
+        : { ...strange, ...(isGo ? { id: before.status?.desired?.id } : {}) };
+    this.#change(order.machine, { ...changes, desired } as NixMachineStatus);
+  }
+
+  #change(name: string, changes: NixMachineStatus): void {
+    this.machines = this.machines.map((m) =>
+      m.metadata.name === name ? { ...m, status: { ...m.status, ...changes } } : m,
+    );
+    const changed = this.machines.find(({ metadata }) => metadata.name === name);
+    if (changed !== undefined && isWell(changed)) this.disturbed.delete(name);
+  }
+
+  /** Lets something happen; what can't happen now does not. */
+  happen(event: Event): void {
+    switch (event.kind) {
+      case 'wait':
+        this.now += event.seconds * 1000;
+        return;
+      case 'revision':
+        this.revision = event.revision;
+        return;
+      case 'verb':
+        this.#order1(event.verb);
+        return;
+      case 'spec':
+        this.rollout = { ...this.rollout, spec: { ...this.rollout.spec, ...event.spec } };
+        return;
+      case 'join':
+        this.#join();
+        return;
+      default:
+        this.#machineEvent(event);
+    }
+  }
+
+  #order1(verb: string): void {
+    const { run, step } = this.rollout.status ?? {};
+    const value = verb === 'approve' ? `${run}.${step?.index}` : `v${++this.#verbs}`;
+    const annotations = { ...this.rollout.metadata.annotations, [`floe.dev/${verb}`]: value };
+    this.rollout = { ...this.rollout, metadata: { ...this.rollout.metadata, annotations } };
+  }
+
+  #join(): void {
+    const name = `m${this.#joined++}`;
+    const created = this.#time();
+    this.machines = [
+      ...this.machines,
+      machine(name, runs(name, R1, { connection: { online: true, since: created } }), { created }),
+    ];
+  }
+
+  #machineEvent(event: Extract<Event, { machine: number }>): void {
+    const target = this.machines[event.machine % Math.max(1, this.machines.length)];
+    if (target === undefined) return;
+    const { name } = target.metadata;
+    const online = target.status?.connection?.online === true;
+    switch (event.kind) {
+      case 'off':
+        if (online) this.#change(name, { connection: { online: false, since: this.#time() } });
+        return;
+      case 'on':
+        if (!online) this.#change(name, { connection: { online: true, since: this.#time() } });
+        return;
+      case 'sick':
+      case 'well':
+        this.#change(name, this.#health(event.kind === 'well'));
+        return;
+      case 'leave':
+        if (this.machines.length > 1) this.machines = this.machines.filter((m) => m !== target);
+        return;
+      case 'hold':
+        this.machines = this.machines.map((m) => (m === target ? held(m, event.on) : m));
+        return;
+      case 'begin':
+        if (online) this.#begin(target);
+        return;
+      case 'end':
+        if (online) this.#end(target, event.fate);
+        return;
+      default:
+        event satisfies never;
+    }
+  }
+
+  #health(well: boolean): NixMachineStatus {
+    const status = well ? ('True' as const) : ('False' as const);
+    const condition = { type: 'Healthy', status, reason: 'X', message: '', lastTransitionTime: this.#time() };
+    return { conditions: [condition], failedUnits: well ? [] : ['x.service'] };
+  }
+
+  #begin(target: NixMachine): void {
+    const { desired, attempt, current } = target.status ?? {};
+    if (desired === undefined) return;
+    if (attempt?.desiredId === desired.id) {
+      const isWaiting = attempt.phase === 'Fetching' || attempt.phase === 'Fetched';
+      if (isWaiting)
+        this.#change(target.metadata.name, { attempt: { ...attempt, phase: desired.go ? 'Testing' : 'Fetched' } });
+      return;
+    }
+    const from = current?.closure;
+    const begun: Attempt = { desiredId: desired.id, to: desired.closure, phase: 'Fetching', startedAt: this.#time() };
+    this.#change(target.metadata.name, { attempt: from === undefined ? begun : { ...begun, from } });
+  }
+
+  /** Ends the attempt in hand; one that was told to fetch only can't end well. */
+  #end(target: NixMachine, fate: Fate): void {
+    const { desired, attempt, knownBad = [] } = target.status ?? {};
+    const isOpen = attempt !== undefined && attempt.finishedAt === undefined && attempt.desiredId === desired?.id;
+    if (!isOpen || desired === undefined || !desired.go) return;
+    const { name } = target.metadata;
+    const finished: Attempt = { ...attempt, phase: fate, finishedAt: this.#time() };
+    const revision = desired.closure.split('/')[0] ?? '';
+    const current = { closure: desired.closure, revision };
+    if (fate === 'Committed') this.#change(name, { attempt: finished, current, bootDefault: current });
+    else if (fate === 'RebootRequired') this.#change(name, { attempt: finished, bootDefault: current });
+    else if (fate === 'Unconfirmed') this.#change(name, { attempt: finished });
+    else
+      this.#change(name, {
+        attempt: finished,
+        knownBad: [desired.closure, ...knownBad.filter((bad) => bad !== desired.closure)],
+      });
+  }
+
+  #time(): string {
+    return new Date(this.now).toISOString();
+  }
+}
+
+function held(target: NixMachine, on: boolean): NixMachine {
+  const { hold: _, ...spec } = target.spec;
+  return { ...target, spec: on ? { ...spec, hold: { reason: 'leave me' } } : spec };
+}
+
+/** Whether a machine is online, not sick and has nothing in hand: told by other means than the planner's. */
+export function isWell({ status }: NixMachine): boolean {
+  const { connection, desired, attempt, current, failedUnits } = status ?? {};
+  if (connection?.online !== true || (failedUnits ?? []).length > 0) return false;
+  if (desired?.go !== true) return true;
+  if (attempt?.desiredId === desired.id) return attempt.finishedAt !== undefined;
+  return current?.closure === desired.closure;
+}
