@@ -15,12 +15,24 @@ function hierarchies(): readonly string[] {
 /** Makes the cgroup `name` in every hierarchy. */
 export function makeCgroup(name: string): void {
   for (const root of hierarchies()) {
+    if (root === top) enableControllers(root);
     mkdirSync(join(root, name), { recursive: true });
     // Version 1 leaves a new cpuset empty, and nothing can enter it then.
     for (const file of ['cpuset.cpus', 'cpuset.mems']) {
       if (existsSync(join(root, name, file)) && !existsSync(join(root, 'cgroup.controllers'))) {
         writeFileSync(join(root, name, file), readFileSync(join(root, name, '..', file), 'utf8'));
       }
+    }
+  }
+}
+
+/** Version 2 gives a cgroup only the controllers that the one above it hands down. */
+function enableControllers(root: string): void {
+  for (const controller of readFileSync(join(root, 'cgroup.controllers'), 'utf8').trim().split(' ')) {
+    try {
+      writeFileSync(join(root, 'cgroup.subtree_control'), `+${controller}`);
+    } catch {
+      // One that cannot be handed down is not needed either.
     }
   }
 }

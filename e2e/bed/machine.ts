@@ -4,6 +4,7 @@ import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Daemon } from './daemon.ts';
 import type { Enclosure } from './enclosure.ts';
+import { recipe } from './paths.ts';
 import { type RunOptions, type RunResult, run, tryRun } from './run.ts';
 import { waitUntil } from './wait-until.ts';
 
@@ -36,6 +37,8 @@ export class Machine {
       enclosure: options.enclosure,
       cgroup: options.cgroup,
       command: [
+        recipe('machine', 'run.sh'),
+        join(this.dir, 'nspawn.pid'),
         'systemd-nspawn',
         '--quiet',
         '--register=no',
@@ -111,7 +114,7 @@ export class Machine {
     await this.#daemon.gone();
   }
 
-  /** Shuts down in order and boots again. */
+  /** Shuts down in order and boots again, as `systemctl reboot` inside does. */
   async restart(): Promise<void> {
     await this.stop();
     await this.start();
@@ -175,10 +178,10 @@ export class Machine {
 
   /** Its PID 1, as the cluster numbers it. */
   async #leader(): Promise<string | undefined> {
-    const supervisor = await this.#daemon.pid();
-    if (supervisor === undefined || !(await this.#options.enclosure.isRunning())) return undefined;
-    const script = 'cat "/proc/$0/task/$0/children" 2>/dev/null || true';
-    const children = await run(await this.#options.enclosure.enter('all', ['sh', '-c', script, String(supervisor)]));
+    if ((await this.#daemon.pid()) === undefined || !(await this.#options.enclosure.isRunning())) return undefined;
+    const script = 'read -r pid < "$0/nspawn.pid" && cat "/proc/$pid/task/$pid/children" || true';
+    const command = await this.#options.enclosure.enter('all', ['sh', '-c', script, this.dir]);
+    const children = (await tryRun(command)).stdout;
     return children.trim().split(/\s+/)[0] || undefined;
   }
 

@@ -243,6 +243,14 @@ try {
     await m1.restart();
     assert.equal((await m1.closures()).booted, first.m1);
   });
+  await check('a reboot asked for inside', async () => {
+    assert.equal(await activate(m1, system('second'), 'boot'), 0);
+    await m1.tryExec(['systemctl', 'reboot']);
+    await waitUntil(async () => (await m1.closures()).booted === system('second'), { what: 'm1 to come back' });
+    await m1.booted();
+    assert.equal(await activate(m1, first.m1, 'switch'), 0);
+    await m1.restart();
+  });
   await check('exit codes 1, 2, 4, 11, 100 and what is active after each', async () => {
     const code = async (name: string, verb: string): Promise<number> => activate(m1, system(name), verb);
     assert.equal(await code('unitFails', 'test'), 4);
@@ -315,7 +323,15 @@ try {
     const names = ['a1', 'a2', 'a3', 'a4', 'a5'];
     await Promise.all(names.map(async (name) => (await cluster.machines.create({ name, system: first.m1 })).start()));
   });
-  await check('a machine shut down in order', () => m2.stop());
+  await check('a machine shut down in order, and from inside', async () => {
+    await m2.stop();
+    assert.equal(await m2.isRunning(), false);
+    await m2.start();
+    await m2.tryExec(['systemctl', 'poweroff']);
+    await waitUntil(async () => !(await m2.isRunning()), { what: 'm2 to be off' });
+    await m2.start();
+    assert.equal((await m2.closures()).booted, first.m2);
+  });
 
   if (!keep) {
     await check('down leaves no process, mount, cgroup or namespace', async () => {

@@ -72,6 +72,7 @@ to_stop= not_restarted=
 says() { grep -qE "^$2=(true|yes|1)\$" "$1"; }
 denies() { grep -qE "^$2=(false|no|0)\$" "$1"; }
 # What only people read changes nothing; what only asks for a reload is compared apart.
+for_reload() { grep -E '^(X-Reload-Triggers|ExecReload)=' "$1"; }
 essence() { grep -vE '^(Description|Documentation|OnFailure|X-Reload-Triggers|ExecReload)=' "$1"; }
 for unit in $(active_units); do
   before=$old_units/$unit now=$new_units/$unit
@@ -80,7 +81,7 @@ for unit in $(active_units); do
     denies "$before" X-StopOnRemoval || to_stop="$to_stop $unit"
   elif ! cmp -s "$before" "$now"; then
     if [ "$(essence "$before")" = "$(essence "$now")" ]; then
-      grep -E '^(X-Reload-Triggers|ExecReload)=' "$before" | cmp -s - /dev/null && ! grep -qE '^(X-Reload-Triggers|ExecReload)=' "$now" || add reload "$unit"
+      [ "$(for_reload "$before")" = "$(for_reload "$now")" ] || add reload "$unit"
     elif says "$now" X-ReloadIfChanged; then add reload "$unit"
     elif denies "$now" X-RestartIfChanged || says "$now" RefuseManualStop || says "$now" X-OnlyManualStart; then
       not_restarted="$not_restarted $unit"
