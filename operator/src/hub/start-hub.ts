@@ -152,9 +152,9 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
     clearInterval(sweeper);
     clearInterval(certificates);
     for (const stop of unsubscribe) stop();
-    using limit = startDeadline(new AbortController().signal, settings.drainSeconds ?? 8);
-    await hub.drain(limit.signal);
-    await writer.drain(limit.signal);
+    const limit = AbortSignal.timeout((settings.drainSeconds ?? 8) * 1000);
+    await hub.drain(limit);
+    await writer.drain(limit);
     writes.abort();
     await Promise.all([server.close(), plain.close(), lease]);
     log.info('hub is closed');
@@ -178,10 +178,14 @@ async function readFresh(
   { api, key, store }: { api: MachineApi; key: string; store: Store<NixMachine> },
   parent: AbortSignal,
 ): Promise<NixMachine> {
-  using deadline = startDeadline(parent, READ_SECONDS);
-  const machine = await api.get(key, { signal: deadline.signal });
-  store.put(machine);
-  return machine;
+  const deadline = startDeadline(parent, READ_SECONDS);
+  try {
+    const machine = await api.get(key, { signal: deadline.signal });
+    store.put(machine);
+    return machine;
+  } finally {
+    deadline[Symbol.dispose]();
+  }
 }
 
 type Certificate = { cert: string; key: string };
