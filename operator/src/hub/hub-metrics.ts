@@ -1,6 +1,7 @@
 // The instruments of the hub.
 import type { NixMachine } from '@floe/crds/nix-machine';
 import { Counter, Gauge, type Registry } from 'prom-client';
+import type { RefusalReason } from './admission.ts';
 
 export type HubMetrics = {
   readonly refused: Counter<'reason'>;
@@ -17,6 +18,19 @@ export type HubLevels = {
   readonly pendingWrites: () => number;
   readonly machines: () => Iterable<NixMachine>;
 };
+
+const REFUSALS: readonly RefusalReason[] = [
+  'UnknownMachine',
+  'NoIdentity',
+  'WrongKey',
+  'DuplicateKey',
+  'BadSignature',
+  'WrongHost',
+  'UnsupportedVersion',
+  'BadMessage',
+  'NotReady',
+  'Draining',
+];
 
 /** Conditions of which `floe_machines` counts the machines, with the name of the state for each status. */
 const STATES: readonly (readonly [string, { readonly True: string; readonly False: string }])[] = [
@@ -59,7 +73,7 @@ export function createHubMetrics(registry: Registry, levels: HubLevels): HubMetr
       }
     },
   });
-  return {
+  const metrics: HubMetrics = {
     refused: new Counter({
       name: 'floe_hub_refused_total',
       help: 'Agents that were not let in, or were put out, by reason.',
@@ -85,6 +99,11 @@ export function createHubMetrics(registry: Registry, levels: HubLevels): HubMetr
       registers,
     }),
   };
+  // Zeroes are there from the start, so that a rate over the first one is not lost.
+  for (const reason of REFUSALS) metrics.refused.inc({ reason }, 0);
+  for (const result of ['written', 'unchanged', 'conflict', 'failed']) metrics.statusWrites.inc({ result }, 0);
+  for (const result of ['confirmed', 'denied', 'unanswered']) metrics.confirmations.inc({ result }, 0);
+  return metrics;
 }
 
 /** Counts machines by namespace and state; `total` counts all. */

@@ -106,7 +106,8 @@ const seed = (over: Partial<NixMachine['spec']> = {}, given?: NixMachine['status
   api.seed(nixMachines, machine(given, { identity: { sshHostKey: key.line }, ...over }));
 const refusals = async (from: Replica) => {
   const metric = await from.registry.getSingleMetric('floe_hub_refused_total')?.get();
-  return Object.fromEntries((metric?.values ?? []).map(({ labels, value }) => [labels['reason'], value]));
+  const counted = (metric?.values ?? []).filter(({ value }) => value > 0);
+  return Object.fromEntries(counted.map(({ labels, value }) => [labels['reason'], value]));
 };
 
 beforeEach(async () => {
