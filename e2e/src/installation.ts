@@ -159,7 +159,8 @@ export class Installation {
   }
 
   async #firstSystems(): Promise<Map<string, string>> {
-    await this.#writeFleet({});
+    // As an admin installs a machine: an agent and nothing else.
+    await this.#writeFleet({}, '{ }');
     const systems = new Map<string, string>();
     for (const name of this.machineNames) systems.set(name, await this.fleet.build(name));
     return systems;
