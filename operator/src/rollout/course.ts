@@ -88,22 +88,18 @@ function onward(position: Position, context: Context): State {
 }
 
 function afterBatch(position: Position, context: Context): State {
-  const { state, batch, stages } = position;
+  const { batch, members, stages } = position;
+  const { run } = position.state;
   const verdict = batch?.verdict ?? { kind: 'open' };
-  switch (verdict.kind) {
-    case 'passed': {
-      const { index } = state.run.step;
-      return index >= stages.length - 1 ? complete(state, context) : toStep(state, index + 1, context.now);
-    }
-    case 'failed':
-      return fail(state, position, context);
-    default:
-      return state;
-  }
+  if (verdict.kind === 'open' || verdict.kind === 'untested') return position.state;
+  // Who failed while it soaked is known by its name once the batch has ended.
+  const state: State = { ...position.state, run: { ...run, failures: failuresOf(run, members) } };
+  if (verdict.kind === 'failed') return fail(state, position, context);
+  const { index } = run.step;
+  return index >= stages.length - 1 ? complete(state, context) : toStep(state, index + 1, context.now);
 }
 
-function fail(before: State, position: Position, context: Context): State {
-  const state: State = { ...before, run: { ...before.run, failures: failuresOf(before.run, position.members) } };
+function fail(state: State, position: Position, context: Context): State {
   const { onFailure = 'Pause' } = context.snapshot.rollout.spec;
   // Going back to the stable revision failed: there is nothing better to return to.
   if (onFailure === 'Rollback' && !state.run.direct) return takeBack(state, context.now);

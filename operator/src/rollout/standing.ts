@@ -153,14 +153,15 @@ function committed(view: View, facts: Facts, { closure, toldInStep }: Told): Sta
     };
   }
   const updated: Standing = { kind: 'updated', reboot: reboot || facts.current !== closure };
+  const remembered = rememberedBad(view, facts);
+  if (remembered !== undefined) return { kind: 'failed', ...remembered };
   const ofStep = toldInStep || view.run.step.startedAt === undefined;
   return ofStep && view.soakMs > 0 ? soaked(view, facts, updated) : updated;
 }
 
 function soaked(view: View, facts: Facts, updated: Standing): Standing {
-  const start = endOf(facts);
-  const until = start + view.soakMs;
-  const bad = badWithin(facts, until) ?? rememberedBad(view, facts, start);
+  const until = endOf(facts) + view.soakMs;
+  const bad = badWithin(facts, until);
   if (bad !== undefined) return { kind: 'failed', ...bad };
   return view.now < until ? { kind: 'soaking', until } : updated;
 }
@@ -180,11 +181,13 @@ function badWithin(facts: Facts, until: number): { message: string; at: number }
   return undefined;
 }
 
-/** One that turned bad while it soaked has failed, also when it is well again. */
-function rememberedBad({ run }: View, facts: Facts, start: number): { message: string; at: number } | undefined {
+/** One that turned bad while it soaked has failed, also when it is well again, or the batch has ended. */
+function rememberedBad({ run }: View, facts: Facts): { message: string; at: number } | undefined {
   const remembered = run.failures.find(({ machine }) => machine === facts.name);
   const at = timeMs(remembered?.at);
-  return remembered !== undefined && at !== undefined && at > start ? { message: remembered.message, at } : undefined;
+  return remembered !== undefined && at !== undefined && at > endOf(facts)
+    ? { message: remembered.message, at }
+    : undefined;
 }
 
 /** When the order was carried out, as far as it is known. */
