@@ -51,7 +51,8 @@ function refusedJob(error: unknown): Problem | undefined {
   return {
     reason: 'JobRefused',
     field: 'spec.build',
-    message: `the API server refuses the build Job: ${error.message}`,
+    // Without the request that the client puts before what the server said.
+    message: `the API server refuses the build Job: ${error.message.replace(/^[A-Z]+ \/\S+: (\d+: )?/, '')}`,
     remedy: 'correct spec.build or the settings of the operator, or allow the Job',
     transient: true,
   };

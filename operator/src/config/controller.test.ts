@@ -328,3 +328,64 @@ test('delivery Immediate tells its machines as soon as their closure is built', 
   );
   expect(api.get(nixMachines, 'demo/m1')?.status?.conditions?.length).toBeGreaterThan(0);
 });
+
+test('answers that get lost, races that are lost and an API server that is away start one Job, not two', async () => {
+  seedMachine('m1');
+  api.faults.inject({ verb: 'PATCH', path: /\/jobs\// }, { kind: 'lose-answer' }, 1);
+  api.faults.inject(
+    { verb: 'PATCH', path: /nixconfigs\/web\/status/ },
+    { kind: 'status', status: 409, reason: 'Conflict' },
+    2,
+  );
+  api.faults.inject({ verb: 'PATCH', path: /\/configmaps\// }, { kind: 'status', status: 503 }, 1);
+  seedConfig(git);
+  const job = await nextJob();
+  await vi.waitFor(() => expect(current()?.status?.build?.job).toBe(job.metadata.name), until);
+  await finish(job, { m1: CLOSURE('m1') });
+  await vi.waitFor(() => expect(ready()?.status).toBe('True'), until);
+  const made = api.requests.filter(({ verb, path }) => verb === 'PATCH' && path.includes('/jobs/'));
+  expect(new Set(made.map(({ path }) => path)).size).toBe(1);
+});
+
+test('an operator that starts anew goes on with the Job that is there', async () => {
+  seedMachine('m1');
+  seedConfig(git);
+  const job = await nextJob();
+  stop.abort();
+  await running;
+  stop = new AbortController();
+  running = start();
+  await finish(job, { m1: CLOSURE('m1') });
+  await vi.waitFor(() => expect(ready()?.status).toBe('True'), until);
+  expect(api.seen({ verb: 'PATCH', path: /\/jobs\// })).toHaveLength(1);
+});
+
+test('a source that does not answer is a condition that a person understands, and mends itself', async () => {
+  head = '';
+  seedMachine('m1');
+  seedConfig(git);
+  await vi.waitFor(() => expect(ready()?.reason).toBe('SourceFailed'), until);
+  expect(ready()?.message).toContain(
+    'spec.source.git.ref.branch: https://git.example/fleet has no branch main; push it',
+  );
+  expect(api.list(jobs)).toEqual([]);
+  head = REV_1;
+  const now = current();
+  api.seed(nixConfigs, {
+    ...now,
+    metadata: { ...now?.metadata, annotations: { 'floe.dev/reconcile': 'again' } },
+  } as NixConfig);
+  await nextJob();
+});
+
+test('a Job that the API server refuses is a condition, and no Job', async () => {
+  api.faults.inject(
+    { verb: 'PATCH', path: /\/jobs\// },
+    { kind: 'status', status: 422, reason: 'Invalid', message: 'quantities must match' },
+    1,
+  );
+  seedMachine('m1');
+  seedConfig({ build: { resources: { limits: { memory: 'lots' } } } });
+  await vi.waitFor(() => expect(ready()?.reason).toBe('JobRefused'), until);
+  expect(ready()?.message).toContain('spec.build: the API server refuses the build Job: quantities must match');
+});

@@ -41,8 +41,10 @@ export function wakeOnChanges(stores: ConfigStores, queue: WorkQueue): () => voi
 }
 
 /** The spec, an order of a person or the object itself changed; the reconciler's own status writes wake nobody. */
-function specChanged({ old, object }: Delta<NixConfig>): boolean {
-  return old === undefined || old.metadata.uid !== object.metadata.uid || metadataChanged(old, object);
+function specChanged({ type, old, object }: Delta<NixConfig>): boolean {
+  return (
+    type !== 'updated' || old === undefined || old.metadata.uid !== object.metadata.uid || metadataChanged(old, object)
+  );
 }
 
 function metadataChanged(old: KubeObject, object: KubeObject): boolean {
