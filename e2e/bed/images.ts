@@ -1,12 +1,11 @@
 // The images that clusters run: made with buildah from the Debian tree, so that nothing is pulled.
-import { existsSync } from 'node:fs';
 import { appendFile, cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { type Artefacts, artefacts, nodeBinary, removeOlder } from './artefacts.ts';
+import { type Artefacts, artefacts, nodeBinary } from './artefacts.ts';
 import { contentKey } from './content-key.ts';
 import { pauseImage } from './control-plane.ts';
 import { withHostLock } from './host-lock.ts';
-import { forgetAll, type Image, isStored, store } from './image-layout.ts';
+import { forgetAll, type Image, isStored, store, storeOver } from './image-layout.ts';
 import { cached, projectDir } from './paths.ts';
 import { type OnProgress, step } from './progress.ts';
 import { run, tryRun } from './run.ts';
@@ -23,15 +22,16 @@ const dockerfile = join(projectDir, 'images', 'floe', 'Dockerfile');
 /** Makes the Debian image and the layers of `floe` that do not change with the program. About 25 s, once. */
 export async function ensureBaseImages(made: Artefacts, options: MakeOptions = {}): Promise<void> {
   const key = await baseKey(made);
-  const marker = cached(`base-image-${key}`);
-  if (existsSync(marker) && (await tryRun(['buildah', 'inspect', '--type', 'image', baseRef(key)])).code === 0) return;
+  const base = baseOf(key);
+  if (isStored(base)) return;
   const what = 'image of the operator without its program: Debian, Nix, git, Node (about 25 s)';
   await step(options.onProgress, 'base image', what, async (say) => {
     await forgetAll();
     await importDebian(made.trixie);
-    await build({ target: 'base', ref: baseRef(key), files: { node: nodeBinary }, say, ...signalOf(options) });
-    await writeFile(marker, '');
-    await removeOlder(marker);
+    await build({ target: 'base', ref: base.ref, files: { node: nodeBinary }, say, ...signalOf(options) });
+    await store(base);
+    // From here on they are in the layout alone.
+    await tryRun(['buildah', 'rmi', base.ref, debian]);
   });
 }
 
@@ -46,10 +46,11 @@ export async function floeImage(program: string, options: MakeOptions = {}): Pro
         target: 'floe',
         ref: image.ref,
         files: { 'floe.mjs': program },
-        base: baseRef(base),
+        base: 'scratch',
         say,
         ...signalOf(options),
       });
+      await storeOver(image, baseOf(base));
     }),
   );
 }
@@ -61,7 +62,8 @@ export async function pauseImageOf(): Promise<Image> {
     inContext({ busybox: '/bin/busybox' }, async (context) => {
       const text = 'FROM scratch\nCOPY busybox /bin/busybox\nENTRYPOINT ["/bin/busybox","sleep","1000000000"]\n';
       await writeFile(join(context, 'Dockerfile'), text);
-      await run(['buildah', 'bud', '-q', '--isolation', 'chroot', '-t', pauseImage, context]);
+      await run(['buildah', 'bud', '-q', '--isolation', 'chroot', '--format', 'oci', '-t', pauseImage, context]);
+      await store(image);
     }),
   );
 }
@@ -72,7 +74,6 @@ async function made(image: Image, make: () => Promise<void>): Promise<Image> {
   return withHostLock(cached('images.lock'), async () => {
     if (isStored(image)) return image;
     await make();
-    await store(image);
     await tryRun(['buildah', 'rmi', image.ref]);
     return image;
   });
@@ -87,8 +88,8 @@ async function baseKey(made: Artefacts): Promise<string> {
   return contentKey([dockerfile, join(projectDir, 'images', 'floe', 'nix.conf'), node], made.trixie);
 }
 
-function baseRef(key: string): string {
-  return `localhost/floe-base:${key}`;
+function baseOf(key: string): Image {
+  return { ref: `localhost/floe-base:${key}`, key };
 }
 
 async function importDebian(tree: string): Promise<void> {
@@ -133,7 +134,7 @@ async function build({ target, ref, files, base, say, signal }: Build): Promise<
         'chroot',
         '--pull-never',
         '--format',
-        'docker',
+        'oci',
         '--target',
         target,
         ...(base ? ['--build-arg', `BASE=${base}`] : []),
