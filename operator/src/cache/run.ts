@@ -47,8 +47,11 @@ async function close(server: Server, drainSeconds: number): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();
   const timer = setTimeout(() => server.closeAllConnections(), drainSeconds * 1000);
+  // A connection whose last answer has gone out would otherwise be kept for a next request.
+  const sweep = setInterval(() => server.closeIdleConnections(), 200);
   await closed;
   clearTimeout(timer);
+  clearInterval(sweep);
 }
 
 async function dataServer(settings: CacheSettings, ports: CachePorts): Promise<Server> {

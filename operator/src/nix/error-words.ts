@@ -29,16 +29,15 @@ export function withoutSecrets(text: string): string {
     .replace(/([a-z][a-z0-9+.-]*:\/\/[^\s/@:'"]*):[^\s/@'"]+@/gi, '$1@');
 }
 
-/** The lines after the last `error:`, less their common indentation. */
+/** The lines of the last error, bare; its message may begin on the line below `error:`. */
 function lastError(lines: readonly string[]): { start: number; block: string[] } | undefined {
-  const start = lines.findLastIndex((line) => /^\s*error:\s*\S/.test(line));
+  const start = lines.findLastIndex((line) => /^\s*error:/.test(line));
   const first = lines[start];
   if (first === undefined) return undefined;
   const block = [first.replace(/^\s*error:\s*/, '')];
   for (const line of lines.slice(start + 1)) {
     const bare = line.trim();
     if (/^(…|at (\/|«|")|\d+\||note:|For full logs|\(use '--show-trace'|warning:)/.test(bare)) break;
-    if (/^\|\s*\^?/.test(bare)) continue;
     block.push(bare);
   }
   return { start, block };
@@ -67,6 +66,7 @@ function tidy(block: readonly string[]): string {
     .slice(0, MAX_MESSAGE);
 }
 
+/** `file`: an empty one means that the message names its files itself. */
 type Shape = { message: string; file?: string | undefined };
 
 /** The errors of NixOS' module system, which name their file in the text. */
@@ -85,6 +85,16 @@ function moduleError(message: string): Shape | undefined {
     message,
   );
   if (undefinedOption !== null) return { message: `the option ${undefinedOption[1]} is used but has no value` };
+  const conflict = /^The option (\S+) has conflicting definition values:\s*([\s\S]*?)\s*(?:Use lib\.mkForce|$)/.exec(
+    message,
+  );
+  if (conflict !== null) {
+    const values = (conflict[2] ?? '').split('\n').map((line) => line.replace(/^- In /, ''));
+    return {
+      message: `the option ${conflict[1]} has conflicting definitions: ${values.join('; ')}; use lib.mkForce or lib.mkDefault on one of them`,
+      file: '',
+    };
+  }
   const assertions = /^\s*Failed assertions:\s*([\s\S]*)/.exec(message);
   if (assertions !== null)
     return { message: `failed assertions: ${(assertions[1] ?? '').replace(/^- /, '').replace(/\n- /g, '; ')}` };
@@ -100,12 +110,17 @@ export function errorWords(stderr: string): ErrorWords {
     return { message: tidy([last ?? 'Nix failed and said nothing']), file: undefined, suggestion: undefined };
   }
   const whole = tidy(found.block);
-  const suggestion = /did you mean ([^?]+)\?/i.exec(whole)?.[1]?.replace(/\s+/g, ' ');
+  // Nix puts its guess below the code that it quotes, the module system into the message.
+  const suggestion = /did you mean ([^?]+)\?/i.exec(tidy(lines.slice(found.start)))?.[1]?.replace(/\s+/g, ' ');
   const message = whole.replace(/\s*did you mean [^?]+\?/i, '').trim();
   const shape: Shape = moduleError(message) ?? {
-    message: message.replace(/^evaluation aborted with the following error message: '?/, ''),
+    message: message.replace(/^evaluation aborted with the following error message: '([\s\S]*)'$/, '$1'),
   };
-  return { message: shape.message, file: shape.file ?? placeOf(lines, found.start), suggestion };
+  return {
+    message: shape.message,
+    file: shape.file === '' ? undefined : (shape.file ?? placeOf(lines, found.start)),
+    suggestion,
+  };
 }
 
 /** The words as one text for a status: `the option services.nginx.enabel does not exist, did you mean …? (web.nix)`. */

@@ -90,7 +90,7 @@ const RULES: readonly Rule[] = [
   },
   {
     cause: 'Changed',
-    pattern: /(?:NAR )?hash mismatch in (?:input|file|tree)[^\n]*'([^']+)'/i,
+    pattern: /(?:NAR )?hash mismatch in (?:input|file|tree)[^\n']*'([^']+)'/i,
     error: (match) => `${match[1]} has other content than flake.lock says`,
     remedy: 'run nix flake update for this input where the change is meant',
   },
