@@ -129,6 +129,8 @@ export class Agent {
         const record = await this.#nextAttempt(signal);
         if (record === undefined) {
           ledger.release();
+          // While the lock was waited for, another process may have ended an attempt.
+          await this.#look(signal);
           await this.#changed(woken, signal);
         } else {
           await this.#carryOut(record, signal);

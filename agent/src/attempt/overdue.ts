@@ -1,7 +1,17 @@
 // Which attempt a timer that goes off has to undo, and how the way back begins. Pure.
 import { attemptName } from './names.ts';
 import { enter, undo } from './next.ts';
-import { type AttemptRecord, isDone, isReplaceable } from './record.ts';
+import { type AttemptRecord, isDone, isReplaceable, type Step } from './record.ts';
+
+/** What was going on when nobody was heard of any more. */
+const LAST_SEEN: Readonly<Partial<Record<Step, string>>> = {
+  switch: 'the switch was under way',
+  'hand-over': 'its agent did not start',
+  health: 'its agent was last seen at the health checks',
+  confirm: 'its agent was last seen asking the hub',
+  profile: 'its agent was last seen setting the system profile',
+  boot: 'its agent was last seen writing the boot entry',
+};
 
 /** What a timer was armed with. */
 export type Alarm = { readonly attempt: string; readonly timer?: number };
@@ -19,6 +29,7 @@ export function overdue(record: AttemptRecord | undefined, { attempt, timer }: A
 export function rescued(record: AttemptRecord): AttemptRecord {
   if (record.step === 'disarm') return record;
   if (record.ending !== undefined) return enter(record, 'arm-undo');
-  const why = `It was not kept in time: the agent was last seen at step ${record.step}.`;
+  const seen = LAST_SEEN[record.step] ?? `last seen at step ${record.step}`;
+  const why = `The new closure was not kept in time: ${seen}.`;
   return undo(record, record.passed ? 'Unconfirmed' : 'RolledBack', why);
 }

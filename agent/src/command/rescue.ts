@@ -85,6 +85,7 @@ export async function runRescue(command: Rescue, world: World, signal: AbortSign
     };
     const done = await drive(rescued(record), ports, signal);
     log.warn(`attempt ${done.order.id} ended: ${done.phase}: ${done.message}`);
+    await machine.finished(done);
   } finally {
     ledger.release();
     await host.startAgent?.(AbortSignal.timeout(60_000));

@@ -32,7 +32,9 @@ export async function confirmOnce(
       socket.close(1000, 'done');
     }
   } catch (error: unknown) {
-    return { kind: 'unreachable', message: error instanceof Error ? error.message : String(error) };
+    const late = error instanceof Error && error.name === 'TimeoutError';
+    const why = error instanceof Error ? error.message : String(error);
+    return { kind: 'unreachable', message: late ? 'the hub gave no answer' : why };
   }
 }
 

@@ -1,51 +1,59 @@
-// Sends the machine's newest state, at once, until the hub has it: after a reconnect it goes out again.
+// Sends the machine's newest state until the hub has it: a few reports under way at a time, and what changes beyond is one more.
 import type { MachineState } from '@floe/crds/protocol';
 
 type Send = (seq: number, state: MachineState) => void;
 
-/**
- * A report does not wait for the acknowledgement of the one before: the hub takes its time to store a phase on the way,
- * so that a quick succession is one write, and the end of an attempt must not wait behind it.
- */
+/** Reports that may wait for their acknowledgement. While the API server is away no more than these are sent. */
+const WINDOW = 4;
+
+/** The end of an attempt is not held back: others wait for it. */
+function endOf(state: MachineState | undefined): string | undefined {
+  const attempt = state?.attempt;
+  return attempt?.finishedAt === undefined ? undefined : `${attempt.desiredId} ${attempt.to} ${attempt.phase}`;
+}
+
 export class Reporter {
   #state: MachineState | undefined;
   #send: Send | undefined;
-  /** Number of the report that was sent last on this connection. */
-  #seq = 0;
-  #stored: MachineState | undefined;
+  /** Number of the report that was sent last on this connection, and of the one that was acknowledged last. */
+  #sent = 0;
+  #acknowledged = 0;
+  #sentState: MachineState | undefined;
 
-  /** The state that the hub said it has stored. */
-  get stored(): MachineState | undefined {
-    return this.#stored;
-  }
-
-  /** Takes the newest state and sends it when it is news and there is a connection. */
+  /** Takes the newest state; sends it if it differs from the last one and the hub keeps up. */
   update(state: MachineState): void {
-    if (this.#state !== undefined && JSON.stringify(this.#state) === JSON.stringify(state)) return;
     this.#state = state;
-    this.#report();
+    this.#flush();
   }
 
   /** A new connection: the newest state goes out, whatever was acknowledged before. */
   attach(send: Send): void {
     this.#send = send;
-    this.#seq = 0;
-    this.#report();
+    this.#sent = 0;
+    this.#acknowledged = 0;
+    this.#sentState = undefined;
+    this.#flush();
   }
 
-  /** The connection is gone; what was not acknowledged counts as not sent. */
+  /** The connection is gone; what was under way counts as not sent. */
   detach(): void {
     this.#send = undefined;
   }
 
   /** Everything up to this report is stored. */
   acknowledged(seq: number): void {
-    if (this.#seq > 0 && seq >= this.#seq) this.#stored = this.#state;
+    this.#acknowledged = Math.min(this.#sent, Math.max(this.#acknowledged, seq));
+    this.#flush();
   }
 
-  #report(): void {
+  #flush(): void {
     if (this.#send === undefined || this.#state === undefined) return;
-    this.#seq += 1;
-    this.#send(this.#seq, this.#state);
+    if (JSON.stringify(this.#state) === JSON.stringify(this.#sentState)) return;
+    const end = endOf(this.#state);
+    const urgent = end !== undefined && end !== endOf(this.#sentState);
+    if (this.#sent - this.#acknowledged >= WINDOW && !urgent) return;
+    this.#sent += 1;
+    this.#sentState = this.#state;
+    this.#send(this.#sent, this.#state);
   }
 }

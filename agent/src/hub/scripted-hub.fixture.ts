@@ -39,7 +39,7 @@ export class ScriptedHub {
     this.#sockets.on('connection', (socket) => this.#accept(socket));
   }
 
-  static async start(): Promise<ScriptedHub> {
+  static async start({ host = '127.0.0.1', port = 0 } = {}): Promise<ScriptedHub> {
     const pems = await generate([{ name: 'commonName', value: 'localhost' }], {
       keySize: 2048,
       extensions: [
@@ -47,19 +47,20 @@ export class ScriptedHub {
           name: 'subjectAltName',
           altNames: [
             { type: 2, value: 'localhost' },
-            { type: 7, ip: '127.0.0.1' },
+            { type: 7, ip: host },
           ],
         },
       ],
     });
     const server = createServer({ key: pems.private, cert: pems.cert });
-    server.listen(0, '127.0.0.1');
+    server.listen(port, host);
     await once(server, 'listening');
     return new ScriptedHub(server, pems.cert);
   }
 
   get url(): string {
-    return `https://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+    const { address, port } = this.#server.address() as AddressInfo;
+    return `https://${address}:${port}`;
   }
 
   get session(): Peer | undefined {

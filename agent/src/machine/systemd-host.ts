@@ -25,7 +25,7 @@ type Settings = {
 /** systemd gives the agent this long to be replaced after it asked for its restart. */
 const RESTART_MS = 60_000;
 
-const timerUnit = (attempt: string, number: number) => `floe-rescue-${attempt}-${number}`;
+const timerUnit = (attempt: string, number: number | '*') => `floe-rescue-${attempt}-${number}`;
 const switchUnit = (run: string) => `floe-switch-${run}`;
 
 export class SystemdHost implements Host {
@@ -38,9 +38,22 @@ export class SystemdHost implements Host {
   }
 
   async arm(timer: DeadMan, signal: AbortSignal): Promise<Done> {
-    await this.#stop([timerUnit(timer.attempt, timer.number)], signal);
+    const arm = () => this.#startTimer(timer, signal);
+    let done = await arm();
+    if (done.kind === 'failed') {
+      // One of this number is there if a process died before it could write so down.
+      await this.#settings.command('systemctl', ['stop', `${timerUnit(timer.attempt, timer.number)}.timer`], {
+        signal,
+      });
+      done = await arm();
+    }
+    if (done.kind === 'ok') await this.disarm(timer.attempt, timer.number - 1);
+    return done;
+  }
+
+  #startTimer(timer: DeadMan, signal: AbortSignal): Promise<Done> {
     const rescue = ['rescue', '--attempt', timer.attempt, '--timer', String(timer.number), '--from', timer.from];
-    const done = await this.#systemdRun(
+    return this.#systemdRun(
       [
         `--unit=${timerUnit(timer.attempt, timer.number)}`,
         `--description=Undo Floe's attempt ${timer.attempt} unless it is kept in time`,
@@ -55,16 +68,19 @@ export class SystemdHost implements Host {
       ],
       signal,
     );
-    if (done.kind === 'ok') await this.disarm(timer.attempt, timer.number - 1);
-    return done;
   }
 
   async disarm(attempt: string, number: number): Promise<void> {
-    if (number > 0)
-      await this.#stop(
-        Array.from({ length: number }, (_, index) => timerUnit(attempt, index + 1)),
-        AbortSignal.timeout(60_000),
-      );
+    const { command } = this.#settings;
+    const signal = AbortSignal.timeout(60_000);
+    const pattern = `${timerUnit(attempt, '*')}.timer`;
+    const listed = await command('systemctl', ['list-units', '--all', '--plain', '--no-legend', '--full', pattern], {
+      signal,
+    });
+    const units = listed.stdout.split('\n').map((line) => line.trim().split(/\s+/, 1)[0] ?? '');
+    const due = units.filter((unit) => Number(/-(\d+)\.timer$/.exec(unit)?.[1] ?? Number.POSITIVE_INFINITY) <= number);
+    // The timers alone: the service of one may be this very process.
+    if (due.length > 0) await command('systemctl', ['stop', ...due], { signal });
   }
 
   async run(run: Run, signal: AbortSignal): Promise<RunOutcome> {
@@ -143,14 +159,6 @@ export class SystemdHost implements Host {
     const { command, agentUnit } = this.#settings;
     await command('systemctl', ['reset-failed', agentUnit], { signal });
     await command('systemctl', ['start', '--no-block', agentUnit], { signal });
-  }
-
-  async #stop(names: readonly string[], signal: AbortSignal): Promise<void> {
-    const { command } = this.#settings;
-    // The timers alone: the service of one may be this very process.
-    const units = names.map((name) => `${name}.timer`);
-    await command('systemctl', ['stop', ...units], { signal });
-    await command('systemctl', ['reset-failed', ...units], { signal });
   }
 
   async #isActive(unit: string, signal: AbortSignal): Promise<boolean> {
