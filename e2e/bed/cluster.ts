@@ -205,6 +205,11 @@ export class Cluster {
     return this.#daemons[name];
   }
 
+  /** One more program in the cluster's namespaces, not started yet; it ends with the cluster. */
+  addDaemon(name: string, command: readonly string[]): Daemon {
+    return new Daemon({ name, dir: this.dir, enclosure: this.#enclosure, command });
+  }
+
   get #cgroup(): string {
     return `floe-${this.name}`;
   }

@@ -101,5 +101,8 @@ function collect(stream: NodeJS.ReadableStream | null, onLine?: (line: string) =
     rest = lines.pop() ?? '';
     for (const line of lines) if (line.trim()) onLine(line);
   });
+  stream?.on('end', () => {
+    if (rest.trim()) onLine?.(rest);
+  });
   return () => chunks.join('');
 }
