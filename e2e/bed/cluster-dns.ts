@@ -8,7 +8,7 @@ const typeA = 1;
 const typeAaaa = 28;
 
 /** A question, as far as we read it. */
-export interface Question {
+interface Question {
   readonly id: number;
   readonly name: string;
   readonly type: number;

@@ -5,7 +5,6 @@ import type { Artefacts } from './artefacts.ts';
 import { recipe } from './paths.ts';
 
 export const nodeAddress = '10.250.0.1';
-export const apiServerUrl = `https://${nodeAddress}:6443`;
 /** Inside the cluster's mount namespace. */
 export const containerdSocket = '/run/containerd/containerd.sock';
 

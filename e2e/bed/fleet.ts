@@ -14,7 +14,7 @@ export interface FleetContent {
   readonly agent?: FleetAgent;
 }
 
-export interface FleetAgent {
+interface FleetAgent {
   /** The bundle, `dist/floe-agent.mjs`: it becomes a store path of the closure. */
   readonly bundle: string;
   /** Merged into `/etc/floe-agent.json`; `machine` is each machine's name where it is not said. */

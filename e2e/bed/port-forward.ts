@@ -5,6 +5,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import type { Enclosure } from './enclosure.ts';
+import { cacheDir } from './paths.ts';
 import { waitUntil } from './wait-until.ts';
 
 interface Forward {
@@ -16,6 +17,7 @@ export class PortForwards {
   readonly #dir: string;
   readonly #enclosure: Enclosure;
   readonly #open: Forward[] = [];
+  #count = 0;
 
   constructor(dir: string, enclosure: Enclosure) {
     this.#dir = join(dir, 'forwards');
@@ -26,7 +28,9 @@ export class PortForwards {
   async open(host: string, port: number): Promise<number> {
     await mkdir(this.#dir, { recursive: true });
     // A socket that is a file is reached from every network namespace: socat listens on it from inside, Node connects from outside.
-    const socket = join(this.#dir, `${process.pid}-${host}-${port}.sock`);
+    const socket = join(this.#dir, `${process.pid}-${this.#count++}`);
+    if (socket.length > 100)
+      throw new Error(`the path of a socket would be too long: set FLOE_CACHE to a shorter one than ${cacheDir()}`);
     await rm(socket, { force: true });
     const command = [
       'setpriv',
