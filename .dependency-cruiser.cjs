@@ -10,13 +10,6 @@ module.exports = {
       to: { path: '^(operator|agent|cli|e2e)/' },
     },
     {
-      name: 'schema-library-stays-out-of-run-time',
-      comment: 'TypeBox is a development dependency: other parts take types of crds, never schema values.',
-      severity: 'error',
-      from: { path: '^(operator|agent|cli)/', pathNot: '\\.test\\.ts$' },
-      to: { path: 'node_modules/typebox', reachable: true },
-    },
-    {
       name: 'agent-imports-crds-only',
       severity: 'error',
       from: { path: '^agent/', pathNot: '\\.test\\.ts$' },
@@ -52,7 +45,9 @@ module.exports = {
       comment: 'plan.ts takes a snapshot and the time; it reaches no client, no process, no file.',
       severity: 'error',
       from: { path: '^operator/src/(config|machine|rollout)/plan\\.ts$' },
-      to: { path: '^(node:)?(fs|net|http|https|child_process|timers)|^operator/src/kube/(client|connection|reflector|queue|controller|lease|events)' },
+      to: {
+        path: '^(node:)?(fs|net|http|https|child_process|timers)|^operator/src/kube/(client|connection|reflector|queue|controller|lease|events)',
+      },
     },
     {
       name: 'only-tests-import-e2e',

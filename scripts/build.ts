@@ -29,8 +29,13 @@ async function bundle(entry: string): Promise<string> {
     ...common,
     entryPoints: [entry],
     write: false,
+    metafile: true,
     define: { 'process.env.FLOE_VERSION': JSON.stringify(version) },
   });
+  const schemas = Object.keys(result.metafile?.inputs ?? {}).filter((input) => input.includes('node_modules/typebox/'));
+  if (schemas.length > 0) {
+    throw new Error(`${entry} loads TypeBox at run time; import types of crds, never schema values`);
+  }
   const [file] = result.outputFiles ?? [];
   if (file === undefined) throw new Error(`esbuild wrote nothing for ${entry}`);
   return file.text;

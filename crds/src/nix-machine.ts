@@ -1,5 +1,6 @@
 // The kind NixMachine: one machine, what it should run and what it does run.
 import { type Static, Type } from 'typebox';
+import { ATTEMPT_PHASES } from './attempt-phase.ts';
 import type { ObjectMeta } from './object-meta.ts';
 import {
   Conditions,
@@ -117,35 +118,6 @@ const Running = (description: string) =>
     },
     { description },
   );
-
-/** Phases of an attempt; readers tolerate others. */
-export const ATTEMPT_PHASES = [
-  'Waiting',
-  'Fetching',
-  'Fetched',
-  'Testing',
-  'Confirming',
-  'Committing',
-  'RebootRequired',
-  'Rebooting',
-  'RollingBack',
-  'Committed',
-  'RolledBack',
-  'Unconfirmed',
-  'Failed',
-  'Cancelled',
-] as const;
-export type AttemptPhase = (typeof ATTEMPT_PHASES)[number];
-
-/** Phases after which an attempt does nothing more. */
-export const FINAL_PHASES = [
-  'Committed',
-  'RebootRequired',
-  'RolledBack',
-  'Unconfirmed',
-  'Failed',
-  'Cancelled',
-] as const;
 
 export const Attempt = Type.Object(
   {

@@ -1,5 +1,6 @@
 // What a machine's status says, as far as a rollout cares: online, healthy, on hold, busy.
-import { type Attempt, type Desired, FINAL_PHASES, type NixMachine } from '@floe/crds/nix-machine';
+import { FINAL_PHASES } from '@floe/crds/attempt-phase';
+import type { Attempt, Desired, NixMachine } from '@floe/crds/nix-machine';
 import { timeMs } from './time.ts';
 
 /** Phases in which an attempt has not changed the machine yet. */
