@@ -131,6 +131,11 @@ function checkMetadata({ metadata }: Loose, where: string): void {
 }
 
 function wrong(where: string, { field, message }: Misshapen): InputError {
+  const missing = /^the field (\S+) is missing$/.exec(message)?.[1];
+  if (missing !== undefined) {
+    const path = field === '' ? missing : `${field}.${missing}`;
+    return new InputError({ error: `${where}: ${path} is missing`, field: path, remedy: `add ${path} to ${where}` });
+  }
   const [what = message, remedy] = message.split('; ', 2);
   return new InputError({
     error: `${where}: ${field}: ${what}`,
