@@ -1,5 +1,5 @@
 // Decides what an attempt does next from what its last step came to. Pure: no clock, no file, no process.
-import type { AttemptPhase } from '@floe/crds/nix-machine';
+import type { AttemptPhase } from '@floe/crds/attempt-phase';
 import { describeRun, exitCodeOf, judgeRun } from './exit-code.ts';
 import type { Confirmation, Outcome, Seen } from './outcome.ts';
 import type { AttemptRecord, FinalPhase, Step } from './record.ts';

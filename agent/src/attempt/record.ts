@@ -1,5 +1,5 @@
 // What the journal keeps of one attempt: the order, how far it is, and all that is needed to go on after a crash.
-import type { AttemptPhase, HealthCheck } from '@floe/crds/nix-machine';
+import type { AttemptPhase } from '@floe/crds/attempt-phase';
 
 export type Mode = 'switch' | 'boot' | 'test';
 
