@@ -1,5 +1,6 @@
 // What the journal keeps of one attempt: the order, how far it is, and all that is needed to go on after a crash.
 import type { AttemptPhase } from '@floe/crds/attempt-phase';
+import type { HealthCheck } from '@floe/crds/nix-machine';
 
 export type Mode = 'switch' | 'boot' | 'test';
 
