@@ -25,39 +25,40 @@ const EAGAIN = 11;
 export function judgeRun(run: RunOutcome, untouched: boolean): Verdict {
   switch (run.kind) {
     case 'exited':
-      return judgeCode(run.code, untouched);
+      return judgeCode(run, untouched);
     case 'killed':
-      return { kind: 'broken', message: `switch-to-configuration was killed by ${run.signal}` };
+      return { kind: 'broken', message: `the switch was killed by ${run.signal}` };
     case 'timed-out':
-      return { kind: 'broken', message: `switch-to-configuration was not done after ${run.seconds} s` };
+      return { kind: 'broken', message: `the switch was not done after ${run.seconds} s` };
     case 'lost':
-      return { kind: 'broken', message: 'switch-to-configuration ended without leaving its exit code' };
+      return { kind: 'broken', message: 'the switch ended without leaving its exit code' };
     case 'not-started':
       return untouched
-        ? { kind: 'refused', message: `switch-to-configuration could not be started: ${run.message}` }
-        : { kind: 'broken', message: `switch-to-configuration could not be started: ${run.message}` };
+        ? { kind: 'refused', message: `the switch could not be started: ${run.message}` }
+        : { kind: 'broken', message: `the switch could not be started: ${run.message}` };
   }
 }
 
-function judgeCode(code: number, untouched: boolean): Verdict {
+function judgeCode(run: Extract<RunOutcome, { kind: 'exited' }>, untouched: boolean): Verdict {
+  const { code } = run;
   switch (code) {
     case 0:
       return { kind: 'active' };
     case 2:
-      return { kind: 'broken', message: 'the activation script failed (exit code 2)' };
+      return { kind: 'broken', message: `the activation script failed (${describeRun(run)})` };
     case 3:
     case 4:
       return { kind: 'degraded' };
     case EAGAIN:
       return untouched
         ? { kind: 'busy' }
-        : { kind: 'broken', message: 'switch-to-configuration found its lock taken (exit code 11)' };
+        : { kind: 'broken', message: 'the switch found its lock taken (exit code 11)' };
     case 100:
       return { kind: 'reboot-required' };
     default:
       return untouched
-        ? { kind: 'refused', message: `switch-to-configuration refused before it changed anything (exit code ${code})` }
-        : { kind: 'broken', message: `switch-to-configuration failed half-way (exit code ${code})` };
+        ? { kind: 'refused', message: `the switch refused before it changed anything (${describeRun(run)})` }
+        : { kind: 'broken', message: `the switch failed half-way (${describeRun(run)})` };
   }
 }
 
@@ -70,7 +71,7 @@ export function exitCodeOf(run: RunOutcome): number | undefined {
 export function describeRun(run: RunOutcome): string {
   switch (run.kind) {
     case 'exited':
-      return `exit code ${run.code}`;
+      return run.said === undefined ? `exit code ${run.code}` : `exit code ${run.code}: ${run.said}`;
     case 'killed':
       return `killed by ${run.signal}`;
     case 'timed-out':

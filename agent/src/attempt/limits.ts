@@ -3,7 +3,7 @@ import { durationSeconds } from '@floe/crds/duration';
 import type { Order, Step } from './record.ts';
 
 /** Time for the agent itself between two stages: journal, process starts, a busy disk. */
-const SLACK_SECONDS = 60;
+const SLACK_SECONDS = 30;
 /** A new closure's agent has this long to start and take over. */
 const START_SECONDS = 45;
 /** The built-in check watches units for at most this long. */

@@ -4,7 +4,8 @@ import type { Order } from './record.ts';
 
 /** How one run of switch-to-configuration ended. */
 export type RunOutcome =
-  | { readonly kind: 'exited'; readonly code: number }
+  /** `said`: its last lines. */
+  | { readonly kind: 'exited'; readonly code: number; readonly said?: string }
   | { readonly kind: 'killed'; readonly signal: string }
   | { readonly kind: 'timed-out'; readonly seconds: number }
   /** It is not running and left no exit code. */

@@ -12,7 +12,8 @@ export async function readStatus({ ledger, machine }: World, signal: AbortSignal
     machine.rebootReasons(seen.booted, closureAfterReboot(journal, seen)),
     machine.facts(seen.current),
   ]);
-  return machineState(journal, { seen, failedUnits, rebootReasons, facts });
+  // At the console the last attempt counts, whoever asked for it.
+  return machineState(journal, { seen, failedUnits, rebootReasons, facts }, journal.attempt?.order);
 }
 
 /** The state for people. */

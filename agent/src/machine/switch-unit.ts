@@ -1,5 +1,7 @@
 // `floe-agent switch-unit`: the process that runs switch-to-configuration in a unit of its own and writes down how it ended.
+import { Buffer } from 'node:buffer';
 import { spawn } from 'node:child_process';
+import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RunOutcome } from '../attempt/outcome.ts';
 import type { Run } from '../attempt/ports.ts';
@@ -8,6 +10,10 @@ import { claimRun, endRun, noteSwitchProcess } from './run-files.ts';
 
 /** Between asking a switch to stop and killing it. */
 const GRACE_MS = 5_000;
+const FOLLOW_MS = 200;
+const CHUNK_BYTES = 64 * 1024;
+/** Characters of its last words that are kept for the message. */
+const LAST_WORDS = 400;
 
 /** Command line of `switch-unit` for a run, after the agent's own. */
 export function switchUnitArguments(paths: Paths, run: Run): string[] {
@@ -26,10 +32,42 @@ export function switchUnitArguments(paths: Paths, run: Run): string[] {
   ];
 }
 
-function execute(paths: Paths, run: Run): Promise<RunOutcome> {
+/** Passes on what is appended to a file, until it is stopped; then returns the last lines. */
+function follow(file: FileHandle, say: (text: string) => void): { stop(): Promise<string> } {
+  let at = 0;
+  let last = '';
+  let reading = Promise.resolve();
+  const read = async () => {
+    const { buffer, bytesRead } = await file.read({ buffer: Buffer.alloc(CHUNK_BYTES), position: at });
+    at += bytesRead;
+    const text = buffer.subarray(0, bytesRead).toString('utf8');
+    if (text !== '') say(text);
+    last = `${last}${text}`.slice(-2 * LAST_WORDS);
+    if (bytesRead === CHUNK_BYTES) await read();
+  };
+  const timer = setInterval(() => {
+    reading = reading.then(read).catch(() => undefined);
+  }, FOLLOW_MS);
+  return {
+    async stop() {
+      clearInterval(timer);
+      await reading;
+      await read().catch(() => undefined);
+      const lines = last.split('\n').map((line) => line.trim());
+      return lines
+        .filter((line) => line !== '')
+        .slice(-3)
+        .join(' / ')
+        .slice(-LAST_WORDS);
+    },
+  };
+}
+
+function execute(paths: Paths, run: Run, output: number): Promise<RunOutcome> {
   return new Promise((resolve) => {
     const child = spawn(join(run.closure, 'bin/switch-to-configuration'), [run.verb], {
-      stdio: ['ignore', 'inherit', 'inherit'],
+      // A file, not a pipe: it must be able to go on where this process is gone.
+      stdio: ['ignore', output, output],
       // A group of its own, so that everything it started goes when the time is up.
       detached: true,
       env: {
@@ -72,5 +110,10 @@ export async function runSwitchUnit(paths: Paths, run: Run): Promise<void> {
   // The agent that asked may go away in mid-switch, with its terminal.
   for (const signal of ['SIGHUP', 'SIGINT'] as const) process.on(signal, () => undefined);
   if (!(await claimRun(paths.runs, run.name))) return;
-  await endRun(paths.runs, run.name, await execute(paths, run));
+  const output = await open(join(paths.runs, `${run.name}.output`), 'a+', 0o600);
+  const following = follow(output, (text) => process.stdout.write(text));
+  const outcome = await execute(paths, run, output.fd);
+  const said = await following.stop();
+  await output.close();
+  await endRun(paths.runs, run.name, outcome.kind === 'exited' && said !== '' ? { ...outcome, said } : outcome);
 }
