@@ -42,15 +42,17 @@ export function decide(position: Position, budget: Budget, context: Context): De
 
 /** Parts the members: whose turn it may be, and everyone else. */
 function turns({ state, batch, members }: Position): { turn: Member[]; rest: readonly Member[] } {
-  const turn = members.filter((member) => (state.run.completed ? isCompletable(member) : isTurn(member, batch)));
-  if (!(goesOn(state.run) || state.run.completed)) return { turn: [], rest: members };
-  const chosen = new Set(turn);
-  return { turn: byUrgency(turn), rest: members.filter((member) => !chosen.has(member)) };
-}
-
-function isTurn(member: Member, batch: Batch | undefined): boolean {
-  if (batch === undefined) return false;
-  return member.standing.kind === 'again' || batch.candidates.includes(member);
+  const { run } = state;
+  if (!(goesOn(run) || run.completed)) return { turn: [], rest: members };
+  const candidates = new Set(batch?.candidates);
+  const isTurn = (member: Member): boolean => {
+    if (run.completed) return isCompletable(member);
+    return batch !== undefined && (member.standing.kind === 'again' || candidates.has(member));
+  };
+  const turn: Member[] = [];
+  const rest: Member[] = [];
+  for (const member of members) (isTurn(member) ? turn : rest).push(member);
+  return { turn: byUrgency(turn), rest };
 }
 
 function isCompletable({ standing }: Member): boolean {

@@ -85,8 +85,7 @@ function stateNow(facts: readonly Facts[], verbs: ReadonlyMap<Verb, string>, con
     return target === undefined ? undefined : withSelection(begin(undefined, target, context), facts, context);
   const { stableRevision, history, conditions } = snapshot.rollout.status ?? {};
   const state: State = { run, stableRevision, history: history ?? [], fresh: false };
-  const { stage, batch } = positionOf(state, facts, context);
-  const handled = handleVerbs(state, verbs, { stage, failed: batch?.failed ?? 0 }, context);
+  const handled = afterVerbs(state, { facts, verbs, context });
   if (target !== undefined && handled.run.revision !== target)
     return withSelection(begin(handled, target, context), facts, context);
   // A run that was complete because nobody was selected starts once somebody is.
@@ -95,6 +94,15 @@ function stateNow(facts: readonly Facts[], verbs: ReadonlyMap<Verb, string>, con
     return begin(handled, handled.run.revision, context);
   }
   return withSelection(handled, facts, context);
+}
+
+type Verbs = { readonly facts: readonly Facts[]; readonly verbs: ReadonlyMap<Verb, string>; readonly context: Context };
+
+/** The state after the verbs of a person, which act on the step as it stands in the status. */
+function afterVerbs(state: State, { facts, verbs, context }: Verbs): State {
+  if (verbs.size === 0) return state;
+  const { stage, batch } = positionOf(state, facts, context);
+  return handleVerbs(state, verbs, { stage, failed: batch?.failed ?? 0 }, context);
 }
 
 /** An empty selection is complete, and makes nothing stable. */
