@@ -1,8 +1,7 @@
 // Builds a list of derivations in one go and says for each that failed which derivation is to blame.
 import { BuildLog, type DerivationFailure } from './build-log.ts';
-import type { ContainerContext } from './fetch.ts';
 import { failureText, type Nix } from './nix.ts';
-import { Progress } from './progress.ts';
+import type { Progress } from './progress.ts';
 
 /** A derivation with the output that is wanted, and the output's path. */
 export type BuildTarget = { readonly derivation: string; readonly output: string; readonly path: string };
@@ -141,11 +140,10 @@ async function runOnce(
 export async function buildAll(
   nix: Nix,
   targets: readonly BuildTarget[],
-  context: ContainerContext,
+  options: { progress: Progress; signal: AbortSignal },
 ): Promise<{ failures: Map<string, TargetFailure>; builtDerivations: number }> {
   const log = new BuildLog();
-  const progress = new Progress('Building', context.output);
-  const to = { log, progress, signal: context.signal };
+  const to = { log, ...options };
   const failures = await buildPastFailures(targets, async (some) => runOnce(nix, some, to));
   return { failures, builtDerivations: log.builtDerivations };
 }

@@ -86,6 +86,7 @@ function targetsOf(evaluated: readonly Evaluated[]): BuildTarget[] {
 /** Runs the container `build`. Machines that fail are part of its result; @throws BuildFailure for all else */
 export async function runBuild(context: ContainerContext): Promise<void> {
   const { request, paths, progress, signal } = context;
+  const building = new Progress('Building', context.output);
   await readLocked(paths.work);
   const sandboxed = await canSandbox(runProgram, signal);
   if (!sandboxed) progress.say(NO_SANDBOX);
@@ -115,7 +116,7 @@ export async function runBuild(context: ContainerContext): Promise<void> {
   const built =
     missing.length === 0
       ? { failures: new Map<string, TargetFailure>(), builtDerivations: 0 }
-      : await buildAll(nix, missing, context);
+      : await buildAll(nix, missing, { progress: building, signal });
 
   const closures: Record<string, string> = {};
   const failures: Record<string, MachineFailure> = {};
@@ -136,7 +137,5 @@ export async function runBuild(context: ContainerContext): Promise<void> {
     builtDerivations: built.builtDerivations,
     sandboxed,
   });
-  new Progress('Building', context.output).say(
-    `${Object.keys(closures).length} of ${request.machines.length} machines have a closure`,
-  );
+  building.say(`${Object.keys(closures).length} of ${request.machines.length} machines have a closure`);
 }

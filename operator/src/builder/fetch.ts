@@ -157,7 +157,7 @@ export async function runFetch(context: ContainerContext): Promise<void> {
     systems,
   });
   await archive(nix, wrapper, context);
-  const locked = flakeUrl(fetched.attributes);
+  const locked = withoutSecrets(flakeUrl(fetched.attributes)).slice(0, 2048);
   await writeWork(paths.work, 'locked.json', { locked, source: fetched.storePath, startedAt });
-  progress.say(`fetched ${withoutSecrets(locked)}`);
+  progress.say(`fetched ${locked}`);
 }

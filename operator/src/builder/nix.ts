@@ -62,6 +62,36 @@ export type NixOptions = {
   readonly run?: RunProgram;
 };
 
+/** The whole environment of a Nix command. */
+export function nixEnvironment(from: {
+  readonly home: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly variables: Readonly<Record<string, string>>;
+  readonly buildFolder: string;
+  readonly settings: NixSettings;
+}): Record<string, string> {
+  const { home } = from;
+  const passed = Object.entries(from.env).flatMap(([name, value]) =>
+    PASSED.test(name) && value !== undefined ? [[name, value] as const] : [],
+  );
+  return {
+    ...Object.fromEntries(passed),
+    HOME: home,
+    XDG_CACHE_HOME: `${home}/.cache`,
+    XDG_CONFIG_HOME: `${home}/.config`,
+    XDG_DATA_HOME: `${home}/.local/share`,
+    XDG_STATE_HOME: `${home}/.local/state`,
+    // The volume may hold a socket; whoever listens there is not asked.
+    NIX_REMOTE: 'local',
+    NIX_USER_CONF_FILES: '',
+    TMPDIR: from.buildFolder,
+    ...from.variables,
+    NIX_CONFIG: Object.entries({ ...BASE, ...from.settings })
+      .map(([name, value]) => `${name} = ${value.replaceAll('\n', ' ')}`)
+      .join('\n'),
+  };
+}
+
 /** Makes the empty volume a store and returns Nix over it. */
 export async function openNix(options: NixOptions): Promise<Nix> {
   const run = options.run ?? runProgram;
@@ -69,25 +99,14 @@ export async function openNix(options: NixOptions): Promise<Nix> {
   await mkdir('/nix/store', { recursive: true });
   await mkdir('/nix/var/nix', { recursive: true });
   await mkdir(options.buildFolder, { recursive: true });
-  const passed = Object.entries(options.env).filter(
-    (pair): pair is [string, string] => PASSED.test(pair[0]) && pair[1] !== undefined,
-  );
-  const environment = (extra: NixSettings): Record<string, string> => ({
-    ...Object.fromEntries(passed),
-    HOME: options.scratch.home,
-    XDG_CACHE_HOME: `${options.scratch.home}/.cache`,
-    XDG_CONFIG_HOME: `${options.scratch.home}/.config`,
-    XDG_DATA_HOME: `${options.scratch.home}/.local/share`,
-    XDG_STATE_HOME: `${options.scratch.home}/.local/state`,
-    // The volume may hold a socket; whoever listens there is not asked.
-    NIX_REMOTE: 'local',
-    NIX_USER_CONF_FILES: '',
-    TMPDIR: options.buildFolder,
-    ...options.variables,
-    NIX_CONFIG: Object.entries({ ...BASE, ...options.settings, ...extra })
-      .map(([name, value]) => `${name} = ${value.replaceAll('\n', ' ')}`)
-      .join('\n'),
-  });
+  const environment = (extra: NixSettings): Record<string, string> =>
+    nixEnvironment({
+      home: options.scratch.home,
+      env: options.env,
+      variables: options.variables ?? {},
+      buildFolder: options.buildFolder,
+      settings: { ...options.settings, ...extra },
+    });
 
   const nix: Nix = {
     async run(call, { signal }) {

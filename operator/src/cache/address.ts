@@ -39,8 +39,3 @@ export function narFileOf(url: string): { file: string; fileHash: string } | und
   const fileHash = NAR_URL.exec(url)?.[1];
   return fileHash === undefined ? undefined : { file: url.slice('nar/'.length), fileHash };
 }
-
-/** Whether the text can be a namespace of Kubernetes. */
-export function isNamespace(text: string): boolean {
-  return new RegExp(`^${NAMESPACE}$`).test(text);
-}

@@ -14,9 +14,3 @@ export function plainName(path: string): string {
   const base = path.slice(path.lastIndexOf('/') + 1);
   return base.replace(/^[0-9abcdfghijklmnpqrsvwxyz]{32}-/, '').replace(/\.drv$/, '');
 }
-
-/** The store path that a file lies in, `/nix/store/<hash>-source/flake.nix` -> its first part; undefined outside the store. */
-export function storePathOf(file: string): string | undefined {
-  const first = file.startsWith(`${STORE_DIR}/`) ? file.split('/').slice(0, 4).join('/') : '';
-  return isStorePath(first) ? first : undefined;
-}
