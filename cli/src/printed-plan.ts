@@ -1,5 +1,5 @@
 // The plan in the form that `floe plan` prints and that others rely on.
-import type { Plan } from '@floe/operator/rollout/plan';
+import type { Plan } from '@floe/operator/rollout/plan-result';
 
 type Told = { machine: string; closure: string };
 

@@ -7,7 +7,7 @@ import type { KubeClient, MergePatch } from '../kube/client.ts';
 import { isConflict, isNotFound } from '../kube/error.ts';
 import { nixMachines, rollouts } from '../kube/resource.ts';
 import { orderChanges } from './order-desired.ts';
-import type { Plan } from './plan.ts';
+import type { Plan } from './plan-result.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { RolloutStores } from './stores.ts';
 import type { Order } from './tell.ts';

@@ -1,7 +1,7 @@
 // Tables for the rules of a rollout: failure, verbs, supersede, rollback.
 import type { RolloutStatus } from '@floe/crds/rollout';
 import { describe, expect, test } from 'vitest';
-import type { Plan } from './plan.ts';
+import type { Plan } from './plan-result.ts';
 import {
   at,
   batch,

@@ -3,7 +3,8 @@ import type { Attempt, NixMachine, NixMachineStatus } from '@floe/crds/nix-machi
 import type { Rollout, RolloutSpec } from '@floe/crds/rollout';
 import { closuresOf } from './closures.ts';
 import { orderChanges } from './order-desired.ts';
-import { type Plan, plan } from './plan.ts';
+import { plan } from './plan.ts';
+import type { Plan } from './plan-result.ts';
 import { config, machine, R1, rollout, runs, T0 } from './rollout.fixture.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { Order } from './tell.ts';

@@ -5,7 +5,7 @@ import { type Budget, budgetOf } from './budget.ts';
 import { conditionsOf } from './conditions.ts';
 import type { Description } from './describe.ts';
 import type { Facts } from './facts.ts';
-import type { Plan } from './plan.ts';
+import type { Plan } from './plan-result.ts';
 import type { Snapshot } from './snapshot.ts';
 import { headOf } from './status.ts';
 import type { Hold, HoldReason } from './tell.ts';

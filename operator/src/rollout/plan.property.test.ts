@@ -3,7 +3,7 @@ import type { RolloutSpec, Step } from '@floe/crds/rollout';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type Event, Fleet, type Writer } from './fleet.fixture.ts';
-import type { Plan } from './plan.ts';
+import type { Plan } from './plan-result.ts';
 import { R1, R2, R3 } from './rollout.fixture.ts';
 import { budgetLimit, parseSize } from './share.ts';
 

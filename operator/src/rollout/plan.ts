@@ -1,10 +1,9 @@
 // The planner of rollouts: from a snapshot and the time to decisions and the next status. No I/O, no clock, no chance.
 
 import type { Verb } from '@floe/crds/constants';
-import type { Condition } from '@floe/crds/object-meta';
 import { parseRollout } from '@floe/crds/parse';
-import type { Counts, Rollout, RolloutPhase, RolloutStatus } from '@floe/crds/rollout';
-import { type Budget, budgetOf } from './budget.ts';
+import type { Rollout } from '@floe/crds/rollout';
+import { budgetOf } from './budget.ts';
 import { countsOf } from './counts.ts';
 import { type Position, positionOf, runCourse } from './course.ts';
 import { decide } from './decide.ts';
@@ -13,35 +12,14 @@ import { type Facts, factsOf } from './facts.ts';
 import { idlePlan, obstacleOf } from './idle.ts';
 import { inOrder } from './order.ts';
 import { ownership } from './ownership.ts';
+import type { Plan } from './plan-result.ts';
 import { runOf } from './run.ts';
 import type { Snapshot } from './snapshot.ts';
 import { begin, type Context, type State } from './state.ts';
 import { statusOf } from './status.ts';
-import type { Hold, Order } from './tell.ts';
+import type { Hold } from './tell.ts';
 import { rfc3339 } from './time.ts';
 import { handleVerbs, newVerbs } from './verbs.ts';
-
-/** What to do now. Each selected machine is done, or in exactly one of `dispatch`, `fetch`, `hold` and `rollback`. */
-export type Plan = {
-  readonly rollout: string;
-  readonly phase: RolloutPhase;
-  readonly step: { readonly index: number; readonly total: number };
-  /** Machines that get their go. */
-  readonly dispatch: readonly Order[];
-  /** Machines that are told to fetch only. */
-  readonly fetch: readonly Order[];
-  readonly hold: readonly Hold[];
-  /** Machines that are told to return. */
-  readonly rollback: readonly Order[];
-  /** Before what this plan tells. */
-  readonly budget: Budget;
-  readonly counts: Counts;
-  readonly conditions: readonly Condition[];
-  /** When time alone changes something; RFC 3339, null: never. */
-  readonly nextCheck: string | null;
-  /** The whole next status. */
-  readonly status: RolloutStatus;
-};
 
 const HISTORY_LIMIT = 10;
 

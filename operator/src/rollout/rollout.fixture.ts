@@ -3,7 +3,8 @@ import type { NixConfig } from '@floe/crds/nix-config';
 import type { Attempt, Desired, NixMachine, NixMachineStatus } from '@floe/crds/nix-machine';
 import type { Rollout, RolloutSpec, RolloutStatus, Step } from '@floe/crds/rollout';
 import { closuresOf } from './closures.ts';
-import { type Plan, plan } from './plan.ts';
+import { plan } from './plan.ts';
+import type { Plan } from './plan-result.ts';
 import type { Snapshot } from './snapshot.ts';
 
 export const T0 = Date.parse('2026-03-01T12:00:00Z');
