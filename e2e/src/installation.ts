@@ -103,13 +103,24 @@ export class Installation {
     modules: Readonly<Record<string, string>>,
     common = '{ services.hello.enable = true; }',
   ): Promise<{ url: string; commit: string }> {
-    await this.#writeFleet(modules, common);
+    await this.#writeFleet(this.fleet, modules, common);
     return this.cluster.sources.publish('fleet', this.fleet.dir);
   }
 
-  async #writeFleet(modules: Readonly<Record<string, string>>, common?: string): Promise<void> {
+  /** The same in a repository of that name, for one more NixConfig. */
+  async publishBeside(
+    repository: string,
+    modules: Readonly<Record<string, string>>,
+    common: string,
+  ): Promise<{ url: string; commit: string }> {
+    const fleet = new Fleet(join(this.cluster.dir, `fleet-${repository}`));
+    await this.#writeFleet(fleet, modules, common);
+    return this.cluster.sources.publish(repository, fleet.dir);
+  }
+
+  async #writeFleet(fleet: Fleet, modules: Readonly<Record<string, string>>, common?: string): Promise<void> {
     const machines = Object.fromEntries(this.machineNames.map((name) => [name, modules[name] ?? '{ }']));
-    await this.fleet.write({
+    await fleet.write({
       machines,
       ...(common === undefined ? {} : { common }),
       agent: {
@@ -160,7 +171,7 @@ export class Installation {
 
   async #firstSystems(): Promise<Map<string, string>> {
     // As an admin installs a machine: an agent and nothing else.
-    await this.#writeFleet({}, '{ }');
+    await this.#writeFleet(this.fleet, {}, '{ }');
     const systems = new Map<string, string>();
     for (const name of this.machineNames) systems.set(name, await this.fleet.build(name));
     return systems;

@@ -1,0 +1,50 @@
+// The demo's three acts, as a test: a first revision for all, a second by way of a canary, a third that breaks and comes back.
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { brokenRevision, firstRevision, running, type Stage, secondRevision } from '../src/acts.ts';
+import { Installation } from '../src/installation.ts';
+import { readFleet } from '../src/observe.ts';
+
+describe('the three acts', () => {
+  let floe: Installation;
+  let stage: Stage;
+  let first = '';
+  let second = '';
+
+  beforeAll(async () => {
+    floe = await Installation.attach(inject('cluster'));
+    stage = { floe, say: () => undefined };
+  });
+
+  afterAll(async () => {
+    // What follows begins with a fleet on a good revision.
+    await floe.kubectl('annotate', 'rollout', 'fleet', '--overwrite', `floe.dev/rollback=${Date.now()}`);
+  });
+
+  test('the first revision reaches every machine', async () => {
+    first = await firstRevision(stage);
+    const closures = Object.values(await running(floe));
+    expect(new Set(closures).size).toBe(floe.machineNames.length);
+  });
+
+  test('the build Job is gone once its result is stored', async () => {
+    const jobs = await floe.kubectl('get', 'jobs,configmaps', '-l', 'floe.dev/config=fleet', '-o', 'name');
+    expect(jobs.trim()).toBe('');
+    const records = await floe.kubectl('get', 'controllerrevisions', '-l', 'floe.dev/config=fleet', '-o', 'name');
+    expect(records.trim().split('\n')).toHaveLength(1);
+  });
+
+  test('the second goes to a canary first, and the rest follows', async () => {
+    second = await secondRevision(stage, first);
+    expect(second).not.toBe(first);
+  });
+
+  test('the third breaks a service on the canary, is rolled back there and reaches nobody else', async () => {
+    await brokenRevision(stage, second);
+    const { rollouts } = await readFleet((...args) => floe.kubectl(...args));
+    expect(rollouts[0]?.status).toMatchObject({ phase: 'Failed', stableRevision: second });
+    expect(rollouts[0]?.status?.conditions).toContainEqual(
+      expect.objectContaining({ type: 'Stalled', status: 'True' }),
+    );
+    expect(rollouts[0]?.status?.failures?.[0]?.message).toContain('fails.service');
+  });
+});

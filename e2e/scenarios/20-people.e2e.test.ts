@@ -1,0 +1,94 @@
+// What a person at kubectl sees and relies on: columns, waits, explanations, and a revision that changes nothing.
+import { beforeAll, describe, expect, inject, test } from 'vitest';
+import { Installation } from '../src/installation.ts';
+import { condition, readFleet, waitForFleet } from '../src/observe.ts';
+import { calm, freshMarker, kubectlOf, marked, publishBuilt, waitDone } from '../src/scene.ts';
+
+describe('at kubectl', () => {
+  let floe: Installation;
+  let revision = '';
+
+  beforeAll(async () => {
+    floe = await Installation.attach(inject('cluster'));
+    revision = await calm(floe);
+  });
+
+  test.each([
+    ['nc', ['NAME', 'REVISION', 'SOURCE', 'MACHINES', 'READY', 'STATUS', 'SINCE', 'AGE']],
+    ['nm', ['NAME', 'CONFIG', 'CURRENT', 'DESIRED', 'ONLINE', 'READY', 'STATUS', 'SINCE', 'AGE']],
+    ['nro', ['NAME', 'REVISION', 'PHASE', 'STEP', 'UPDATED', 'FAILED', 'STATUS', 'SINCE', 'AGE']],
+  ])('kubectl get %s has its columns and a row that says what is', async (kind, columns) => {
+    const [header = '', row = ''] = (await floe.kubectl('get', kind)).split('\n');
+    expect(header.trim().split(/\s+/)).toEqual(columns);
+    expect(row).toContain(revision);
+    expect(row).toMatch(/up to date|built in \d+ s, 5 closures, \d/);
+  });
+
+  test('kubectl get floe lists all three kinds', async () => {
+    const names = (await floe.kubectl('get', 'floe', '-o', 'name')).trim().split('\n');
+    expect(names).toHaveLength(7);
+  });
+
+  test.each(['nixconfig/fleet', 'nixmachine/m1', 'rollout.floe.dev/fleet'])(
+    'kubectl wait works on %s',
+    async (name) => {
+      const said = await floe.kubectl('wait', '--for=condition=Ready', '--timeout=20s', name);
+      expect(said).toContain('condition met');
+    },
+  );
+
+  test.each(['nixconfig', 'nixmachine', 'rollout.floe.dev'])(
+    'kubectl explain %s has a sentence for each field',
+    async (kind) => {
+      const text = await floe.kubectl('explain', '--recursive=false', `${kind}.spec`);
+      expect(text).not.toContain('<no description>');
+      const fields = text.match(/^ {2,3}\S+\t+<.*>/gm) ?? [];
+      expect(fields.length).toBeGreaterThan(3);
+    },
+  );
+
+  test('every status was computed from the present spec', async () => {
+    const { configs, machines, rollouts } = await readFleet(kubectlOf(floe));
+    for (const object of [...configs, ...machines, ...rollouts]) {
+      expect(object.status?.observedGeneration, object.metadata.name).toBe(object.metadata.generation);
+      expect(condition(object, 'Ready')?.status, object.metadata.name).toBe('True');
+    }
+  });
+
+  test('a revision that changes nothing builds nothing and moves nobody', async () => {
+    const marker = freshMarker();
+    const before = await publishBuilt(floe, {}, marked(marker));
+    const settled = await waitDone(floe, before);
+    // Another commit, the same systems.
+    const after = await publishBuilt(floe, {}, `${marked(marker)} # only a comment`);
+    expect(after).not.toBe(before);
+    const records = JSON.parse(
+      await floe.kubectl('get', 'controllerrevisions', '-l', `floe.dev/revision=${after}`, '-o', 'json'),
+    ) as { items: { data: { summary: { builtDerivations: number } } }[] };
+    expect(records.items.map((item) => item.data.summary.builtDerivations)).toEqual([0]);
+    const fleet = await waitForFleet(
+      kubectlOf(floe),
+      'the Rollout to be done with the second commit',
+      (seen) => seen.rollouts[0]?.status?.revision === after && seen.rollouts[0]?.status?.phase === 'Completed',
+    );
+    const closures = (seen: typeof fleet) => seen.machines.map((machine) => machine.status?.current?.closure);
+    expect(closures(fleet)).toEqual(closures(settled));
+    const attempts = (seen: typeof fleet) => seen.machines.map((machine) => machine.status?.attempt?.startedAt);
+    expect(attempts(fleet).length).toBe(5);
+  });
+
+  test('asking again for what is built already starts no Job', async () => {
+    const jobs = async () =>
+      (await floe.kubectl('get', 'events', '--field-selector', 'reason=BuildStarted', '-o', 'name')).trim().split('\n')
+        .length;
+    const before = await jobs();
+    await floe.kubectl('annotate', 'nixconfig', 'fleet', '--overwrite', 'floe.dev/reconcile=now-please');
+    await waitForFleet(
+      kubectlOf(floe),
+      'the order to be handled',
+      (seen) => seen.configs[0]?.status?.lastHandled?.['reconcile'] === 'now-please',
+    );
+    expect(await jobs()).toBe(before);
+    expect((await floe.kubectl('get', 'jobs', '-o', 'name')).trim()).toBe('');
+  });
+});
