@@ -9,8 +9,8 @@ test.each<[SourceAttributes, string]>([
     `git+https://host/x.git?rev=${rev}`,
   ],
   [
-    { type: 'git', url: 'ssh://git@host/x', rev, dir: 'nixos', submodules: true },
-    `git+ssh://git@host/x?rev=${rev}&dir=nixos&submodules=true`,
+    { type: 'git', url: 'ssh://git@host/x', rev, dir: 'nixos/web', submodules: true },
+    `git+ssh://git@host/x?rev=${rev}&dir=nixos/web&submodules=true`,
   ],
   [
     { type: 'github', owner: 'NixOS', repo: 'nixpkgs', rev, lastModified: 1, narHash: 'sha256-a=' },
