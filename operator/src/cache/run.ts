@@ -31,10 +31,10 @@ const REMEMBER_SECONDS = 60;
 /** A client that sends or takes nothing for so long is gone. */
 const IDLE_MS = 120_000;
 
-async function listen(server: Server, port: number, host: string): Promise<number> {
+async function listen(server: Server, port: number, host: string | undefined): Promise<number> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen({ port, host }, () => {
+    server.listen(host === undefined ? { port } : { port, host }, () => {
       server.off('error', reject);
       resolve();
     });

@@ -4,7 +4,8 @@ import { type Flag, type FlagValues, SettingError } from '../flags.ts';
 export type CacheSettings = {
   /** Folder that holds the cache, on a volume. */
   readonly directory: string;
-  readonly host: string;
+  /** Address to listen on; undefined: all. */
+  readonly host: string | undefined;
   /** Port of the cache; 0 takes any free one. */
   readonly port: number;
   /** Port of /metrics, /healthz and /readyz; 0 takes any free one. */
@@ -33,7 +34,12 @@ export const cacheFlags: readonly Flag[] = [
     required: true,
     description: 'Folder that holds the cache.',
   },
-  { name: 'host', env: 'FLOE_CACHE_HOST', type: 'string', default: '::', description: 'Address to listen on.' },
+  {
+    name: 'host',
+    env: 'FLOE_CACHE_HOST',
+    type: 'string',
+    description: 'Address to listen on; empty: all, of IPv6 too where there is any.',
+  },
   { name: 'port', env: 'FLOE_CACHE_PORT', type: 'integer', default: '8080', description: 'Port of the cache.' },
   {
     name: 'http-port',
@@ -146,7 +152,7 @@ export function cacheSettings(values: FlagValues): CacheSettings {
   if (uploads < 1) throw new SettingError('--uploads', 'nothing could ever be uploaded', 'give 1 or more');
   return {
     directory: values.need('directory'),
-    host: values.need('host'),
+    host: values.text('host'),
     port: values.integer('port'),
     httpPort: values.integer('http-port'),
     tls: certFile === undefined || keyFile === undefined ? undefined : { certFile, keyFile },
