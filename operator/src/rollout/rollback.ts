@@ -116,7 +116,9 @@ function returnOf(view: View, member: Member, revision: string | undefined): Ret
     return { kind: 'forward', until: standing.until };
   }
   const former = formerClosure(view, member, revision);
-  if (isUntouched(member) || former === closure || (facts.current === former && !facts.inHand)) return { kind: 'back' };
+  const isThere = facts.current === former && !facts.inHand;
+  if (isUntouched(member) || former === closure || isThere) return { kind: 'back' };
+  if (former === undefined && facts.current !== closure && !facts.inHand) return { kind: 'back' };
   if (former === undefined) return { kind: 'lost', message: 'nothing is known that it ran before' };
   if ((facts.machine.status?.knownBad ?? []).includes(former)) {
     return { kind: 'lost', message: 'its former closure failed on it before' };
@@ -125,11 +127,10 @@ function returnOf(view: View, member: Member, revision: string | undefined): Ret
   return { kind: 'due', closure: former, failed: standing.kind === 'failed' || standing.kind === 'again', at };
 }
 
-/** Whether the machine is as it was before the run: it was not told, or came back by itself. */
+/** Whether the run never told the machine anything, and it has not the closure either. */
 function isUntouched({ facts, closure, standing, told }: Member): boolean {
-  if (facts.current === closure || standing.kind === 'updated' || standing.kind === 'soaking')
-    return closure === undefined;
-  return !told || !facts.inHand;
+  if (closure === undefined) return true;
+  return !told && facts.current !== closure && standing.kind !== 'updated';
 }
 
 /** The closure of the revision to return to, else what the machine ran before its attempt. */

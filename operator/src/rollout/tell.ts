@@ -99,12 +99,13 @@ const isNew = ({ standing }: Member): boolean => standing.kind !== 'again';
 function whyNot(member: Member, input: TellInput, room: number): Omit<Hold, 'machine'> | undefined {
   const alone = aloneReason(member.facts);
   if (alone !== undefined) return alone;
+  if (member.standing.kind === 'busy') return { reason: 'InProgress', message: 'carries out another order first' };
   if (isNew(member) && room <= 0) return input.later;
-  return busyOrSick(member, input);
+  return sick(member, input);
 }
 
-function busyOrSick({ facts, standing }: Member, { sickToo }: TellInput): Omit<Hold, 'machine'> | undefined {
-  if (standing.kind === 'busy') return { reason: 'InProgress', message: 'carries out another order first' };
+/** A machine that is sick already is no canary. */
+function sick({ facts, standing }: Member, { sickToo }: TellInput): Omit<Hold, 'machine'> | undefined {
   if (!facts.well && !sickToo && standing.kind !== 'again') {
     return { reason: 'NotReady', message: `${sickness(facts)}; the first batch takes machines that are healthy` };
   }

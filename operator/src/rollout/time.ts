@@ -16,9 +16,9 @@ export function timeMs(text: string | undefined): number | undefined {
   return Number.isNaN(ms) ? undefined : ms;
 }
 
-/** RFC 3339 in UTC, with milliseconds. */
+/** RFC 3339 in UTC; with milliseconds where there are any, so that reading it gives `ms` again. */
 export function rfc3339(ms: number): string {
-  return new Date(ms).toISOString();
+  return new Date(ms).toISOString().replace('.000Z', 'Z');
 }
 
 /** `14:31 UTC` where it is of the day of `now`, else `2026-03-01 14:31 UTC`; seconds are rounded up. */
