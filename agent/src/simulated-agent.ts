@@ -63,7 +63,16 @@ export class SimulatedAgent {
   }
 
   /** Runs until the signal aborts. */
-  run(signal: AbortSignal): Promise<void> {
-    return this.#agent.run(signal);
+  async run(signal: AbortSignal): Promise<void> {
+    // One listener each: a thousand agents on one signal would search through each other's.
+    const own = new AbortController();
+    const stop = () => own.abort(signal.reason);
+    if (signal.aborted) stop();
+    signal.addEventListener('abort', stop, { once: true });
+    try {
+      await this.#agent.run(own.signal);
+    } finally {
+      signal.removeEventListener('abort', stop);
+    }
   }
 }

@@ -87,7 +87,7 @@ export class ScriptedHub {
 
   /** Waits until something holds; checked whenever anything comes in. */
   async until(what: string, holds: () => boolean): Promise<void> {
-    const limit = AbortSignal.timeout(20_000);
+    const limit = AbortSignal.timeout(60_000);
     while (!holds()) {
       if (limit.aborted) throw new Error(`${what} did not happen; the last attempt: ${JSON.stringify(this.attempt)}`);
       await new Promise<void>((resolve) => {
