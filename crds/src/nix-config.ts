@@ -95,6 +95,12 @@ const Source = Type.Object(
   },
 );
 
+/** A quantity as Kubernetes writes it: `500m`, `2`, `8Gi`. */
+const Quantity = Type.String({
+  maxLength: 32,
+  pattern: '^([0-9]+(\\.[0-9]*)?|\\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$',
+});
+
 const Build = Type.Object(
   {
     timeout: Type.Optional(Duration('Time limit of a build Job.', '2h')),
@@ -116,13 +122,13 @@ const Build = Type.Object(
       Type.Object(
         {
           requests: Type.Optional(
-            Type.Record(Type.String(), Type.String({ maxLength: 32 }), {
+            Type.Record(Type.String(), Quantity, {
               description: 'What the container is guaranteed, `cpu` and `memory` for instance.',
               maxProperties: 8,
             }),
           ),
           limits: Type.Optional(
-            Type.Record(Type.String(), Type.String({ maxLength: 32 }), {
+            Type.Record(Type.String(), Quantity, {
               description: 'What the container may use at most.',
               maxProperties: 8,
             }),

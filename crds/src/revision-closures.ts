@@ -17,6 +17,8 @@ export type RevisionClosures = {
   readonly of: (machine: string) => MachineClosure;
   /** The newest complete build that holds most machines: its words are those of the revision. */
   readonly main: RevisionRecord | undefined;
+  /** The newest complete build, whatever it held. */
+  readonly newest: RevisionRecord | undefined;
   /** Different closures over all builds. */
   readonly closures: number;
   /** Closure of every machine that no record names. */
@@ -51,6 +53,7 @@ export function revisionClosures(records: readonly ControllerRevision[]): Revisi
   return {
     of: (machine) => byMachine.get(machine) ?? shared,
     main: mainOf(builds),
+    newest: builds.at(-1)?.[0]?.data,
     closures: closures.size,
     default: common,
   };

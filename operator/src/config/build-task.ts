@@ -30,7 +30,7 @@ export function buildJobName(
   what: { machines: readonly MachineRequest[]; first: boolean; attempts: number; order: string | undefined },
 ): string {
   const { machines, first, attempts, order } = what;
-  if (first && attempts === 0 && order === undefined) return jobName(config, revision);
+  if (first && attempts === 0) return jobName(config, revision);
   return jobName(config, revision, shortHash([machines, attempts, order ?? null], 6));
 }
 

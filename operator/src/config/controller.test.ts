@@ -385,7 +385,7 @@ test('a Job that the API server refuses is a condition, and no Job', async () =>
     1,
   );
   seedMachine('m1');
-  seedConfig({ build: { resources: { limits: { memory: 'lots' } } } });
+  seedConfig({ build: { nodeSelector: { 'not a label': 'x' } } });
   await vi.waitFor(() => expect(ready()?.reason).toBe('JobRefused'), until);
   expect(ready()?.message).toContain('spec.build: the API server refuses the build Job: quantities must match');
 });

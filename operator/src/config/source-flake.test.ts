@@ -35,13 +35,22 @@ test('a reference becomes a locked one', async () => {
   const { run, calls } = scripted(metadata());
   const found = sourceOf(await resolveFlake('github:acme/fleet', undefined, { run, signal }));
   expect(found).toMatchObject({
-    display: 'github:acme/fleet@91ffe02',
+    display: 'acme/fleet@91ffe02',
     locked: 'github:acme/fleet/91ffe02aaaa',
     request: { kind: 'flake', ref: 'github:acme/fleet/91ffe02aaaa' },
   });
   const args = calls[0]?.args ?? [];
   expect(args.slice(0, 5)).toEqual(['flake', 'metadata', '--json', '--no-write-lock-file', '--refresh']);
   expect(args.slice(-2)).toEqual(['--', 'github:acme/fleet']);
+});
+
+test.each([
+  ['github:acme/fleet/main?dir=nix', 'acme/fleet/main@91ffe02'],
+  ['git+https://git.example/acme/fleet.git?ref=main', 'fleet@91ffe02'],
+  ['fleet', 'fleet@91ffe02'],
+])('people read %s as %s', async (reference, display) => {
+  const found = await resolveFlake(reference, undefined, { run: scripted(metadata()).run, signal });
+  expect(sourceOf(found)?.display).toBe(display);
 });
 
 test('what it is depends on content and lock file, not on when it was changed', async () => {

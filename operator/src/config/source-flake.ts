@@ -117,11 +117,18 @@ function readMetadata(reference: string, stdout: string): Resolution {
     kind: 'resolved',
     source: {
       identity: { type: 'flake', content, locks: shortHash(metadata.locks ?? null, 40) },
-      display: `${reference.replace(/\?.*$/, '').slice(0, 200)}@${short}`,
+      display: `${shortName(reference)}@${short}`,
       locked,
       request: { kind: 'flake', ref: locked },
     },
   };
+}
+
+/** `acme/fleet` of `github:acme/fleet?dir=x`, `fleet` of `git+https://host/acme/fleet.git?ref=main`. */
+function shortName(reference: string): string {
+  const bare = reference.replace(/\?.*$/, '').replace(/\/+$/, '');
+  const name = bare.includes('://') ? (bare.split('/').at(-1) ?? bare) : bare.replace(/^[a-z+]+:/, '');
+  return name.replace(/\.git$/, '').slice(0, 200);
 }
 
 function parseObject(text: string): Metadata | undefined {

@@ -43,9 +43,9 @@ export function buildStatus(
 export function buildWords({ phase, evaluated, built, total }: BuildStatus): string {
   switch (phase) {
     case 'Evaluating':
-      return total === undefined ? 'evaluating' : `evaluated ${evaluated ?? 0} of ${total} machines`;
+      return !total ? 'evaluating' : `evaluated ${evaluated ?? 0} of ${total} machines`;
     case 'Building':
-      return total === undefined ? 'building' : `built ${built ?? 0} of ${total} derivations`;
+      return !total ? 'building' : `built ${built ?? 0} of ${total} derivations`;
     case 'Pushing':
       return 'signing and pushing to the cache';
     default:

@@ -85,19 +85,23 @@ function nextRevision(before: NixConfigStatus, { target, builds, closures }: Sta
 
 function nextBuild(before: NixConfigStatus, input: StatusInput): NixConfigStatus['build'] {
   const { standing, target, build, create, closures, now } = input;
-  if (target === undefined) {
-    // What runs or was built before stays the newest build.
-    return standing.kind === 'looking' ? (before.build ?? { phase: 'Resolving' }) : before.build;
-  }
+  if (target === undefined) return buildWithoutTarget(before, standing);
   const of = { revision: target.revision, source: target.source.display };
   if (create !== undefined) {
     const attempts = build?.attempts;
     return { phase: 'Fetching', ...of, job: create.job, ...(attempts ? { attempts } : {}), startedAt: rfc3339(now) };
   }
   const ended = standing.kind === 'ready' || standing.kind === 'incomplete' || standing.kind === 'unresolved';
-  if (!ended || closures?.main === undefined) return build ?? before.build;
+  const newest = closures?.newest;
+  if (!ended || newest === undefined) return build ?? before.build;
   const { failure: _, attempts: __, ...kept }: Partial<BuildStatus> = build ?? {};
-  return { ...kept, phase: 'Built', ...of, job: kept.job ?? closures.main.job, finishedAt: closures.main.builtAt };
+  return { ...kept, phase: 'Built', ...of, job: kept.job ?? newest.job, finishedAt: newest.builtAt };
+}
+
+/** A suspended build was ended; else what runs or was built before stays the newest build. */
+function buildWithoutTarget({ build }: NixConfigStatus, standing: Standing): NixConfigStatus['build'] {
+  if (standing.kind === 'suspended') return build?.finishedAt === undefined ? undefined : build;
+  return standing.kind === 'looking' ? (build ?? { phase: 'Resolving' }) : build;
 }
 
 function counts(

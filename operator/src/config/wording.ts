@@ -59,7 +59,7 @@ function choose(standing: Standing): Words {
     case 'job-failed': {
       const { reason, message, retryAt } = standing;
       if (retryAt !== undefined) return no('working', reason, `${message}; tried again at ${retryAt}`);
-      return no('stuck', reason, `${message}; change the spec, or annotate it with floe.dev/retry to try again`);
+      return no('stuck', reason, `${message}. Tried again when the spec changes, or on the annotation floe.dev/retry`);
     }
     case 'incomplete':
       return incomplete(standing);
