@@ -377,6 +377,20 @@ test('joiners: in mid-run they belong to the last batch, after completion they g
   ]);
 });
 
+test('a machine that comes back from another Rollout is told anew, with an id that its agent does not know', () => {
+  const done = running({ phase: 'Completed', stableRevision: R2 });
+  const first = planScene({ machines: [machine('m1', runs('m1', R1))], status: done }).dispatch[0];
+  const foreign = { ...told('m1', R3, 0, { phase: 'Committed' }, { rollout: 'other', closure: 'other/m1' }) };
+  const other = { closure: 'other/m1', revision: R3 };
+  const away = machine('m1', runs('m1', R1, { ...foreign, current: other, bootDefault: other }));
+  const back = planScene({ machines: [away], status: done, now: MINUTE }).dispatch[0];
+  expect([back?.machine, back?.closure]).toEqual(['m1', closure(R2, 'm1')]);
+  expect(back?.id).not.toBe(first?.id);
+  // One that went back by itself runs the closure, but its status still has the order of the other.
+  const rolledBack = machine('m1', runs('m1', R2, foreign));
+  expect(namesIn(planScene({ machines: [rolledBack], status: done, now: MINUTE }).dispatch)).toEqual(['m1']);
+});
+
 test('overlapping: the older Rollout owns, then the lesser name; the other goes on with the rest', () => {
   const canary = { labels: { canary: 'yes' } };
   const machines = [machine('m1', runs('m1', R1), canary), ...fleet(3).slice(1)];

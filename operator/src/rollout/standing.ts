@@ -82,6 +82,11 @@ export function isOrderOfRun({ rollout, run }: Pick<View, 'rollout' | 'run'>, { 
   return since === undefined || run.startedAt === undefined || since >= run.startedAt;
 }
 
+/** Whether another Rollout gave the machine its order: it has come over from there. */
+export function isForeignOrder({ rollout }: Pick<View, 'rollout'>, { desired }: Facts): boolean {
+  return desired?.rollout !== undefined && desired.rollout !== rollout;
+}
+
 type Told = { readonly closure: string; readonly toldInStep: boolean };
 
 function toldStanding(view: View, facts: Facts, told: Told): Standing {
@@ -198,7 +203,12 @@ function endOf({ own, desired }: Facts): number {
 function untoldStanding(view: View, facts: Facts, closure: string): Standing {
   const { machine, desired, inHand } = facts;
   const { attempt, bootDefault, knownBad, reboot } = machine.status ?? {};
-  if (facts.current === closure && !inHand) return { kind: 'updated', reboot: reboot?.required === true };
+  const isKnownBad = (knownBad ?? []).includes(closure);
+  if (facts.current === closure && !inHand) {
+    // What another Rollout told it must not stand any longer, though it runs the closure already.
+    if (isForeignOrder(view, facts) && desired?.closure !== closure && !isKnownBad) return { kind: 'pending' };
+    return { kind: 'updated', reboot: reboot?.required === true };
+  }
   const atBoot = bootDefault === undefined || bootDefault.closure === closure;
   if (attempt?.phase === 'RebootRequired' && attempt.to === closure && atBoot) return { kind: 'updated', reboot: true };
   const since = timeMs(desired?.since);
@@ -206,6 +216,6 @@ function untoldStanding(view: View, facts: Facts, closure: string): Standing {
   // An order that nobody answers in time does not bind the machine for ever.
   const late = until !== undefined && view.now >= until && facts.online;
   if (inHand && !late) return { kind: desired?.closure === closure ? 'updating' : 'busy', until };
-  if ((knownBad ?? []).includes(closure) && view.run.retry.count === 0) return { kind: 'knownBad' };
+  if (isKnownBad && view.run.retry.count === 0) return { kind: 'knownBad' };
   return { kind: 'pending' };
 }

@@ -3,7 +3,7 @@ import { desiredId } from '@floe/crds/desired-id';
 import type { Budget } from './budget.ts';
 import type { Facts } from './facts.ts';
 import { isNumbered, nextRetry, type Orders, orderKey, timesByItself } from './retries.ts';
-import type { Member } from './standing.ts';
+import { isForeignOrder, type Member } from './standing.ts';
 
 /** One order to a machine. */
 export type Order = {
@@ -152,8 +152,18 @@ function orderOf({ orders, reason }: TellInput, { facts, closure, standing }: Me
     closure: closure ?? '',
     revision: run.revision,
     reason: again ? 'Retry' : reason,
-    id: (isFetched ? facts.desired?.id : undefined) ?? desiredId({ rollout, run: run.id, machine: facts.name, retry }),
+    id:
+      (isFetched ? facts.desired?.id : undefined) ??
+      desiredId({ rollout, run: runKey(orders, facts), machine: facts.name, retry }),
     byItself: byItself ? timesByItself(orders, facts) + 1 : 0,
     ...(byItself && !isNumbered(orders, facts) ? { repeats: orderKey(facts) } : {}),
   };
+}
+
+/**
+ * A machine that comes over from another Rollout may have been here before, in this very run. Its agent takes an id
+ * that it knows for done, so the order that is replaced makes a new one of it.
+ */
+function runKey({ rollout, run }: Orders, facts: Facts): string {
+  return isForeignOrder({ rollout }, facts) ? `${run.id} after ${facts.desired?.id ?? ''}` : run.id;
 }

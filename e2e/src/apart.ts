@@ -1,0 +1,201 @@
+// Takes the machines out of the shared fleet into a config of their own, where each is told its closure when the scenario says so.
+import type { NixConfig } from '@floe/crds/nix-config';
+import type { NixMachine, NixMachineSpec } from '@floe/crds/nix-machine';
+import type { Closures } from '../bed/machine.ts';
+import { waitUntil } from '../bed/wait-until.ts';
+import { firstRevision } from './acts.ts';
+import type { Installation } from './installation.ts';
+import { condition, type Fleet, readFleet, waitForFleet } from './observe.ts';
+import { Probe } from './probe.ts';
+
+/** A scenario's module for each machine, in Nix. */
+export type Modules = Readonly<Record<string, string>>;
+
+/** What a machine was told, and what it was before. */
+export interface Told {
+  /** The closure that it is to run. */
+  readonly closure: string;
+  readonly before: Closures;
+}
+
+type Activation = NonNullable<NixMachineSpec['activation']>;
+
+const API = 'floe.dev/v1alpha1';
+const LABEL = 'scenario';
+
+/** Activation of every machine that is told, where the scenario says nothing else. */
+const ACTIVATION: Activation = {
+  mode: 'switch',
+  timeout: '60s',
+  confirmTimeout: '30s',
+  healthChecks: [{ name: 'hello', systemd: { units: ['hello.service'] }, timeout: '15s' }],
+};
+
+export class Apart {
+  readonly #floe: Installation;
+  readonly #name: string;
+  /** Each machine's spec before the scenario. */
+  readonly #specs: ReadonlyMap<string, NixMachineSpec>;
+
+  private constructor(floe: Installation, name: string, specs: ReadonlyMap<string, NixMachineSpec>) {
+    this.#floe = floe;
+    this.#name = name;
+    this.#specs = specs;
+  }
+
+  /** Moves all machines to a NixConfig `name` and returns when their closures are built; nobody is told one yet. */
+  static async take(floe: Installation, name: string, modules: Modules): Promise<Apart> {
+    const fleet = await goodFleet(floe);
+    const specs = new Map(fleet.machines.map((machine) => [machine.metadata.name, machine.spec]));
+    const apart = new Apart(floe, name, specs);
+    const common = `{ services.hello.enable = true; services.hello.greeting = "Hello from ${name}"; }`;
+    const { url } = await floe.publishBeside(name, modules, common);
+    await apart.#moveTo(name);
+    await floe.apply(
+      {
+        apiVersion: API,
+        kind: 'NixConfig',
+        metadata: { name },
+        spec: { source: { git: { url, ref: { branch: 'main' } } } },
+      },
+      {
+        apiVersion: API,
+        kind: 'Rollout',
+        metadata: { name },
+        spec: {
+          configRef: { name },
+          selector: { matchLabels: { [LABEL]: name } },
+          maxUnavailable: '100%',
+          successThreshold: 0,
+        },
+      },
+    );
+    await waitForFleet(
+      (...args) => floe.kubectl(...args),
+      `the closures of config ${name} to be built`,
+      (seen) =>
+        isBuilt(
+          seen.configs.find((config) => config.metadata.name === name),
+          floe.machineNames.length,
+        ),
+    );
+    return apart;
+  }
+
+  async probe(machine: string): Promise<Probe> {
+    return new Probe(this.#floe, await this.#floe.machine(machine));
+  }
+
+  /** Tells a machine its closure of the config, and returns when the order stands in its status. */
+  async tell(machine: string, activation: Activation = {}): Promise<Told> {
+    const probe = await this.probe(machine);
+    const before = await probe.closures();
+    await this.#patch(machine, {
+      metadata: { labels: { [LABEL]: this.#name } },
+      spec: { activation: { ...ACTIVATION, ...activation } },
+    });
+    const told = await probe.untilObject(
+      `it is told revision of ${this.#name}`,
+      ({ status }) => status?.desired?.rollout === this.#name && status.desired.go,
+    );
+    return { closure: told.status?.desired?.closure ?? '', before };
+  }
+
+  /** Tells nobody anything more, or goes on. */
+  async suspend(yes: boolean): Promise<void> {
+    const patch = JSON.stringify({ spec: { suspend: yes } });
+    await this.#floe.kubectl('patch', 'rollouts.floe.dev', this.#name, '--type=merge', '-p', patch);
+  }
+
+  /** Everyone back in the shared fleet, on its revision, without faults; the config of the scenario is gone. */
+  async giveBack(): Promise<void> {
+    const { cluster, machineNames } = this.#floe;
+    await cluster.network.clear();
+    if (!(await cluster.daemon('apiserver').isRunning())) await cluster.startApiServer();
+    for (const name of machineNames) {
+      const { machine } = await this.probe(name);
+      await machine.start();
+      await machine.tryExec(['systemctl', 'stop', 'hold-lock.service']);
+    }
+    await this.#floe.kubectl('delete', 'rollouts.floe.dev', this.#name, '--ignore-not-found');
+    await this.#moveTo('fleet');
+    await this.#everyoneIsBack();
+    await this.#floe.kubectl('delete', 'nixconfig', this.#name, '--ignore-not-found');
+  }
+
+  async #everyoneIsBack(): Promise<void> {
+    const restarted = new Set<string>();
+    await waitUntil(
+      async () => {
+        const fleet = await readFleet((...args) => this.#floe.kubectl(...args));
+        for (const { metadata, status } of fleet.machines) {
+          const waits = status?.attempt?.phase === 'RebootRequired' && status.attempt.desiredId === status.desired?.id;
+          if (!waits || restarted.has(metadata.name)) continue;
+          restarted.add(metadata.name);
+          await (await this.#floe.machine(metadata.name)).restart();
+        }
+        return isGood(fleet, this.#floe.machineNames.length);
+      },
+      {
+        what: 'every machine to be back on the revision of the fleet',
+        everySeconds: 0.5,
+        timeoutSeconds: 120,
+        explain: () => this.#floe.kubectl('get', 'nixconfigs,nixmachines,rollouts.floe.dev'),
+      },
+    );
+  }
+
+  async #moveTo(config: string): Promise<void> {
+    await Promise.all(
+      [...this.#specs].map(async ([name, spec]) => {
+        // Not a merge: what a scenario has set beside it is to be gone.
+        const patch = [
+          { op: 'replace', path: '/spec', value: { ...spec, configRef: { name: config } } },
+          { op: 'add', path: '/metadata/labels', value: {} },
+        ];
+        await this.#floe.kubectl('patch', 'nixmachine', name, '--type=json', '-p', JSON.stringify(patch));
+      }),
+    );
+  }
+
+  async #patch(machine: string, patch: object): Promise<void> {
+    await this.#floe.kubectl('patch', 'nixmachine', machine, '--type=merge', '-p', JSON.stringify(patch));
+  }
+}
+
+function isBuilt(config: NixConfig | undefined, machines: number): boolean {
+  return config?.status?.machines?.built === machines && condition(config, 'Ready')?.status === 'True';
+}
+
+function isSettled(machine: NixMachine, revision: string): boolean {
+  const { status, spec } = machine;
+  return (
+    spec.configRef.name === 'fleet' &&
+    status?.desired?.revision === revision &&
+    status.current?.closure === status.desired.closure &&
+    status.bootDefault?.closure === status.desired.closure &&
+    condition(machine, 'Ready')?.status === 'True'
+  );
+}
+
+/** Whether everyone runs and boots the stable revision of the shared fleet. */
+function isGood(fleet: Fleet, machines: number): boolean {
+  const rollout = fleet.rollouts.find(({ metadata }) => metadata.name === 'fleet');
+  const { phase, stableRevision } = rollout?.status ?? {};
+  if (phase !== 'Completed' || stableRevision === undefined) return false;
+  return fleet.machines.filter((machine) => isSettled(machine, stableRevision)).length === machines;
+}
+
+/** The shared fleet with everyone on a good revision; made where an earlier scenario left none. */
+async function goodFleet(floe: Installation): Promise<Fleet> {
+  const kubectl = (...args: string[]): Promise<string> => floe.kubectl(...args);
+  const found = await readFleet(kubectl);
+  const count = floe.machineNames.length;
+  if (isGood(found, count)) return found;
+  if (found.machines.length === 0) {
+    await firstRevision({ floe, say: () => undefined });
+  } else if (found.rollouts.find(({ metadata }) => metadata.name === 'fleet')?.status?.phase !== 'Completed') {
+    await floe.publish({}, '{ services.hello.enable = true; services.hello.greeting = "Hello again"; }');
+  }
+  return waitForFleet(kubectl, 'every machine to have a good revision', (seen) => isGood(seen, count));
+}
