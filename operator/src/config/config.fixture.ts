@@ -89,6 +89,7 @@ export function looked(of: NixConfig, more: Partial<SourceView> = {}): SourceVie
     failures: 0,
     at: NOW.getTime() - 60_000,
     key: sourceKey(of.spec),
+    ...(of.metadata.generation === undefined ? {} : { generation: of.metadata.generation }),
     source: inlineSource(files),
     ...more,
   };

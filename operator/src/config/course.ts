@@ -74,7 +74,9 @@ function withSource(snapshot: Snapshot, source: ResolvedSource, { verbs, now }: 
   if (failure !== undefined && order === undefined && !isDue(failure, config.metadata.generation, now)) {
     return { ...base, standing: { kind: 'job-failed', ...failure, retryAt: failure.retryAt } };
   }
-  if (!isQuiet(snapshot, builds, now)) return { ...base, standing: { kind: 'starting' } };
+  // The look that a changed spec brings may find something newer.
+  const stale = snapshot.source.generation !== config.metadata.generation;
+  if (stale || !isQuiet(snapshot, builds, now)) return { ...base, standing: { kind: 'starting' } };
   switch (preparation.kind) {
     case 'unknown':
       return { ...base, standing: { kind: 'starting' }, prepare: true };

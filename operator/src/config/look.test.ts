@@ -9,12 +9,20 @@ const git = config({ source: { git: { url: 'https://git.example/x' } }, interval
 const problem = { reason: 'SourceFailed', message: 'away', transient: true };
 
 function view(secondsAgo: number, more: Partial<SourceView> = {}): SourceView {
-  return { looking: false, failures: 0, key: sourceKey(git.spec), at: NOW.getTime() - secondsAgo * 1000, ...more };
+  return {
+    looking: false,
+    failures: 0,
+    key: sourceKey(git.spec),
+    generation: 1,
+    at: NOW.getTime() - secondsAgo * 1000,
+    ...more,
+  };
 }
 
 test.each<[string, SourceView, string | undefined, boolean]>([
   ['never looked', { looking: false, failures: 0 }, undefined, true],
   ['another source', view(1, { key: 'other' }), undefined, true],
+  ['another spec', view(1, { generation: 0 }), undefined, true],
   ['an order', view(1), 'now', true],
   ['an order that was looked at', view(1, { order: 'now' }), 'now', false],
   ['a look is under way', view(1000, { looking: true }), 'now', false],
@@ -29,7 +37,7 @@ test.each<[string, SourceView, string | undefined, boolean]>([
 
 test('inline files are never looked at for the clock alone', () => {
   const inline = config();
-  const known = { looking: false, failures: 0, key: sourceKey(inline.spec), at: 0 };
+  const known = { looking: false, failures: 0, generation: 1, key: sourceKey(inline.spec), at: 0 };
   expect(decideLook(inline, known, undefined, NOW)).toEqual({ look: false, afterSeconds: undefined });
 });
 

@@ -18,7 +18,9 @@ export type LookDecision = {
 /** Whether to look now: the source changed, somebody asks, or the time has come. */
 export function decideLook(config: NixConfig, view: SourceView, order: string | undefined, now: Date): LookDecision {
   if (view.looking) return { look: false, afterSeconds: undefined };
-  const news = view.at === undefined || view.key !== sourceKey(config.spec);
+  const { generation } = config.metadata;
+  // Whoever changes the spec expects the newest source with it, also where the source is the same.
+  const news = view.at === undefined || view.generation !== generation || view.key !== sourceKey(config.spec);
   if (news || (order !== undefined && view.order !== order)) return { look: true, afterSeconds: undefined };
   // Inline files can't change without the object.
   if (config.spec.source.inline !== undefined) return { look: false, afterSeconds: undefined };

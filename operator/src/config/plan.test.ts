@@ -418,6 +418,7 @@ describe('a source that can not be had', () => {
     failures: 1,
     at: NOW.getTime() - 1000,
     key: sourceKey(git.spec),
+    generation: 1,
     problem,
     ...more,
   });
@@ -517,7 +518,7 @@ describe('whatever happens', () => {
       unknown: { looking: false, failures: 0 },
       looking: { looking: true, failures: 0 },
       known: looked(of),
-      failing: { looking: false, failures: 4, at: NOW.getTime(), key: sourceKey(of.spec), problem },
+      failing: { looking: false, failures: 4, at: NOW.getTime(), generation: 1, key: sourceKey(of.spec), problem },
     };
     const preparations = {
       unknown: { kind: 'unknown' as const },

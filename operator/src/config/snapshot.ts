@@ -22,6 +22,8 @@ export type SourceView = {
   readonly failures: number;
   /** When the newest look ended, in milliseconds since 1970. */
   readonly at?: number;
+  /** `metadata.generation` of the config when the newest look began. */
+  readonly generation?: number;
   /** Value of the annotation floe.dev/reconcile when the newest look began. */
   readonly order?: string;
 };

@@ -37,7 +37,8 @@ export class SourceWatch {
     if (inline === undefined) return this.#views.get(key) ?? NOTHING;
     const known = this.#views.get(key);
     const order = orderOf(config);
-    if (known?.key === sourceKey(config.spec) && known.order === order) return known;
+    const same = known?.generation === config.metadata.generation && known?.order === order;
+    if (known?.key === sourceKey(config.spec) && same) return known;
     return this.#keep(key, config, order, resolveInline(inline.files));
   }
 
@@ -87,11 +88,13 @@ export class SourceWatch {
 
   #keep(key: string, config: NixConfig, order: string | undefined, found: Resolution): SourceView {
     const lookedAt = sourceKey(config.spec);
+    const { generation } = config.metadata;
     const before = this.#views.get(key);
     const same = before?.key === lookedAt;
     const base = {
       looking: false,
       key: lookedAt,
+      ...(generation === undefined ? {} : { generation }),
       at: this.#options.now().getTime(),
       ...(order === undefined ? {} : { order }),
     };
