@@ -1,0 +1,270 @@
+// The course of the rollout bench, inside the cluster's network: what is measured, and between which moments.
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { NixConfig } from '@floe/crds/nix-config';
+import type { NixMachine } from '@floe/crds/nix-machine';
+import type { ControllerRevision } from '@floe/crds/revision-record';
+import type { MergePatch } from '@floe/operator/kube/client';
+import { controllerRevisions, nixConfigs, nixMachines, type Resource, rollouts } from '@floe/operator/kube/resource';
+import { generate } from 'selfsigned';
+import { SimulatedFleet } from '../simulated/agents.ts';
+import { ApiServer } from './api-server.ts';
+import { atOnce } from './at-once.ts';
+import type { CpuSeconds, Measured } from './figures.ts';
+import {
+  builtStatus,
+  closureOf,
+  configObject,
+  machineNames,
+  machineObject,
+  NAME,
+  NAMESPACE,
+  recordObjects,
+  revisionId,
+  rolloutObject,
+} from './objects.ts';
+import { HUB_URL, OperatorProcess } from './operator-process.ts';
+import { measurePatchRate } from './patch-rate.ts';
+import { cpuSeconds, memoryMiB, pidsNamed } from './process-cost.ts';
+import { describeRollout, waitForRollout } from './rollout-watch.ts';
+
+export type Job = {
+  readonly machines: number;
+  readonly kubeconfig: string;
+  /** For certificates and logs. */
+  readonly dir: string;
+  readonly cpuProfile: string | undefined;
+};
+
+type Ports = { readonly api: ApiServer; readonly signal: AbortSignal; readonly say: (line: string) => void };
+
+/** Objects that are created at once. */
+const PARALLEL = 32;
+/** Agents that connect each second. */
+const CONNECTS_PER_SECOND = 200;
+/** Without a status write for so long, all that a step causes is written: no write waits longer than 2 s for company. */
+const QUIET_SECONDS = 3;
+/** Limit of each step, in seconds: a base, and some for each machine. */
+const limitFor = (machines: number): number => 90 + machines / 10;
+
+/** Runs the bench against an empty cluster that knows Floe's kinds. Ends every process that it starts. */
+export async function rolloutCourse(job: Job, given: Omit<Ports, 'api'>): Promise<Measured> {
+  const api = await ApiServer.open(job.kubeconfig);
+  const ports: Ports = { ...given, api };
+  const tls = await makeCertificate(job.dir);
+  const names = machineNames(job.machines);
+  const fleet = await SimulatedFleet.make({
+    namespace: NAMESPACE,
+    machines: names,
+    hub: { url: HUB_URL, caFile: tls.certFile },
+    signal: given.signal,
+  });
+  let operator: OperatorProcess | undefined;
+  try {
+    ports.say(`${names.length} NixMachines, a NixConfig and a Rollout`);
+    await createObjects(names, fleet.sshHostKeys, ports);
+    const began = performance.now();
+    operator = await OperatorProcess.start({ ...job, ...tls, logFile: join(job.dir, 'operator.log') });
+    await operator.ready(given.signal);
+    const startSeconds = secondsSince(began);
+    ports.say(`operator ready in ${startSeconds.toFixed(1)} s; ${names.length} agents connect`);
+    const served: Ports = { ...ports, signal: AbortSignal.any([given.signal, operator.failed]) };
+    const connectSeconds = await connect(names, fleet, served);
+    const rollout = await measureRollout(names, { fleet, operator }, served);
+    await operator.end();
+    await fleet.end();
+    ports.say("the API server's own rate, without the operator");
+    const apiserverWritesPerSecond = await apiServerRate(ports);
+    return { machines: names.length, startSeconds, connectSeconds, apiserverWritesPerSecond, ...rollout };
+  } finally {
+    await Promise.all([operator?.end(), fleet.end()]);
+    await api.close();
+  }
+}
+
+async function makeCertificate(dir: string): Promise<{ certFile: string; keyFile: string }> {
+  const [certFile, keyFile] = [join(dir, 'hub.crt'), join(dir, 'hub.key')];
+  const pems = await generate([{ name: 'commonName', value: 'floe-hub' }], {
+    keyType: 'ec',
+    curve: 'P-256',
+    extensions: [
+      { name: 'basicConstraints', cA: true },
+      { name: 'subjectAltName', altNames: [{ type: 7, ip: '127.0.0.1' }] },
+    ],
+  });
+  await writeFile(certFile, pems.cert);
+  await writeFile(keyFile, pems.private, { mode: 0o600 });
+  return { certFile, keyFile };
+}
+
+async function createObjects(
+  names: readonly string[],
+  keys: Readonly<Record<string, string>>,
+  { api: { client }, signal }: Ports,
+): Promise<void> {
+  const first = revisionId(1);
+  await client.create(nixConfigs, configObject(), { signal });
+  await createRecords(names, 1, { client, signal });
+  await setRevision(first, { client, signal });
+  await client.create(rollouts, rolloutObject(), { signal });
+  await atOnce(names, PARALLEL, (name) =>
+    client.create(nixMachines, machineObject(name, keys[name] ?? ''), { signal }),
+  );
+}
+
+type Calls = { readonly client: ApiServer['client']; readonly signal: AbortSignal };
+
+async function createRecords(names: readonly string[], number: number, { client, signal }: Calls): Promise<void> {
+  const resource = controllerRevisions as unknown as Resource<ControllerRevision>;
+  for (const record of recordObjects(revisionId(number), names, { now: new Date(), number })) {
+    await client.create(resource, record, { signal });
+  }
+}
+
+async function setRevision(revision: string, { client, signal }: Calls): Promise<void> {
+  const patch = { status: builtStatus(revision, new Date()) } as unknown as MergePatch<NixConfig>;
+  await client.mergePatch(nixConfigs, { namespace: NAMESPACE, name: NAME }, patch, { subresource: 'status', signal });
+}
+
+/** Lets everyone connect with the first revision running, and waits until the Rollout has nothing more to do. */
+async function connect(names: readonly string[], fleet: SimulatedFleet, ports: Ports): Promise<number> {
+  const began = performance.now();
+  const closures = Object.fromEntries(names.map((name) => [name, closureOf(revisionId(1), name)]));
+  await fleet.start(closures, CONNECTS_PER_SECOND);
+  await waitForRollout(ports.api.client, {
+    done: ({ status }) =>
+      status?.phase === 'Completed' && status.counts?.updated === names.length && status.counts.offline === 0,
+    seconds: limitFor(names.length),
+    signal: ports.signal,
+    onChange: progress(ports.say),
+  });
+  const seconds = secondsSince(began);
+  await quiet(ports);
+  return seconds;
+}
+
+type Subjects = { readonly fleet: SimulatedFleet; readonly operator: OperatorProcess };
+type Rollout = Omit<Measured, 'machines' | 'startSeconds' | 'connectSeconds' | 'apiserverWritesPerSecond'>;
+
+/** Releases the second revision and measures until everyone has it; what is written afterwards counts, too. */
+async function measureRollout(names: readonly string[], { fleet, operator }: Subjects, ports: Ports): Promise<Rollout> {
+  const { api, signal, say } = ports;
+  const revision = revisionId(2);
+  await createRecords(names, 2, { client: api.client, signal });
+  await quiet(ports);
+  const before = await api.counted(signal);
+  if (before.watches !== 1) throw new Error(`${before.watches} watches are open on NixMachines, one was expected`);
+  say(`revision ${revision} is released`);
+  const cost = await costOf(fleet, operator);
+  const began = performance.now();
+  await setRevision(revision, { client: api.client, signal });
+  await waitForRollout(api.client, {
+    done: ({ status }) => status?.phase === 'Completed' && status.revision === revision,
+    seconds: limitFor(names.length),
+    signal,
+    onChange: progress(say),
+  });
+  const rolloutSeconds = secondsSince(began);
+  const costAfter = await costOf(fleet, operator);
+  const memory = await memoryMiB(operator.pid);
+  await quiet(ports);
+  const after = await api.counted(signal);
+  const { machines } = await readMachines(ports);
+  return {
+    rolloutSeconds,
+    patches: after.patches - before.patches,
+    conflicts: after.conflicts - before.conflicts,
+    operatorRssMiB: memory.now,
+    operatorPeakRssMiB: memory.peak,
+    cpu: difference(costAfter, cost),
+    receiptMs: receipts(machines, revision, await fleet.begun()),
+  };
+}
+
+/** From the writing of each order to the moment at which its machine began with it. Throws unless all have it. */
+function receipts(machines: readonly NixMachine[], revision: string, begun: ReadonlyMap<string, number>): number[] {
+  return machines.map(({ metadata: { name }, status }) => {
+    const closure = closureOf(revision, name);
+    const at = begun.get(closure);
+    const { desired, current, attempt } = status ?? {};
+    if (
+      desired?.closure !== closure ||
+      current?.closure !== closure ||
+      attempt?.phase !== 'Committed' ||
+      at === undefined
+    ) {
+      throw new Error(`the Rollout is complete, but ${name} runs ${current?.closure} (${attempt?.phase})`);
+    }
+    return at - Date.parse(desired.since);
+  });
+}
+
+async function apiServerRate(ports: Ports): Promise<number> {
+  const { api, signal } = ports;
+  const { watches } = await api.counted(signal);
+  if (watches !== 0) throw new Error(`${watches} watches are still open on NixMachines, none was expected`);
+  const { machines, resourceVersion } = await readMachines(ports);
+  const { client } = api;
+  const rate = await measurePatchRate({ client, namespace: NAMESPACE, machines, resourceVersion, signal });
+  return rate.perSecond;
+}
+
+async function readMachines({ api, signal }: Ports): Promise<{ machines: NixMachine[]; resourceVersion: string }> {
+  const machines: NixMachine[] = [];
+  let resourceVersion = '';
+  for await (const page of api.client.listPages(nixMachines, { namespace: NAMESPACE, signal })) {
+    machines.push(...page.items);
+    resourceVersion = page.resourceVersion;
+  }
+  return { machines, resourceVersion };
+}
+
+/** Waits until nobody has written a machine's status for a while. */
+async function quiet({ api, signal }: Ports): Promise<void> {
+  const deadline = performance.now() + 60_000;
+  let last = (await api.counted(signal)).patches;
+  let since = performance.now();
+  while (secondsSince(since) < QUIET_SECONDS) {
+    if (performance.now() > deadline) throw new Error('the operator writes status after status, with nothing to do');
+    await sleep(500, undefined, { signal });
+    const { patches } = await api.counted(signal);
+    if (patches !== last) since = performance.now();
+    last = patches;
+  }
+}
+
+async function costOf(fleet: SimulatedFleet, operator: OperatorProcess): Promise<CpuSeconds> {
+  const [apiServer, etcd] = await Promise.all([pidsNamed('kube-apiserver'), pidsNamed('etcd')]);
+  const total = async (pids: readonly number[]): Promise<number> =>
+    (await Promise.all(pids.map(cpuSeconds))).reduce((sum, seconds) => sum + seconds, 0);
+  return {
+    operator: await total([operator.pid]),
+    apiServer: await total(apiServer),
+    etcd: await total(etcd),
+    agents: await total(fleet.pids),
+  };
+}
+
+function difference(after: CpuSeconds, before: CpuSeconds): CpuSeconds {
+  return {
+    operator: after.operator - before.operator,
+    apiServer: after.apiServer - before.apiServer,
+    etcd: after.etcd - before.etcd,
+    agents: after.agents - before.agents,
+  };
+}
+
+/** Says where the Rollout stands, at most once a second. */
+function progress(say: Ports['say']): (rollout: Parameters<typeof describeRollout>[0]) => void {
+  let said = 0;
+  return (rollout) => {
+    if (performance.now() - said < 1000) return;
+    said = performance.now();
+    say(describeRollout(rollout));
+  };
+}
+
+function secondsSince(began: number): number {
+  return (performance.now() - began) / 1000;
+}

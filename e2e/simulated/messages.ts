@@ -1,0 +1,34 @@
+// What a process of simulated agents and whoever started it say to each other.
+
+/** Where the agents dial. */
+export type HubAddress = {
+  /** `https://host:port`. */
+  readonly url: string;
+  /** File with the CA of the hub's certificate, PEM. */
+  readonly caFile: string;
+};
+
+export type ToAgents =
+  /** Make an agent with a key of its own for each machine. Answer: `made`. */
+  | {
+      readonly kind: 'make';
+      readonly namespace: string;
+      readonly machines: readonly string[];
+      readonly hub: HubAddress;
+    }
+  /** Connect them, some per second. Answer: `started`, once all have begun. */
+  | {
+      readonly kind: 'start';
+      /** What each runs at first. */
+      readonly closures: Readonly<Record<string, string>>;
+      readonly perSecond: number;
+    }
+  /** Say when each began with which closure. Answer: `begun`. */
+  | { readonly kind: 'report' };
+
+export type FromAgents =
+  | { readonly kind: 'made'; readonly sshHostKeys: Readonly<Record<string, string>> }
+  | { readonly kind: 'started' }
+  /** Milliseconds since 1970 at which a machine began to fetch a closure, first times only. */
+  | { readonly kind: 'begun'; readonly at: Readonly<Record<string, number>> }
+  | { readonly kind: 'failed'; readonly message: string };
