@@ -203,11 +203,10 @@ function endOf({ own, desired }: Facts): number {
 function untoldStanding(view: View, facts: Facts, closure: string): Standing {
   const { machine, desired, inHand } = facts;
   const { attempt, bootDefault, knownBad, reboot } = machine.status ?? {};
-  const isKnownBad = (knownBad ?? []).includes(closure);
   if (facts.current === closure && !inHand) {
-    // What another Rollout told it must not stand any longer, though it runs the closure already.
-    if (isForeignOrder(view, facts) && desired?.closure !== closure && !isKnownBad) return { kind: 'pending' };
-    return { kind: 'updated', reboot: reboot?.required === true };
+    return isLeftOver(view, facts, closure)
+      ? { kind: 'pending' }
+      : { kind: 'updated', reboot: reboot?.required === true };
   }
   const atBoot = bootDefault === undefined || bootDefault.closure === closure;
   if (attempt?.phase === 'RebootRequired' && attempt.to === closure && atBoot) return { kind: 'updated', reboot: true };
@@ -216,6 +215,12 @@ function untoldStanding(view: View, facts: Facts, closure: string): Standing {
   // An order that nobody answers in time does not bind the machine for ever.
   const late = until !== undefined && view.now >= until && facts.online;
   if (inHand && !late) return { kind: desired?.closure === closure ? 'updating' : 'busy', until };
-  if (isKnownBad && view.run.retry.count === 0) return { kind: 'knownBad' };
+  if ((knownBad ?? []).includes(closure) && view.run.retry.count === 0) return { kind: 'knownBad' };
   return { kind: 'pending' };
+}
+
+/** Whether another Rollout's order still stands, though the machine runs the closure of this one: it must go. */
+function isLeftOver(view: View, facts: Facts, closure: string): boolean {
+  const isKnownBad = (facts.machine.status?.knownBad ?? []).includes(closure);
+  return isForeignOrder(view, facts) && facts.desired?.closure !== closure && !isKnownBad;
 }
