@@ -42,6 +42,13 @@ export function cgroupFiles(name: string): readonly string[] {
   return hierarchies().map((root) => join(root, name, 'cgroup.procs'));
 }
 
+/** Stops every process in it where it is, or lets them go on. */
+export function setFrozen(name: string, frozen: boolean): void {
+  const old = join(top, 'freezer', name, 'freezer.state');
+  if (existsSync(old)) writeFileSync(old, frozen ? 'FROZEN' : 'THAWED');
+  else writeFileSync(join(top, name, 'cgroup.freeze'), frozen ? '1' : '0');
+}
+
 /** Removes the cgroup and all below it. False while a process is still in one of them. */
 export function removeCgroup(name: string): boolean {
   return hierarchies().every((root) => removeTree(join(root, name)));

@@ -135,13 +135,17 @@ export class Cluster {
 
   /** Runs kubectl with the given arguments; throws with its error text. Returns its output. */
   async kubectl(args: readonly string[], options: RunOptions = {}): Promise<string> {
-    return this.exec([join(this.#made.tools, 'kubectl'), '--kubeconfig', this.kubeconfig, ...args], options);
+    return run(await this.kubectlCommand(args), options);
+  }
+
+  /** The argument list of such a kubectl, for those who start processes themselves: a watch for instance. */
+  async kubectlCommand(args: readonly string[]): Promise<string[]> {
+    return this.enter([join(this.#made.tools, 'kubectl'), '--kubeconfig', this.kubeconfig, ...args]);
   }
 
   /** The command line that a person types to reach the cluster with kubectl. */
   async kubectlLine(): Promise<string> {
-    const command = await this.enter([join(this.#made.tools, 'kubectl'), '--kubeconfig', this.kubeconfig]);
-    return command.join(' ');
+    return (await this.kubectlCommand([])).join(' ');
   }
 
   async helm(args: readonly string[], options: RunOptions = {}): Promise<string> {

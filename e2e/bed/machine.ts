@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setFrozen } from './cgroups.ts';
 import { Daemon } from './daemon.ts';
 import type { Enclosure } from './enclosure.ts';
 import { recipe } from './paths.ts';
@@ -108,10 +109,20 @@ export class Machine {
 
   /** Power cut: every process is gone at once. What was written stays. */
   async kill(): Promise<void> {
+    if (await this.isRunning()) this.thaw(); // a frozen process takes no signal
     const leader = await this.#leader();
     if (leader === undefined) return;
     await tryRun(await this.#options.enclosure.enter('all', ['kill', '-KILL', leader]));
     await this.#daemon.gone();
+  }
+
+  /** Hangs: every process stands still and connections stay open, until {@link thaw}. */
+  freeze(): void {
+    setFrozen(this.#options.cgroup, true);
+  }
+
+  thaw(): void {
+    setFrozen(this.#options.cgroup, false);
   }
 
   /** Shuts down in order and boots again, as `systemctl reboot` inside does. */

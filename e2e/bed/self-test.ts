@@ -38,11 +38,15 @@ function commandLine(pid: string): string {
   }
 }
 
-/** switch-to-configuration of a closure that is in the machine's store; returns its exit code. */
-async function activate(machine: Machine, system: string, verb: string): Promise<number> {
-  if (verb === 'switch' || verb === 'boot')
+/** Runs switch-to-configuration of a closure in the machine's store, and expects that exit code. */
+async function activate(machine: Machine, system: string, verb: string, expected = 0): Promise<void> {
+  if (verb === 'switch' || verb === 'boot') {
     await machine.exec(['nix-env', '-p', '/nix/var/nix/profiles/system', '--set', system]);
-  return (await machine.tryExec([`${system}/bin/switch-to-configuration`, verb])).code;
+  }
+  const { code, stderr } = await machine.tryExec([`${system}/bin/switch-to-configuration`, verb]);
+  if (code === expected) return;
+  const state = (await machine.isRunning()) ? 'is running' : 'is off';
+  assert.fail(`${verb} ended with ${code}, not ${expected}; ${machine.name} ${state}\n${stderr}`);
 }
 
 const cluster = await Cluster.open({ name: 'selftest' });
@@ -143,6 +147,21 @@ try {
     assert.equal(await m1.exec(ask), 'served\n');
   });
 
+  await check('a frozen machine hangs until it is thawed, or killed', async () => {
+    m2.freeze();
+    let answered = false;
+    const asked = m2.exec(['systemctl', 'is-active', 'hello.service'], { timeoutSeconds: 20 }).then(() => {
+      answered = true;
+    });
+    await m1.exec(['sleep', '1']);
+    assert.equal(answered, false);
+    m2.thaw();
+    await asked;
+    m2.freeze();
+    await m2.kill();
+    await m2.start();
+  });
+
   await check('a git repository is reached from a pod', async () => {
     const { url, commit } = await cluster.sources.publish('fleet', fleet.dir);
     assert.match(await cluster.kubectl(['exec', 'web', '--', 'git', 'ls-remote', url]), new RegExp(commit));
@@ -218,7 +237,7 @@ try {
   const system = (name: string): string => built[name] ?? assert.fail(name);
 
   await check('test: active at once, gone after a power cut', async () => {
-    assert.equal(await activate(m1, system('second'), 'test'), 0);
+    await activate(m1, system('second'), 'test');
     assert.equal((await m1.closures()).current, system('second'));
     assert.match(await m1.sh('journalctl -u hello -o cat'), /Servus/);
     await m1.kill();
@@ -231,62 +250,63 @@ try {
     });
   });
   await check('boot: nothing now, there after a restart', async () => {
-    assert.equal(await activate(m1, system('second'), 'boot'), 0);
+    await activate(m1, system('second'), 'boot');
     const { current, bootDefault } = await m1.closures();
     assert.deepEqual([current, bootDefault], [first.m1, system('second')]);
     await m1.restart();
     assert.equal((await m1.closures()).booted, system('second'));
   });
   await check('switch: there now, and after a restart', async () => {
-    assert.equal(await activate(m1, first.m1, 'switch'), 0);
+    await activate(m1, first.m1, 'switch');
     assert.equal((await m1.closures()).current, first.m1);
     await m1.restart();
     assert.equal((await m1.closures()).booted, first.m1);
   });
   await check('a reboot asked for inside', async () => {
-    assert.equal(await activate(m1, system('second'), 'boot'), 0);
+    await activate(m1, system('second'), 'boot');
     await m1.tryExec(['systemctl', 'reboot']);
     await waitUntil(async () => (await m1.closures()).booted === system('second'), { what: 'm1 to come back' });
     await m1.booted();
-    assert.equal(await activate(m1, first.m1, 'switch'), 0);
+    await activate(m1, first.m1, 'switch');
     await m1.restart();
   });
   await check('exit codes 1, 2, 4, 11, 100 and what is active after each', async () => {
-    const code = async (name: string, verb: string): Promise<number> => activate(m1, system(name), verb);
-    assert.equal(await code('unitFails', 'test'), 4);
+    const code = (name: string, verb: string, expected: number): Promise<void> =>
+      activate(m1, system(name), verb, expected);
+    await code('unitFails', 'test', 4);
     assert.equal((await m1.closures()).current, system('unitFails'));
-    assert.equal(await activate(m1, first.m1, 'test'), 0);
-    assert.equal(await code('activationFails', 'test'), 2);
+    await activate(m1, first.m1, 'test');
+    await code('activationFails', 'test', 2);
     assert.equal((await m1.closures()).current, system('activationFails'));
-    assert.equal(await activate(m1, first.m1, 'test'), 0);
-    assert.equal(await code('otherInit', 'test'), 100);
-    assert.equal(await code('checkFails', 'test'), 1);
+    await activate(m1, first.m1, 'test');
+    await code('otherInit', 'test', 100);
+    await code('checkFails', 'test', 1);
     assert.equal(
       (await m1.tryExec(['env', 'NIXOS_NO_CHECK=1', `${system('checkFails')}/bin/switch-to-configuration`, 'test']))
         .code,
       0,
     );
-    assert.equal(await code('inhibitor', 'test'), 0);
-    assert.equal(await code('inhibited', 'test'), 1);
-    assert.equal(await code('inhibited', 'dry-activate'), 0);
-    assert.equal(await code('loaderFails', 'boot'), 1);
-    assert.equal(await code('second', 'nonsense'), 1);
+    await code('inhibitor', 'test', 0);
+    await code('inhibited', 'test', 1);
+    await code('inhibited', 'dry-activate', 0);
+    await code('loaderFails', 'boot', 1);
+    await code('second', 'nonsense', 1);
     const busy = `flock /run/nixos/switch-to-configuration.lock ${first.m1}/bin/switch-to-configuration test`;
     assert.equal((await m1.tryExec(['sh', '-c', busy])).code, 11);
     await m1.exec(['nix-env', '-p', '/nix/var/nix/profiles/system', '--set', first.m1]);
-    assert.equal(await activate(m1, first.m1, 'test'), 0);
+    await activate(m1, first.m1, 'test');
   });
   await check('units: removed ones stop, restartIfChanged=false stays, changed ones restart', async () => {
     const pid = (): Promise<string> => m1.exec(['systemctl', 'show', '-P', 'MainPID', 'hello.service']);
     const before = await pid();
-    assert.equal(await activate(m1, system('keepsHello'), 'test'), 0);
+    await activate(m1, system('keepsHello'), 'test');
     assert.equal(await pid(), before);
-    assert.equal(await activate(m1, first.m1, 'test'), 0);
+    await activate(m1, first.m1, 'test');
     assert.notEqual(await pid(), before);
-    assert.equal(await activate(m1, system('withoutHello'), 'test'), 0);
+    await activate(m1, system('withoutHello'), 'test');
     assert.equal((await m1.tryExec(['systemctl', 'is-active', 'hello.service'])).stdout.trim(), 'inactive');
     assert.equal((await m1.tryExec(['ls', '/run/nixos/start-list'])).code, 2);
-    assert.equal(await activate(m1, first.m1, 'test'), 0);
+    await activate(m1, first.m1, 'test');
   });
 
   await check('FLOE_ROOT: the same without systemd', async () => {
