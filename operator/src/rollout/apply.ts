@@ -53,6 +53,7 @@ export async function writeOrders({ machines, rollout }: Snapshot, plan: Plan, p
     ...plan.rollback.map((order) => ({ order, go: true })),
     ...plan.dispatch.map((order) => ({ order, go: true })),
     ...plan.fetch.map((order) => ({ order, go: false })),
+    ...plan.adopt.map((order) => ({ order, go: true })),
   ];
   const run = plan.status.run ?? '';
   const queue = tellings.values();

@@ -63,6 +63,7 @@ export function idlePlan(
     phase: phaseOf(rollout.status),
     step: { index: status.step?.index ?? 0, total: status.step?.total ?? 0 },
     dispatch: [],
+    adopt: [],
     fetch: [],
     hold: [
       ...facts.map((fact): Hold => ({ machine: fact.name, reason: said.hold, message: said.message })),

@@ -16,6 +16,8 @@ export type Plan = {
   readonly hold: readonly Hold[];
   /** Machines that are told to return. */
   readonly rollback: readonly Order[];
+  /** Machines that run the closure already and whose status shall say so; nothing changes on them. */
+  readonly adopt: readonly Order[];
   /** Before what this plan tells. */
   readonly budget: Budget;
   readonly counts: Counts;

@@ -3,6 +3,7 @@
 import type { Verb } from '@floe/crds/constants';
 import { parseRollout } from '@floe/crds/parse';
 import type { Rollout } from '@floe/crds/rollout';
+import { adoptions } from './adopt.ts';
 import { budgetOf } from './budget.ts';
 import { countsOf } from './counts.ts';
 import { type Position, positionOf, runCourse } from './course.ts';
@@ -118,6 +119,7 @@ function assemble(reached: Position, { facts, elsewhere, verbs, context }: Parts
     fetch: decision.fetch,
     hold: [...decision.hold, ...elsewhere.map(elsewhereHold)],
     rollback: decision.rollback,
+    adopt: adoptions(position, name),
     budget,
     counts,
     conditions: status.conditions ?? [],

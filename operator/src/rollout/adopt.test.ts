@@ -1,0 +1,42 @@
+// Machines that run the closure without having been told it.
+import { expect, test } from 'vitest';
+import { closure, machine, off, planScene, R1, R2, runs, told } from './rollout.fixture.ts';
+
+const named = (plan: ReturnType<typeof planScene>) => plan.adopt.map(({ machine: name, revision }) => [name, revision]);
+
+test('a machine that ran the closure before anybody told it is named with its revision', () => {
+  const plan = planScene({ machines: [machine('m1', runs('m1', R2))] });
+  expect([plan.phase, plan.dispatch]).toEqual(['Completed', []]);
+  expect(named(plan)).toEqual([['m1', R2]]);
+});
+
+test('an order that names an older revision of the same closure is written anew, once', () => {
+  const status = runs('m1', R2);
+  const older = {
+    id: 'a',
+    sequence: 1,
+    revision: R1,
+    closure: closure(R2, 'm1'),
+    reason: 'Rollout',
+    go: true,
+    since: '2026-01-01T00:00:00Z',
+  };
+  expect(named(planScene({ machines: [machine('m1', { ...status, desired: older })] }))).toEqual([['m1', R2]]);
+  expect(named(planScene({ machines: [machine('m1', { ...status, desired: { ...older, revision: R2 } })] }))).toEqual(
+    [],
+  );
+});
+
+test.each([
+  ['offline', machine('m1', { ...runs('m1', R2), ...off() })],
+  ['on hold', machine('m1', runs('m1', R2), { hold: { reason: 'debugging' } })],
+  ['busy with the order itself', machine('m1', { ...runs('m1', R2), ...told('m1', R2, 0) })],
+])('nothing is written for a machine that is %s', (_, given) => {
+  expect(named(planScene({ machines: [given] }))).toEqual([]);
+});
+
+test('nothing is written before the run is complete', () => {
+  const plan = planScene({ machines: [machine('m1', runs('m1', R2)), machine('m2', runs('m2', R1))] });
+  expect(plan.phase).toBe('Progressing');
+  expect(named(plan)).toEqual([]);
+});
