@@ -1,7 +1,6 @@
 // The agent: takes orders from the hub, carries them out one at a time, and reports what the machine is.
 import type { DesiredMessage } from '@floe/crds/protocol';
 import { drive } from './attempt/drive.ts';
-import { end } from './attempt/next.ts';
 import { type AttemptPorts, type Clock, HandOverError, type HubConfirmer, type Machine } from './attempt/ports.ts';
 import {
   type AttemptRecord,
@@ -42,6 +41,15 @@ export type AgentParts = {
   readonly random?: () => number;
 };
 
+/** The attempt that is being carried out. */
+type InHand = {
+  readonly order: Order;
+  record: AttemptRecord;
+  readonly cancel: AbortController;
+  /** What delays it. */
+  note: string | undefined;
+};
+
 /** Between two tries of something that failed unexpectedly. */
 const RETRY_MS = 5_000;
 
@@ -50,7 +58,7 @@ export class Agent {
   readonly #reporter = new Reporter();
   /** The hub's newest order that was accepted. */
   #wanted: Order | undefined;
-  #current: { readonly order: Order; record: AttemptRecord; readonly cancel: AbortController } | undefined;
+  #current: InHand | undefined;
   #reading: Reading | undefined;
   #wake: () => void = () => undefined;
   #woken: Promise<void> = new Promise((resolve) => {
@@ -177,9 +185,8 @@ export class Agent {
 
   #cancelled(record: AttemptRecord): AttemptRecord {
     const why = record.order.origin === 'local' ? 'It was given up at the console.' : 'Another order took its place.';
-    const ending = end(record, 'Cancelled', `${why} Nothing was changed.`);
     return {
-      ...ending,
+      ...record,
       step: 'done',
       phase: 'Cancelled',
       message: `${why} Nothing was changed.`,
@@ -190,7 +197,7 @@ export class Agent {
   async #carryOut(record: AttemptRecord, signal: AbortSignal): Promise<void> {
     const { ledger, log, machine, hub, clock } = this.#parts;
     const cancel = new AbortController();
-    const current = { order: record.order, record, cancel };
+    const current: InHand = { order: record.order, record, cancel, note: undefined };
     this.#current = current;
     const within = AbortSignal.any([signal, cancel.signal]);
     const ports: AttemptPorts = {
@@ -198,10 +205,15 @@ export class Agent {
       hub,
       clock,
       awaitGo: (order, stop) => this.#awaitGo(order, stop),
+      note: (text) => {
+        current.note = text;
+        this.#look(signal).catch((error: unknown) => log.warn(String(error)));
+      },
       save: async (next) => {
         await ledger.write(next, signal);
         if (next.phase !== current.record.phase) log.info(`attempt ${next.order.id}: ${next.phase}`);
         current.record = next;
+        current.note = undefined;
         // Before the machine is touched others may have their turn.
         if (isReplaceable(next) || isDone(next)) ledger.release();
         await this.#look(signal);
@@ -261,6 +273,9 @@ export class Agent {
       machine.facts(seen.current),
     ]);
     this.#reading = { seen, failedUnits, rebootReasons, facts };
-    this.#reporter.update(machineState(ledger.journal, this.#reading, this.#wanted));
+    const state = machineState(ledger.journal, this.#reading, this.#wanted);
+    const note = this.#current?.note;
+    if (note === undefined || state.attempt === undefined) this.#reporter.update(state);
+    else this.#reporter.update({ ...state, attempt: { ...state.attempt, message: note.slice(0, 2048) } });
   }
 }

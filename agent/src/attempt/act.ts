@@ -2,10 +2,10 @@
 import { backoffMs } from '../backoff.ts';
 import { timerSeconds } from './limits.ts';
 import { attemptName, runName } from './names.ts';
-import { undoesAtOnce } from './next.ts';
 import type { Confirmation, Done, Outcome } from './outcome.ts';
 import { type AttemptPorts, beforeOf, type Run } from './ports.ts';
 import type { AttemptRecord } from './record.ts';
+import { undoesAtOnce } from './way-back.ts';
 
 async function arm(record: AttemptRecord, ports: AttemptPorts, signal: AbortSignal): Promise<Done> {
   const { program, system } = beforeOf(record);
@@ -79,7 +79,7 @@ export async function act(record: AttemptRecord, ports: AttemptPorts, signal: Ab
   const { step, order } = record;
   switch (step) {
     case 'fetch':
-      return { step, result: await machine.fetch(order, signal) };
+      return { step, result: await machine.fetch(order, ports.note, signal) };
     case 'await-go':
       return { step, order: await ports.awaitGo(order, signal) };
     case 'begin':
@@ -89,7 +89,7 @@ export async function act(record: AttemptRecord, ports: AttemptPorts, signal: Ab
     case 'arm-health':
     case 'arm-commit':
     case 'arm-undo':
-      return { step, result: await arm(record, ports, signal) };
+      return { step, result: await arm(record, ports, signal), current: (await machine.see()).current };
     case 'switch': {
       const ended = await run(record, ports, signal);
       const [seen, unfinished] = await Promise.all([machine.see(), machine.unfinished()]);
@@ -111,7 +111,7 @@ export async function act(record: AttemptRecord, ports: AttemptPorts, signal: Ab
     case 'profile':
       return { step, result: await machine.setProfile(order.closure, signal) };
     case 'undo-profile':
-      return { step, result: await machine.setProfile(beforeOf(record).profile, signal) };
+      return { step, result: await machine.restoreProfile(beforeOf(record).profile, order.closure, signal) };
     case 'boot':
     case 'undo-boot':
     case 'undo-system':

@@ -50,9 +50,8 @@ function judgeCode(run: Extract<RunOutcome, { kind: 'exited' }>, untouched: bool
     case 4:
       return { kind: 'degraded' };
     case EAGAIN:
-      return untouched
-        ? { kind: 'busy' }
-        : { kind: 'broken', message: 'the switch found its lock taken (exit code 11)' };
+      // It takes the lock before all else, so whatever changed was not its doing.
+      return { kind: 'busy' };
     case 100:
       return { kind: 'reboot-required' };
     default:

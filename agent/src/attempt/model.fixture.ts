@@ -182,11 +182,15 @@ export class Model implements Machine {
     return false;
   }
 
-  setProfile(closure: string | undefined): Promise<Done> {
+  setProfile(closure: string): Promise<Done> {
     return this.#effect('set profile', () => {
-      this.profile = closure ?? OLD;
+      this.profile = closure;
       return { kind: 'ok' };
     });
+  }
+
+  restoreProfile(closure: string | undefined): Promise<Done> {
+    return this.setProfile(closure ?? OLD);
   }
 
   async checkHealth(): Promise<Health> {
@@ -214,6 +218,7 @@ export class Model implements Machine {
         },
       },
       awaitGo: async (order) => order,
+      note: () => undefined,
       save: (record) =>
         this.#effect(`save ${record.step}`, () => {
           this.journal = record;

@@ -55,7 +55,12 @@ export type Outcome =
       readonly program: readonly string[];
       readonly complaint?: string;
     }
-  | { readonly step: 'arm-switch' | 'arm-start' | 'arm-health' | 'arm-commit' | 'arm-undo'; readonly result: Done }
+  | {
+      readonly step: 'arm-switch' | 'arm-start' | 'arm-health' | 'arm-commit' | 'arm-undo';
+      readonly result: Done;
+      /** Closure that runs. */
+      readonly current: string | undefined;
+    }
   | {
       readonly step: 'switch';
       readonly run: RunOutcome;

@@ -1,7 +1,7 @@
 // Which attempt a timer that goes off has to undo, and how the way back begins. Pure.
 import { attemptName } from './names.ts';
-import { enter, undo } from './next.ts';
 import { type AttemptRecord, isDone, isReplaceable, type Step } from './record.ts';
+import { enter, undo, unproven } from './transition.ts';
 
 /** What was going on when nobody was heard of any more. */
 const LAST_SEEN: Readonly<Partial<Record<Step, string>>> = {
@@ -31,5 +31,5 @@ export function rescued(record: AttemptRecord): AttemptRecord {
   if (record.ending !== undefined) return enter(record, 'arm-undo');
   const seen = LAST_SEEN[record.step] ?? `last seen at step ${record.step}`;
   const why = `The new closure was not kept in time: ${seen}.`;
-  return undo(record, record.passed ? 'Unconfirmed' : 'RolledBack', why);
+  return undo(record, unproven(record), why);
 }

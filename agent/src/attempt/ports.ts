@@ -1,7 +1,7 @@
 // What an attempt needs of the world: the machine, the hub, the clock. Tests and the simulated agent bring their own.
-import type { Moment } from './next.ts';
 import type { Confirmation, Done, Fetched, Health, RunOutcome, Seen } from './outcome.ts';
 import type { AttemptRecord, Before, Order } from './record.ts';
+import type { Moment } from './transition.ts';
 
 /** One run of switch-to-configuration. A run with the same name is the same run, whoever asks for it. */
 export type Run = {
@@ -36,8 +36,8 @@ export interface Machine {
   see(): Promise<Seen>;
   /** Units that have failed now. */
   failedUnits(signal: AbortSignal): Promise<readonly string[]>;
-  /** Brings the closure into the store, keeps it from the garbage collector, and checks its signatures. */
-  fetch(order: Order, signal: AbortSignal): Promise<Fetched>;
+  /** Brings the closure into the store, keeps it from the garbage collector, and checks its signatures. `note` is told what delays it. */
+  fetch(order: Order, note: (text: string) => void, signal: AbortSignal): Promise<Fetched>;
   /** Why this closure can't be activated at all; undefined when it can. */
   complaint(closure: string): Promise<string | undefined>;
   /** Keeps a closure from the garbage collector as the way back. */
@@ -52,8 +52,10 @@ export interface Machine {
   run(run: Run, signal: AbortSignal): Promise<RunOutcome>;
   /** Whether switch-to-configuration left units that it had still to start. */
   unfinished(): Promise<boolean>;
-  /** Points the system profile at a closure; undefined removes it. */
-  setProfile(closure: string | undefined, signal: AbortSignal): Promise<Done>;
+  /** Points the system profile at a closure. */
+  setProfile(closure: string, signal: AbortSignal): Promise<Done>;
+  /** Points it back to a closure, undefined for none, and forgets the generation that it had for another. */
+  restoreProfile(closure: string | undefined, dropped: string, signal: AbortSignal): Promise<Done>;
   checkHealth(question: HealthQuestion, signal: AbortSignal): Promise<Health>;
   /** Lets the agent of the new closure take over. Absent where the process goes on by itself. Never returns while the process lives. */
   handOver?(signal: AbortSignal): Promise<never>;
@@ -84,6 +86,8 @@ export type AttemptPorts = {
   readonly clock: Clock;
   /** Resolves when the order has its go, with the order as it is then. */
   awaitGo(order: Order, signal: AbortSignal): Promise<Order>;
+  /** Told what delays the step in hand. */
+  note(text: string): void;
   /** Stores the record durably before the next step is done. */
   save(record: AttemptRecord): Promise<void>;
 };

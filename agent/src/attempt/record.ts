@@ -90,6 +90,8 @@ export type AttemptRecord = {
   readonly passed: boolean;
   /** The system was rolled back, or the roll-back is under way. */
   readonly undone: boolean;
+  /** How a run of the way back failed. */
+  readonly undoFault?: string;
   /** The machine was restarted to get the old closure back. */
   readonly rebooted: boolean;
   /** Monotonic milliseconds of this boot at which confirming ends. */

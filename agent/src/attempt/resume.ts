@@ -1,7 +1,7 @@
 // Decides how an attempt that an earlier process left unfinished goes on: pure, from the journal and the machine itself.
-import { end, enter, undo } from './next.ts';
 import type { Seen } from './outcome.ts';
 import type { AttemptRecord, Step } from './record.ts';
+import { displaced, end, enter, undo, unproven } from './transition.ts';
 
 const SWITCHED: ReadonlySet<Step> = new Set<Step>(['arm-start', 'hand-over', 'arm-health', 'health', 'confirm']);
 const COMMITTING: ReadonlySet<Step> = new Set<Step>(['arm-commit', 'profile', 'boot']);
@@ -28,7 +28,7 @@ export function resume(record: AttemptRecord, seen: Seen): AttemptRecord {
   }
   const runsNew = seen.current === record.order.closure;
   const switched = (SWITCHED.has(record.step) || COMMITTING.has(record.step)) && record.systemTouched;
-  if (switched && !runsNew) return displaced(record, seen);
+  if (switched && !runsNew) return displaced(record, seen.current);
   return record.step === 'hand-over' ? enter(record, 'arm-health') : record;
 }
 
@@ -44,20 +44,6 @@ function afterReboot(record: AttemptRecord, seen: Seen): AttemptRecord {
 function putAway(record: AttemptRecord, seen: Seen): AttemptRecord {
   if (record.ending?.phase !== 'RebootRequired' || seen.current !== record.order.closure) return record;
   return { ...record, ending: BOOTED };
-}
-
-/** Something else runs, though the new closure had been activated in this boot. */
-function displaced(record: AttemptRecord, seen: Seen): AttemptRecord {
-  if (seen.current === record.before?.system || seen.current === undefined) {
-    return undo(record, unproven(record), 'Something else went back to the old closure before the new one was kept.');
-  }
-  const kept: AttemptRecord = { ...record, systemTouched: false };
-  return undo(kept, 'Cancelled', `Something else activated ${seen.current} meanwhile.`);
-}
-
-/** Rolled back: for want of confirmation where the machine itself was content. */
-function unproven(record: AttemptRecord): 'Unconfirmed' | 'RolledBack' {
-  return record.passed ? 'Unconfirmed' : 'RolledBack';
 }
 
 /** Nothing was touched: look at the machine again and go on from there. */

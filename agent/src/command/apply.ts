@@ -1,9 +1,9 @@
 // `floe-agent apply`: one activation by hand, with the same journal, timer and roll-back as an order of the hub.
 import { drive } from '../attempt/drive.ts';
-import { undo } from '../attempt/next.ts';
 import type { AttemptPorts } from '../attempt/ports.ts';
 import { type AttemptRecord, isDone, isFor, isReplaceable, newAttempt, type Order } from '../attempt/record.ts';
 import { resume } from '../attempt/resume.ts';
+import { undo } from '../attempt/transition.ts';
 import { findAttempt } from '../journal/journal.ts';
 import { closureAfterReboot } from '../state.ts';
 import type { Command } from './command-line.ts';
@@ -53,6 +53,7 @@ async function attempt(order: Order, world: World, signal: AbortSignal): Promise
     hub,
     clock,
     awaitGo: async (given) => given,
+    note: (text) => log.warn(text),
     save: async (record) => {
       await ledger.write(record, signal);
       log.info(`attempt ${record.order.id}: ${record.phase} (${record.step})`);

@@ -21,6 +21,7 @@ import { type Paths, pathsUnder } from '../paths.ts';
 import { realClock } from '../real-clock.ts';
 import { parseSettings, type Settings, SettingsError } from '../settings.ts';
 import { NixStore } from '../store/nix-store.ts';
+import { SystemProfile } from '../store/system-profile.ts';
 import { AGENT_VERSION } from '../version.ts';
 
 /** Command line of this agent, for units and timers that outlive it. */
@@ -109,7 +110,6 @@ export async function compose({ root, config }: Choices): Promise<World> {
     log,
     trustedPublicKeys: known?.trustedPublicKeys,
     substituters: known?.substituters ?? [],
-    patienceSeconds: 20 * 60,
   });
   const host = paths.isHost
     ? new SystemdHost({
@@ -128,7 +128,7 @@ export async function compose({ root, config }: Choices): Promise<World> {
     clock: realClock,
     ledger: new Ledger(new JournalFile(diskFiles, paths.state), (signal) => lock(paths.lock, signal)),
     host,
-    machine: new RealMachine({ paths, store, host, program }),
+    machine: new RealMachine({ paths, store, profile: new SystemProfile(paths, runCommand), host, program }),
     settings,
     caller,
     hub: { confirm: async (attempt, closure, signal) => confirmOnce(await caller(), attempt, closure, signal) },

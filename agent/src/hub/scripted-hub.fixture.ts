@@ -168,7 +168,7 @@ export function desired(change: Partial<DesiredMessage> = {}): DesiredMessage {
     go: true,
     mode: 'switch',
     switchTimeoutSeconds: 10,
-    confirmTimeoutSeconds: 2,
+    confirmTimeoutSeconds: 60,
     healthChecks: [],
     substituters: [],
     ...change,

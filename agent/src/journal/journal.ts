@@ -20,11 +20,6 @@ export type Journal = {
 
 export const EMPTY_JOURNAL: Journal = { sequence: 0, ended: [] };
 
-/** The journal of a newer agent, which this one can't read. */
-export class JournalTooNewError extends Error {
-  override readonly name = 'JournalTooNewError';
-}
-
 /** What was read, and what was wrong with a copy that could not be used. */
 export type Loaded = { readonly journal: Journal; readonly damage?: string };
 
@@ -34,23 +29,27 @@ export function encodeJournal(journal: Journal): Buffer {
   return Buffer.from(`${MAGIC} ${FORMAT} ${createHash('sha256').update(body).digest('hex')}\n${body}\n`);
 }
 
-type Decoded = { readonly ok: true; readonly journal: Journal } | { readonly ok: false; readonly damage: string };
+type Decoded =
+  | { readonly ok: true; readonly journal: Journal; readonly damage?: string }
+  | { readonly ok: false; readonly damage: string };
 
-/** Reads a journal's bytes. Throws JournalTooNewError for a format of the future. */
+/**
+ * Reads a journal's bytes. Of a newer agent's journal only the sequence is taken: after a roll-back the older agent
+ * must run all the same.
+ */
 export function decodeJournal(content: Buffer): Decoded {
   const text = content.toString('utf8');
   const match = /^floe-journal (\d+) ([0-9a-f]{64})\n/.exec(text);
   if (match === null) return { ok: false, damage: 'its first line is not that of a journal' };
-  if (Number(match[1]) > FORMAT) {
-    throw new JournalTooNewError(
-      `the journal has format ${match[1]}, this agent reads up to ${FORMAT}: run a newer agent`,
-    );
-  }
   const body = text.slice(match[0].length, -1);
   if (!text.endsWith('\n') || createHash('sha256').update(body).digest('hex') !== match[2]) {
     return { ok: false, damage: 'its checksum is wrong' };
   }
-  return { ok: true, journal: JSON.parse(body) as Journal };
+  const journal = JSON.parse(body) as Journal;
+  if (Number(match[1]) === FORMAT) return { ok: true, journal };
+  const sequence = typeof journal.sequence === 'number' ? journal.sequence : 0;
+  const newer = `it has format ${match[1]} of another version of the agent; this one reads ${FORMAT}`;
+  return { ok: true, journal: { sequence, ended: [] }, damage: newer };
 }
 
 /** The journal file and its second copy in one folder. */
@@ -70,10 +69,10 @@ export class JournalFile {
       const content = await this.#files.read(path);
       if (content === undefined) continue;
       const decoded = decodeJournal(content);
+      if (decoded.damage !== undefined) damages.push(`${path}: ${decoded.damage}`);
       if (decoded.ok) {
         return { journal: decoded.journal, ...(damages.length === 0 ? {} : { damage: damages.join('; ') }) };
       }
-      damages.push(`${path}: ${decoded.damage}`);
     }
     return { journal: EMPTY_JOURNAL, ...(damages.length === 0 ? {} : { damage: damages.join('; ') }) };
   }
@@ -84,7 +83,7 @@ export class JournalFile {
     const content = encodeJournal(journal);
     await this.#files.makeFolder(folder);
     const before = await this.#files.read(this.#path);
-    if (before !== undefined && isWhole(before)) await this.#replace(`${this.#path}.old`, before);
+    if (before !== undefined && decodeJournal(before).ok) await this.#replace(`${this.#path}.old`, before);
     await this.#replace(this.#path, content);
     await this.#files.syncFolder(folder);
   }
@@ -92,14 +91,6 @@ export class JournalFile {
   async #replace(path: string, content: Buffer): Promise<void> {
     await this.#files.writeSynced(`${path}.new`, content);
     await this.#files.rename(`${path}.new`, path);
-  }
-}
-
-function isWhole(content: Buffer): boolean {
-  try {
-    return decodeJournal(content).ok;
-  } catch {
-    return false;
   }
 }
 

@@ -9,6 +9,7 @@ import type { DeadMan, HealthQuestion, Run } from '../attempt/ports.ts';
 import type { AttemptRecord, Order } from '../attempt/record.ts';
 import type { Paths } from '../paths.ts';
 import type { NixStore } from '../store/nix-store.ts';
+import type { SystemProfile } from '../store/system-profile.ts';
 import { AGENT_VERSION } from '../version.ts';
 import type { Host } from './host.ts';
 import { observe } from './observe.ts';
@@ -18,6 +19,7 @@ import { forgetRuns } from './run-files.ts';
 type Parts = {
   readonly paths: Paths;
   readonly store: NixStore;
+  readonly profile: SystemProfile;
   readonly host: Host;
   /** Command line of the agent that runs. */
   readonly program: readonly string[];
@@ -48,8 +50,8 @@ export class RealMachine implements WatchedMachine {
     return this.#parts.host.failedUnits(signal);
   }
 
-  fetch(order: Order, signal: AbortSignal): Promise<Fetched> {
-    return this.#parts.store.fetch(order, signal);
+  fetch(order: Order, note: (text: string) => void, signal: AbortSignal): Promise<Fetched> {
+    return this.#parts.store.fetch(order, note, signal);
   }
 
   complaint(closure: string): Promise<string | undefined> {
@@ -83,8 +85,12 @@ export class RealMachine implements WatchedMachine {
     return (await Promise.all(sizes)).some((size) => size > 0);
   }
 
-  setProfile(closure: string | undefined, signal: AbortSignal): Promise<Done> {
-    return this.#parts.store.setProfile(closure, signal);
+  setProfile(closure: string, signal: AbortSignal): Promise<Done> {
+    return this.#parts.profile.set(closure, signal);
+  }
+
+  restoreProfile(closure: string | undefined, dropped: string, signal: AbortSignal): Promise<Done> {
+    return this.#parts.profile.restore(closure, dropped, signal);
   }
 
   checkHealth(question: HealthQuestion, signal: AbortSignal): Promise<Health> {

@@ -53,7 +53,7 @@ export class SimulatedMachine implements WatchedMachine {
     return [];
   }
 
-  async fetch(order: Order, signal: AbortSignal): Promise<Fetched> {
+  async fetch(order: Order, _note: unknown, signal: AbortSignal): Promise<Fetched> {
     const { fetchMs, fetched } = this.#behaviour(order.closure);
     await sleep(fetchMs, undefined, { signal });
     return fetched ?? { kind: 'fetched' };
@@ -88,9 +88,13 @@ export class SimulatedMachine implements WatchedMachine {
     return false;
   }
 
-  async setProfile(closure: string | undefined): Promise<Done> {
-    if (closure !== undefined) this.profile = closure;
+  async setProfile(closure: string): Promise<Done> {
+    this.profile = closure;
     return { kind: 'ok' };
+  }
+
+  async restoreProfile(closure: string | undefined): Promise<Done> {
+    return this.setProfile(closure ?? this.current);
   }
 
   async checkHealth(_question: unknown, signal: AbortSignal): Promise<Health> {

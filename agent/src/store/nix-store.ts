@@ -1,8 +1,8 @@
 // The Nix store of the machine: fetching closures, keeping them, reading their signatures, setting the profile.
-import { access, constants, mkdir, rm } from 'node:fs/promises';
+import { access, constants, mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Done, Fetched } from '../attempt/outcome.ts';
+import type { Fetched } from '../attempt/outcome.ts';
 import type { Order } from '../attempt/record.ts';
 import { backoffMs } from '../backoff.ts';
 import type { Log } from '../log.ts';
@@ -20,12 +20,26 @@ export type StoreSettings = {
   readonly trustedPublicKeys: readonly string[] | undefined;
   /** Substituters of the agent's own configuration, beside those it is told. */
   readonly substituters: readonly string[];
-  /** Seconds for which an unreachable substituter is tried again. */
-  readonly patienceSeconds: number;
 };
 
 /** A single download may take this long. */
 const FETCH_LIMIT_SECONDS = 6 * 3600;
+/** What Nix says of paths that no trusted key has signed. */
+const UNSIGNED = /lacks a (valid )?signature|signed by an? (unknown|untrusted) key/;
+/** What it says when a cache is out of reach. */
+const UNREACHABLE =
+  /unable to download|unable to check|could(n't| not) (connect|resolve)|timed? ?out|HTTP error (429|5\d\d)|is not (available|reachable)/i;
+const UNREACHABLE_SECONDS = 20 * 60;
+const ANY_FAULT_SECONDS = 90;
+
+type Telling = { readonly note: (text: string) => void; readonly signal: AbortSignal };
+
+/** How long a fetch is tried again. A person at the console is told at once. */
+function patienceSeconds(order: Order, result: CommandResult): number {
+  if (order.origin === 'local' || result.failure?.endsWith('not in PATH') === true) return 0;
+  return UNREACHABLE.test(result.stderr) ? UNREACHABLE_SECONDS : ANY_FAULT_SECONDS;
+}
+
 const FEATURES = ['--extra-experimental-features', 'nix-command'];
 
 export class NixStore {
@@ -36,9 +50,9 @@ export class NixStore {
   }
 
   /** Brings the closure here, and for orders of the hub checks its signatures. */
-  async fetch(order: Order, signal: AbortSignal): Promise<Fetched> {
+  async fetch(order: Order, note: (text: string) => void, signal: AbortSignal): Promise<Fetched> {
     const options = await this.#options(order.substituters, signal);
-    const fetched = await this.#realise(order.closure, options, signal);
+    const fetched = await this.#realise(order, options, { note, signal });
     if (fetched.kind !== 'fetched' || order.origin === 'local') return fetched;
     return this.#verify(order.closure, options, signal);
   }
@@ -59,17 +73,6 @@ export class NixStore {
     } catch {
       return `${program} is not there or not executable: the closure is no NixOS system.`;
     }
-  }
-
-  async setProfile(closure: string | undefined, signal: AbortSignal): Promise<Done> {
-    const { command, paths } = this.#settings;
-    if (closure === undefined) {
-      await rm(paths.profile, { force: true });
-      return { kind: 'ok' };
-    }
-    await mkdir(dirname(paths.profile), { recursive: true });
-    const result = await command('nix-env', ['-p', paths.profile, '--set', closure], { signal, limitSeconds: 300 });
-    return result.code === 0 ? { kind: 'ok' } : { kind: 'failed', message: complaintOf(result) };
   }
 
   /** Version of Nix, for the facts; undefined where there is none. */
@@ -105,23 +108,24 @@ export class NixStore {
     return [];
   }
 
-  async #realise(closure: string, options: readonly string[], signal: AbortSignal): Promise<Fetched> {
-    const { command, paths, patienceSeconds, log } = this.#settings;
+  async #realise(order: Order, options: readonly string[], { note, signal }: Telling): Promise<Fetched> {
+    const { command, paths, log } = this.#settings;
+    const { closure } = order;
     const root = join(paths.gcRoots, 'new');
     await mkdir(dirname(root), { recursive: true, mode: 0o700 });
-    const end = performance.now() + patienceSeconds * 1000;
+    const began = performance.now();
     const args = ['--realise', closure, '--add-root', root, '--indirect', ...options];
     for (let tries = 0; ; tries++) {
       const result = await command('nix-store', args, { signal, limitSeconds: FETCH_LIMIT_SECONDS });
       if (result.code === 0) return { kind: 'fetched' };
       const complaint = complaintOf(result);
-      if (/lacks a (valid )?signature|signed by an untrusted key/.test(result.stderr)) {
-        return { kind: 'refused', message: `Nix refuses ${closure}: ${complaint}.` };
-      }
+      if (UNSIGNED.test(result.stderr)) return { kind: 'refused', message: `Nix refuses ${closure}: ${complaint}.` };
       const pause = 500 + backoffMs(tries, { baseMs: 1_000, maxMs: 30_000 });
-      if (result.failure?.endsWith('not in PATH') === true || performance.now() + pause > end) {
+      const patience = patienceSeconds(order, result);
+      if ((performance.now() - began + pause) / 1000 > patience) {
         return { kind: 'unavailable', message: `${closure} could not be fetched: ${complaint}.` };
       }
+      note(`The closure can't be fetched now, it is tried again: ${complaint}.`);
       log.warn(`fetching ${closure}: ${complaint}; next try in ${Math.round(pause / 1000)} s`);
       await sleep(pause, undefined, { signal });
     }

@@ -1,0 +1,64 @@
+// The moves that every decision about an attempt is made of: to a step, to its end, back to the old closure.
+import type { AttemptPhase } from '@floe/crds/attempt-phase';
+import type { AttemptRecord, FinalPhase, Step } from './record.ts';
+
+/** Now, on both clocks: for people, and for deadlines of this boot. */
+export type Moment = { readonly time: string; readonly monotonicMs: number };
+
+/** Runs in a row that may find switch-to-configuration's lock taken before the attempt gives up: about 8 minutes. */
+export const LOCK_TRIES = 20;
+
+const PHASES: Readonly<Partial<Record<Step, AttemptPhase>>> = {
+  fetch: 'Fetching',
+  'await-go': 'Fetched',
+  begin: 'Fetched',
+  'arm-switch': 'Testing',
+  'arm-health': 'Testing',
+  confirm: 'Confirming',
+  'arm-commit': 'Committing',
+  'arm-undo': 'RollingBack',
+  reboot: 'Rebooting',
+};
+
+const RUNS: ReadonlySet<Step> = new Set<Step>(['switch', 'boot', 'undo-boot', 'undo-system']);
+
+/** Goes to a step; runs get a number of their own, so that doing one twice is told from doing it again. */
+export function enter(record: AttemptRecord, step: Step, change: Partial<AttemptRecord> = {}): AttemptRecord {
+  return {
+    ...record,
+    ...change,
+    step,
+    phase: PHASES[step] ?? record.phase,
+    run: RUNS.has(step) ? record.run + 1 : record.run,
+  };
+}
+
+/** Ends the attempt: puts the timer away, then it is done. */
+export function end(record: AttemptRecord, phase: FinalPhase, message: string): AttemptRecord {
+  return enter(record, 'disarm', { ending: { phase, message } });
+}
+
+/** Goes back to the old closure, as far as anything was touched, and then ends so. */
+export function undo(record: AttemptRecord, phase: FinalPhase, message: string): AttemptRecord {
+  if (!record.systemTouched && !record.bootTouched) return end(record, phase, message);
+  return enter(record, 'arm-undo', { undone: true, ending: { phase, message }, message, lockTries: 0 });
+}
+
+/** How a roll-back is called: for want of confirmation where the machine itself was content. */
+export function unproven(record: AttemptRecord): 'Unconfirmed' | 'RolledBack' {
+  return record.passed ? 'Unconfirmed' : 'RolledBack';
+}
+
+/** Something else runs, though the new closure had been activated in this boot. What somebody else activated is left alone. */
+export function displaced(record: AttemptRecord, current: string | undefined): AttemptRecord {
+  if (current === record.before?.system || current === undefined) {
+    return undo(record, unproven(record), 'Something else went back to the old closure before the new one was kept.');
+  }
+  const kept: AttemptRecord = { ...record, systemTouched: false };
+  return undo(kept, 'Cancelled', `Something else activated ${current} meanwhile.`);
+}
+
+/** A sentence begins with a capital. */
+export function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+}

@@ -1,0 +1,188 @@
+// Fetching and checking with a Nix that is a script: what is asked of it, and what its answers come to.
+import { mkdtemp, readdir, readlink, rm, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fingerprint } from '@floe/crds/nix-fingerprint';
+import { makeKeyPair, signText } from '@floe/crds/nix-key';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { orderFor } from '../attempt/model.fixture.ts';
+import type { Order } from '../attempt/record.ts';
+import { lineLog } from '../log.ts';
+import type { Commander, CommandResult } from '../machine/command.ts';
+import { type Paths, pathsUnder } from '../paths.ts';
+import { NixStore } from './nix-store.ts';
+import { substituterFault } from './substituters.ts';
+import { SystemProfile } from './system-profile.ts';
+
+const closure = '/nix/store/11111111111111111111111111111111-new';
+const key = makeKeyPair('shop-floe-1');
+let paths: Paths;
+beforeEach(async () => {
+  paths = pathsUnder(await mkdtemp(join(tmpdir(), 'floe-store-')));
+});
+afterEach(() => rm(paths.root, { recursive: true, force: true }));
+
+const ok = (stdout = ''): CommandResult => ({ code: 0, stdout, stderr: '' });
+const failed = (stderr: string): CommandResult => ({ code: 1, stdout: '', stderr });
+const signature = signText(
+  fingerprint({ path: closure, narHash: `sha256:${'0'.repeat(52)}`, narSize: 1, references: [] }) ?? '',
+  key.secret,
+);
+
+function pathInfo(signatures: string[]): CommandResult {
+  return ok(
+    JSON.stringify({
+      [closure]: { narHash: `sha256:${'0'.repeat(52)}`, narSize: 1, references: [], signatures, ultimate: true },
+    }),
+  );
+}
+
+type Nix = (line: string) => CommandResult;
+
+async function fetch(nix: Nix, { order = {}, keys }: { order?: Partial<Order>; keys?: string[] } = {}) {
+  const lines: string[] = [];
+  const notes: string[] = [];
+  const command: Commander = async (program, args) => {
+    const line = [program, ...args].join(' ');
+    lines.push(line);
+    return nix(line);
+  };
+  const log = lineLog(() => undefined, false);
+  const store = new NixStore({ paths, command, log, trustedPublicKeys: keys, substituters: ['http://mirror.lan'] });
+  const whole: Order = {
+    ...orderFor({ mode: 'switch', confirm: 'hub' }),
+    closure,
+    substituters: ['https://cache.example/shop'],
+    ...order,
+  };
+  const result = await store.fetch(whole, (text) => notes.push(text), AbortSignal.timeout(20_000));
+  return { result, lines, notes };
+}
+
+const config = (keys: string[]) => ok(JSON.stringify({ 'trusted-public-keys': { value: keys } }));
+
+test('a signed closure is fetched from the caches that were named, with the keys of Nix configuration', async () => {
+  const { result, lines } = await fetch((line) => {
+    if (line.includes('config show')) return config([key.public]);
+    return line.includes('path-info') ? pathInfo([signature ?? '']) : ok();
+  });
+  expect(result).toEqual({ kind: 'fetched' });
+  const realise = lines.find((line) => line.startsWith('nix-store --realise')) ?? '';
+  expect(realise).toContain('--option extra-substituters https://cache.example/shop http://mirror.lan');
+  expect(realise).toContain(`--option trusted-public-keys ${key.public}`);
+  expect(realise).toContain('narinfo-cache-negative-ttl 0');
+  expect(realise).toContain(`--add-root ${paths.gcRoots}/new`);
+});
+
+test('Nix before 2.20 is asked for its configuration in its own words', async () => {
+  const { result } = await fetch((line) => {
+    if (line.includes('config show')) return failed("error: 'config' is not a recognised command");
+    if (line.includes('show-config')) return config([key.public]);
+    return line.includes('path-info') ? pathInfo([signature ?? '']) : ok();
+  });
+  expect(result.kind).toBe('fetched');
+});
+
+test('a path that lies in the store unsigned is refused, though Nix itself built it', async () => {
+  const { result } = await fetch((line) => (line.includes('path-info') ? pathInfo([]) : ok()), { keys: [key.public] });
+  expect(result.kind).toBe('refused');
+  expect(result.kind === 'refused' && result.message).toContain(`${closure}: it has no signature`);
+});
+
+test('a path that came without signatures gets them from the cache', async () => {
+  let copied = false;
+  const { result, lines } = await fetch(
+    (line) => {
+      if (line.includes('copy-sigs')) copied = true;
+      return line.includes('path-info') ? pathInfo(copied ? [signature ?? ''] : []) : ok();
+    },
+    { keys: [key.public] },
+  );
+  expect(result.kind).toBe('fetched');
+  expect(lines.filter((line) => line.includes('copy-sigs --substituter https://cache.example/shop'))).toHaveLength(1);
+});
+
+test('an order of root at the console needs no signature', async () => {
+  const { result, lines } = await fetch(() => ok(), { order: { origin: 'local' }, keys: [] });
+  expect(result.kind).toBe('fetched');
+  expect(lines.some((line) => line.includes('path-info'))).toBe(false);
+});
+
+test.each([
+  {
+    says: "error: cannot add path '/nix/store/x' because it lacks a signature by a trusted key",
+    kind: 'refused',
+    tries: 1,
+  },
+  { says: "error: cannot add path '/nix/store/x' because it lacks a valid signature", kind: 'refused', tries: 1 },
+])('$says: $kind at once', async ({ says, kind, tries }) => {
+  const { result, lines } = await fetch((line) => (line.startsWith('nix-store') ? failed(says) : ok()), {
+    keys: [key.public],
+  });
+  expect(result.kind).toBe(kind);
+  expect(lines.filter((line) => line.startsWith('nix-store'))).toHaveLength(tries);
+});
+
+test('a cache that is out of reach for a moment is tried again, and that is told', async () => {
+  let tries = 0;
+  const { result, notes } = await fetch(
+    (line) => {
+      if (line.includes('path-info')) return pathInfo([signature ?? '']);
+      tries += 1;
+      return line.startsWith('nix-store') && tries < 2
+        ? failed("error: unable to download 'https://cache': Couldn't connect")
+        : ok();
+    },
+    { keys: [key.public] },
+  );
+  expect(result.kind).toBe('fetched');
+  expect(notes[0]).toContain("Couldn't connect");
+});
+
+test('a person at the console is told at once', async () => {
+  const { result, lines } = await fetch(
+    (line) => (line.startsWith('nix-store') ? failed('error: unable to download x') : ok()),
+    {
+      order: { origin: 'local' },
+      keys: [],
+    },
+  );
+  expect(result).toEqual({ kind: 'unavailable', message: `${closure} could not be fetched: unable to download x.` });
+  expect(lines).toHaveLength(1);
+});
+
+test('a machine that trusts no key says so', async () => {
+  const { result } = await fetch((line) => (line.includes('show') ? config([]) : ok()));
+  expect(result.kind === 'refused' && result.message).toContain('set nix.settings.trusted-public-keys');
+});
+
+test.each([
+  { url: 'https://cache.example/shop?priority=10', fault: undefined },
+  { url: 'file:///mnt/cache', fault: undefined },
+  { url: 's3://bucket?region=eu', fault: undefined },
+  { url: 'https://evil.example?trusted=true', fault: 'without signatures' },
+  { url: 'https://a https://b', fault: 'white space' },
+  { url: 'local?root=/tmp', fault: 'no URL' },
+  { url: 'unix:///run/x', fault: 'scheme' },
+  { url: 'ssh://host', fault: 'scheme' },
+])('substituter $url', ({ url, fault }) => {
+  if (fault === undefined) expect(substituterFault(url)).toBeUndefined();
+  else expect(substituterFault(url)).toContain(fault);
+});
+
+test('the way back of the profile uses its old generation, and leaves none of the failed closure', async () => {
+  const asked: string[][] = [];
+  const system = new SystemProfile({ ...paths, profile: join(paths.root, 'system') }, async (_, args) => {
+    asked.push([...args]);
+    return ok();
+  });
+  const old = '/nix/store/00000000000000000000000000000000-old';
+  const links = { 'system-9-link': old, 'system-10-link': closure, 'system-3-link': closure, 'other-11-link': old };
+  for (const [name, target] of Object.entries(links)) await symlink(target, join(paths.root, name));
+  expect(await system.restore(old, closure, AbortSignal.timeout(1_000))).toEqual({ kind: 'ok' });
+  expect(asked).toEqual([['-p', join(paths.root, 'system'), '--switch-generation', '9']]);
+  expect((await readdir(paths.root)).sort()).toEqual(['other-11-link', 'system-3-link', 'system-9-link']);
+  // Once more, as after a crash: nothing else goes.
+  await system.restore(old, closure, AbortSignal.timeout(1_000));
+  expect(await readlink(join(paths.root, 'system-3-link'))).toBe(closure);
+});

@@ -1,0 +1,60 @@
+// The system profile: which closure the boot loader's menu is made from, and its generations.
+import { mkdir, readdir, readlink, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import type { Done } from '../attempt/outcome.ts';
+import { type Commander, complaintOf } from '../machine/command.ts';
+import type { Paths } from '../paths.ts';
+
+const LIMIT_SECONDS = 300;
+
+export class SystemProfile {
+  readonly #path: string;
+  readonly #command: Commander;
+
+  constructor(paths: Paths, command: Commander) {
+    this.#path = paths.profile;
+    this.#command = command;
+  }
+
+  /** Points the profile at a closure: a new generation, unless the present one is that already. */
+  async set(closure: string, signal: AbortSignal): Promise<Done> {
+    await mkdir(dirname(this.#path), { recursive: true });
+    return this.#nixEnv(['--set', closure], signal);
+  }
+
+  /**
+   * Goes back to the generation of a closure, and removes the newer one that was made for `dropped`, so that no boot
+   * menu offers it. Undefined: there was no profile.
+   */
+  async restore(closure: string | undefined, dropped: string, signal: AbortSignal): Promise<Done> {
+    const generations = await this.#generations();
+    const old = generations.findLast((one) => one.closure === closure);
+    const failed = generations.at(-1);
+    if (closure === undefined) await rm(this.#path, { force: true });
+    else {
+      const args = old === undefined ? ['--set', closure] : ['--switch-generation', String(old.number)];
+      const done = await this.#nixEnv(args, signal);
+      if (done.kind === 'failed') return done;
+    }
+    const isNewer = failed !== undefined && failed.closure === dropped && failed.number > (old?.number ?? 0);
+    if (isNewer) await rm(`${this.#path}-${failed.number}-link`, { force: true });
+    return { kind: 'ok' };
+  }
+
+  async #nixEnv(args: readonly string[], signal: AbortSignal): Promise<Done> {
+    const result = await this.#command('nix-env', ['-p', this.#path, ...args], { signal, limitSeconds: LIMIT_SECONDS });
+    return result.code === 0 ? { kind: 'ok' } : { kind: 'failed', message: complaintOf(result) };
+  }
+
+  /** All generations by number, the newest last. */
+  async #generations(): Promise<{ readonly number: number; readonly closure: string }[]> {
+    const folder = dirname(this.#path);
+    const names = await readdir(folder).catch(() => []);
+    const found = names.map(async (name) => {
+      const number = Number(new RegExp(`^${basename(this.#path)}-(\\d+)-link$`).exec(name)?.[1]);
+      const closure = await readlink(join(folder, name)).catch(() => undefined);
+      return Number.isInteger(number) && closure !== undefined ? [{ number, closure }] : [];
+    });
+    return (await Promise.all(found)).flat().sort((one, other) => one.number - other.number);
+  }
+}
