@@ -40,6 +40,9 @@ export async function startBuild(snapshot: Snapshot, plan: Plan, ports: ApplyPor
   } catch (error) {
     const problem = refusedJob(error);
     if (problem === undefined) throw error;
+    // Without its Job nothing would ever remove it but the end of the config.
+    const key = { namespace: config.metadata.namespace, name: plan.create.job };
+    await gone(ports.client.delete(configMaps, key, { signal: ports.signal }));
     return { kind: 'problem', problem };
   }
 }

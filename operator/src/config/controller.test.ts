@@ -388,4 +388,5 @@ test('a Job that the API server refuses is a condition, and no Job', async () =>
   seedConfig({ build: { nodeSelector: { 'not a label': 'x' } } });
   await vi.waitFor(() => expect(ready()?.reason).toBe('JobRefused'), until);
   expect(ready()?.message).toContain('spec.build: the API server refuses the build Job: quantities must match');
+  expect(api.list(configMaps)).toEqual([]);
 });
