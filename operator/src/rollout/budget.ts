@@ -21,7 +21,9 @@ export function isUnavailable(view: View, facts: Facts): boolean {
 function wentOffAfterGo({ rollout, run }: View, facts: Facts): boolean {
   if (facts.desired?.go !== true) return false;
   if (facts.inHand) return true;
-  return run !== undefined && !run.completed && isOrderOfRun({ rollout, run }, facts);
+  if (run === undefined || !isOrderOfRun({ rollout, run }, facts)) return false;
+  // Once the run is complete, a machine that was well when it was heard of last is merely switched off.
+  return !run.completed || !facts.well;
 }
 
 /** The budget over all machines that the rollout moves. */

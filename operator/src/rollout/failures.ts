@@ -16,8 +16,11 @@ export function failuresOf(run: Run, members: readonly Member[]): Failure[] {
       found.set(facts.name, { machine: facts.name, message: standing.message, at: rfc3339(standing.at) });
     }
   }
-  // While a run is taken back, the reason why stays to be read.
-  const kept = run.rollback === undefined ? run.failures.filter(({ machine }) => found.has(machine)) : run.failures;
+  // Who is to be told again stays until it is: nothing else may tell that it failed. While a run is taken back, the reason
+  // why stays to be read.
+  const again = new Set(members.filter(({ standing }) => standing.kind === 'again').map(({ facts }) => facts.name));
+  const isKept = ({ machine }: Failure) => run.rollback !== undefined || found.has(machine) || again.has(machine);
+  const kept = run.failures.filter(isKept);
   const named = new Set(kept.map(({ machine }) => machine));
   const added = [...found.values()]
     .filter(({ machine }) => !named.has(machine))

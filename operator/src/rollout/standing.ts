@@ -201,26 +201,21 @@ function endOf({ own, desired }: Facts): number {
 }
 
 function untoldStanding(view: View, facts: Facts, closure: string): Standing {
-  const { machine, desired, inHand } = facts;
-  const { attempt, bootDefault, knownBad, reboot } = machine.status ?? {};
-  if (facts.current === closure && !inHand) {
-    return isLeftOver(view, facts, closure)
-      ? { kind: 'pending' }
-      : { kind: 'updated', reboot: reboot?.required === true };
-  }
-  const atBoot = bootDefault === undefined || bootDefault.closure === closure;
-  if (attempt?.phase === 'RebootRequired' && attempt.to === closure && atBoot) return { kind: 'updated', reboot: true };
+  const { desired, inHand } = facts;
+  const { knownBad, reboot } = facts.machine.status ?? {};
+  if (facts.current === closure && !inHand) return { kind: 'updated', reboot: reboot?.required === true };
+  if (hasItAtBoot(facts, closure)) return { kind: 'updated', reboot: true };
   const since = timeMs(desired?.since);
   const until = since === undefined ? undefined : since + view.machineTimeoutMs;
   // An order that nobody answers in time does not bind the machine for ever.
   const late = until !== undefined && view.now >= until && facts.online;
   if (inHand && !late) return { kind: desired?.closure === closure ? 'updating' : 'busy', until };
-  if ((knownBad ?? []).includes(closure) && view.run.retry.count === 0) return { kind: 'knownBad' };
-  return { kind: 'pending' };
+  const isBad = view.run.retry.count === 0 && (knownBad ?? []).includes(closure);
+  return { kind: isBad ? 'knownBad' : 'pending' };
 }
 
-/** Whether another Rollout's order still stands, though the machine runs the closure of this one: it must go. */
-function isLeftOver(view: View, facts: Facts, closure: string): boolean {
-  const isKnownBad = (facts.machine.status?.knownBad ?? []).includes(closure);
-  return isForeignOrder(view, facts) && facts.desired?.closure !== closure && !isKnownBad;
+function hasItAtBoot({ machine, attempt }: Facts, closure: string): boolean {
+  const { bootDefault } = machine.status ?? {};
+  const isNext = bootDefault === undefined || bootDefault.closure === closure;
+  return attempt?.phase === 'RebootRequired' && attempt.to === closure && isNext;
 }
