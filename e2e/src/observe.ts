@@ -24,8 +24,11 @@ export async function readFleet(kubectl: Kubectl): Promise<Fleet> {
   return { configs: of('NixConfig'), machines: of('NixMachine'), rollouts: of('Rollout') };
 }
 
-export function condition(object: Any | undefined, type: string): Condition | undefined {
-  return (object?.status?.conditions as Condition[] | undefined)?.find((item) => item.type === type);
+/** Whatever has conditions. */
+type Conditioned = { readonly status?: { readonly conditions?: readonly Condition[] | undefined } | undefined };
+
+export function condition(object: Conditioned | undefined, type: string): Condition | undefined {
+  return object?.status?.conditions?.find((item) => item.type === type);
 }
 
 /** Waits until `done` says so; when it does not, tells what each object said last. */
