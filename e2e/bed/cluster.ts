@@ -1,9 +1,9 @@
 // A real Kubernetes cluster of one node on this host, with a network of its own; any number of them run side by side.
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Artefacts, artefacts } from './artefacts.ts';
 import { ContainerdRoot } from './containerd-root.ts';
-import { commands, containerdSocket, type ProgramName, writeConfiguration } from './control-plane.ts';
+import { commands, containerdSocket, nodeAddress, type ProgramName, writeConfiguration } from './control-plane.ts';
 import { Daemon } from './daemon.ts';
 import { type Depth, Enclosure } from './enclosure.ts';
 import { archive, type Image } from './image-layout.ts';
@@ -83,6 +83,15 @@ export class Cluster {
   /** Works for whoever is in the cluster's network: `exec(['kubectl', …])` knows it already. */
   get kubeconfig(): string {
     return join(this.#made.pki, 'admin.kubeconfig');
+  }
+
+  /** A kubeconfig for programs outside of the cluster's network, while this process runs; by default for its API server. */
+  async kubeconfigForHost(host = nodeAddress, port = 6443): Promise<string> {
+    const outside = await this.forwards.open(host, port);
+    const file = join(this.dir, `host-${outside}.kubeconfig`);
+    const inside = await readFile(this.kubeconfig, 'utf8');
+    await writeFile(file, inside.replace(/https:\/\/[0-9.:]+/, `https://127.0.0.1:${outside}`), { mode: 0o600 });
+    return file;
   }
 
   isUp(): Promise<boolean> {

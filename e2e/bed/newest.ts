@@ -1,6 +1,5 @@
 // Today's CustomResourceDefinition server beside a cluster's own old one, for CEL rules: same keys and users, other objects.
 import { existsSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { artefacts } from './artefacts.ts';
 import type { Cluster } from './cluster.ts';
@@ -8,7 +7,8 @@ import type { HostOptions } from './ensure-host.ts';
 import { withHostLock } from './host-lock.ts';
 import { cached, recipe } from './paths.ts';
 import { step } from './progress.ts';
-import { type RunOptions, run } from './run.ts';
+import { type RestAnswer, restRequest } from './rest-client.ts';
+import { run } from './run.ts';
 import { waitUntil } from './wait-until.ts';
 
 const program = (): string => cached('newest', 'bin', 'apiextensions-apiserver');
@@ -31,28 +31,19 @@ export async function ensureNewest({ onProgress, signal }: HostOptions = {}): Pr
   });
 }
 
-/** Knows CustomResourceDefinitions and their objects, and nothing else: no namespaces, no pods. Ends with the cluster. */
+/** Knows CustomResourceDefinitions and their objects, in any namespace, and nothing else; ends with the cluster. */
 export class NewestServer {
-  readonly #cluster: Cluster;
-  readonly #kubectl: string;
-  /** For whoever is in the cluster's network. */
+  /** For programs outside of the cluster's network. No kubectl: this server alone has no list of API groups, which kubectl asks for first. */
   readonly kubeconfig: string;
 
-  private constructor(cluster: Cluster, kubectl: string) {
-    this.#cluster = cluster;
-    this.#kubectl = kubectl;
-    this.kubeconfig = join(cluster.dir, 'newest.kubeconfig');
+  private constructor(kubeconfig: string) {
+    this.kubeconfig = kubeconfig;
   }
 
   /** Starts it in a cluster that is up, which does authentication and authorization for it. */
   static async start(cluster: Cluster): Promise<NewestServer> {
-    const made = await artefacts();
-    const server = new NewestServer(cluster, join(made.tools, 'kubectl'));
-    const admin = join(made.pki, 'admin.kubeconfig');
-    const config = await readFile(admin, 'utf8');
-    await writeFile(server.kubeconfig, config.replace('https://10.250.0.1:6443', 'https://127.0.0.1:7443'), {
-      mode: 0o600,
-    });
+    const { pki } = await artefacts();
+    const admin = join(pki, 'admin.kubeconfig');
     const daemon = cluster.addDaemon('newest', [
       program(),
       '--etcd-servers=http://127.0.0.1:2379',
@@ -62,14 +53,15 @@ export class NewestServer {
       `--kubeconfig=${admin}`,
       `--authentication-kubeconfig=${admin}`,
       `--authorization-kubeconfig=${admin}`,
-      `--client-ca-file=${join(made.pki, 'ca.crt')}`,
-      `--tls-cert-file=${join(made.pki, 'apiserver.crt')}`,
-      `--tls-private-key-file=${join(made.pki, 'apiserver.key')}`,
+      `--client-ca-file=${join(pki, 'ca.crt')}`,
+      `--tls-cert-file=${join(pki, 'apiserver.crt')}`,
+      `--tls-private-key-file=${join(pki, 'apiserver.key')}`,
       '--enable-priority-and-fairness=false',
       '--disable-admission-plugins=ValidatingAdmissionPolicy,MutatingAdmissionPolicy,MutatingAdmissionWebhook,ValidatingAdmissionWebhook',
     ]);
     await daemon.start();
-    await waitUntil(() => server.kubectl(['get', 'customresourcedefinitions']).then(() => true), {
+    const server = new NewestServer(await cluster.kubeconfigForHost('127.0.0.1', 7443));
+    await waitUntil(async () => (await server.request('GET', '/readyz')).status === 200, {
       what: "today's API server",
       everySeconds: 0.3,
       explain: () => daemon.logTail(),
@@ -77,8 +69,29 @@ export class NewestServer {
     return server;
   }
 
-  /** `apply` needs `--validate=false`: this server has no OpenAPI for kubectl to read. It validates by itself all the same. */
-  async kubectl(args: readonly string[], options: RunOptions = {}): Promise<string> {
-    return run(await this.#cluster.enter([this.#kubectl, '--kubeconfig', this.kubeconfig, ...args]), options);
+  request(method: string, path: string, body?: object): Promise<RestAnswer> {
+    return restRequest(this.kubeconfig, method, path, body);
   }
+
+  /** Creates CustomResourceDefinitions and waits until their objects can be made. Throws with the server's words where it refuses one. */
+  async createDefinitions(definitions: readonly Definition[]): Promise<void> {
+    const path = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
+    for (const definition of definitions) {
+      const { status, body } = await this.request('POST', path, definition);
+      if (status !== 201) throw new Error(`${definition.metadata.name}: ${JSON.stringify(body)}`);
+    }
+    for (const { metadata, spec } of definitions) {
+      const objects = `/apis/${spec.group}/${spec.versions[0]?.name}/${spec.names.plural}`;
+      await waitUntil(async () => (await this.request('GET', objects)).status === 200, { what: metadata.name });
+    }
+  }
+}
+
+interface Definition {
+  readonly metadata: { readonly name: string };
+  readonly spec: {
+    readonly group: string;
+    readonly names: { readonly plural: string };
+    readonly versions: readonly { readonly name: string }[];
+  };
 }
