@@ -203,7 +203,9 @@ function endOf({ own, desired }: Facts): number {
 function untoldStanding(view: View, facts: Facts, closure: string): Standing {
   const { desired, inHand } = facts;
   const { knownBad, reboot } = facts.machine.status ?? {};
-  if (facts.current === closure && !inHand) return { kind: 'updated', reboot: reboot?.required === true };
+  if (facts.current === closure && !inHand && !isLeftOver(view, facts, closure)) {
+    return { kind: 'updated', reboot: reboot?.required === true };
+  }
   if (hasItAtBoot(facts, closure)) return { kind: 'updated', reboot: true };
   const since = timeMs(desired?.since);
   const until = since === undefined ? undefined : since + view.machineTimeoutMs;
@@ -218,4 +220,10 @@ function hasItAtBoot({ machine, attempt }: Facts, closure: string): boolean {
   const { bootDefault } = machine.status ?? {};
   const isNext = bootDefault === undefined || bootDefault.closure === closure;
   return attempt?.phase === 'RebootRequired' && attempt.to === closure && isNext;
+}
+
+/** Whether another Rollout's order still stands, though the machine runs the closure of this one: it must go. */
+function isLeftOver(view: View, facts: Facts, closure: string): boolean {
+  const isKnownBad = (facts.machine.status?.knownBad ?? []).includes(closure);
+  return isForeignOrder(view, facts) && facts.desired?.closure !== closure && !isKnownBad;
 }
