@@ -38,12 +38,15 @@ export async function ensureHost(options: HostOptions = {}): Promise<Artefacts> 
   return made;
 }
 
-/** What `ensureHost` would have to do now, for an announcement: nothing when all is there. */
-export async function missingOnHost(): Promise<readonly string[]> {
+/** Sets of Debian packages, as `packages.sh` knows them: what a cluster needs, and what asks for its metrics. */
+export type PackageSet = 'run' | 'metrics';
+
+/** What `ensureHost` would have to do now, for an announcement, and `ensurePackages` for each further set: nothing when all is there. */
+export async function missingOnHost(sets: readonly PackageSet[] = ['run']): Promise<readonly string[]> {
   const made = await artefacts();
-  const packages = await tryRun([recipe('cluster', 'packages.sh'), '--list', 'run']);
+  const packages = (await Promise.all(sets.map(missingPackages))).flat().join(' ');
   return [
-    ...(packages.stdout.trim() ? [`Debian packages: ${packages.stdout.trim().replaceAll('\n', ' ')} (1 min)`] : []),
+    ...(packages ? [`Debian packages: ${packages} (1 min)`] : []),
     ...(existsSync(join(made.kubernetes, 'kubelet')) ? [] : ["Kubernetes 1.20 from Debian's source (6 min, once)"]),
     ...(existsSync(made.trixie) ? [] : ['Debian trixie tree for images and machines (35 s, once)']),
     ...(existsSync(made.machineTree) ? [] : ['system tree of the machines: systemd, Nix (15 s)']),
@@ -62,13 +65,18 @@ function checkHost(): void {
   }
 }
 
-async function ensurePackages({ onProgress, signal }: HostOptions): Promise<void> {
-  const missing = await tryRun([recipe('cluster', 'packages.sh'), '--list', 'run']);
-  if (!missing.stdout.trim()) return;
-  const names = missing.stdout.trim().replaceAll('\n', ' ');
-  await step(onProgress, 'packages', `Debian packages (about 1 min): ${names}`, (say) =>
-    script(['packages.sh', 'run'], { say, signal, minutes: 15 }),
+/** Installs what is missing of a set of Debian packages. Nothing of it starts as a service. */
+export async function ensurePackages({ onProgress, signal }: HostOptions, set: PackageSet = 'run'): Promise<void> {
+  const missing = await missingPackages(set);
+  if (missing.length === 0) return;
+  await step(onProgress, 'packages', `Debian packages (about 1 min): ${missing.join(' ')}`, (say) =>
+    script(['packages.sh', set], { say, signal, minutes: 15 }),
   );
+}
+
+async function missingPackages(set: PackageSet): Promise<string[]> {
+  const { stdout } = await tryRun([recipe('cluster', 'packages.sh'), '--list', set]);
+  return stdout.split('\n').filter((name) => name !== '');
 }
 
 async function ensureTools(made: Artefacts, { onProgress, signal }: HostOptions): Promise<void> {

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs the Debian packages of the test bed that are missing, and touches nothing where none is: packages.sh [--list] run|build
-#   run    what a running cluster, its machines and its images need      build  what the one build of Kubernetes needs besides
+# Installs the Debian packages of the test bed that are missing, and touches nothing where none is: packages.sh [--list] run|build|metrics
+#   run      what a running cluster, its machines and its images need      build  what the one build of Kubernetes needs besides
+#   metrics  what the scenario about metrics asks: a Prometheus
 set -euo pipefail
 list=
 if [ "$1" = --list ]; then list=1; shift; fi
@@ -11,8 +12,12 @@ run_needs=(etcd:etcd-server containerd:containerd ctr:containerd runc:runc /usr/
   /etc/ssl/certs/ca-certificates.crt:ca-certificates)
 build_needs=(go:golang-go /usr/share/gocode/src/github.com/modern-go/reflect2:golang-github-modern-go-reflect2-dev rsync:rsync jq:jq
   make:make dpkg-source:dpkg-dev gcc:gcc /usr/include/stdio.h:libc6-dev)
+metrics_needs=(prometheus:prometheus promtool:prometheus)
 missing=()
-case $1 in run) needs=("${run_needs[@]}") ;; build) needs=("${build_needs[@]}") ;; *) echo "usage: packages.sh [--list] run|build" >&2; exit 64 ;; esac
+case $1 in
+  run) needs=("${run_needs[@]}") ;; build) needs=("${build_needs[@]}") ;; metrics) needs=("${metrics_needs[@]}") ;;
+  *) echo "usage: packages.sh [--list] run|build|metrics" >&2; exit 64 ;;
+esac
 for need in "${needs[@]}"; do
   what=${need%%:*}
   if [ "${what#/}" != "$what" ]; then [ -e "$what" ] && continue; else command -v "$what" >/dev/null && continue; fi
