@@ -35,7 +35,7 @@ export function runOf(record: AttemptRecord): Run {
 
 async function run(record: AttemptRecord, ports: AttemptPorts, signal: AbortSignal) {
   // The lock was taken: give its holder time.
-  if (record.lockTries > 0) await ports.clock.sleep(Math.min(30_000, 500 * 2 ** record.lockTries), signal);
+  if (record.lockTries > 0) await ports.clock.sleep(Math.min(10_000, 250 * 2 ** record.lockTries), signal);
   return ports.machine.run(runOf(record), signal);
 }
 

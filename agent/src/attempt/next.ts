@@ -2,7 +2,7 @@
 import { describeRun, exitCodeOf, judgeRun } from './exit-code.ts';
 import type { Confirmation, Outcome } from './outcome.ts';
 import type { AttemptRecord } from './record.ts';
-import { displaced, end, enter, LOCK_TRIES, type Moment, sentence, undo } from './transition.ts';
+import { displaced, end, enter, type Moment, retryLock, sentence, undo } from './transition.ts';
 import { checkedUndo, firstUndo, undidProfile, undidRun } from './way-back.ts';
 
 const UNCHANGED = 'Nothing was changed.';
@@ -54,17 +54,13 @@ function needsReboot(record: AttemptRecord, untouched: boolean, at: Moment): Att
   return end(whole, 'Failed', `${message} ${UNCHANGED}`);
 }
 
-function busy(record: AttemptRecord): AttemptRecord {
+function busy(record: AttemptRecord, at: Moment): AttemptRecord {
   const whole = { ...record, systemTouched: false };
-  if (record.lockTries >= LOCK_TRIES) {
-    return end(
-      whole,
-      'Failed',
-      `Another switch-to-configuration held its lock at ${LOCK_TRIES + 1} tries. ${UNCHANGED}`,
-    );
-  }
+  const again = retryLock(whole, at);
   // Whoever held the lock has probably changed what runs: look again.
-  return enter(whole, 'begin', { lockTries: record.lockTries + 1 });
+  if (again !== undefined) return enter(again, 'begin');
+  const seconds = record.order.switchTimeoutSeconds;
+  return end(whole, 'Failed', `Another switch-to-configuration held its lock for more than ${seconds} s. ${UNCHANGED}`);
 }
 
 function switched(record: AttemptRecord, outcome: Extract<Outcome, { step: 'switch' }>, at: Moment): AttemptRecord {
@@ -84,7 +80,7 @@ function switched(record: AttemptRecord, outcome: Extract<Outcome, { step: 'swit
     case 'reboot-required':
       return needsReboot(seen, untouched, at);
     case 'busy':
-      return busy(seen);
+      return busy(seen, at);
     case 'refused':
       return end({ ...seen, systemTouched: false }, 'Failed', `${sentence(verdict.message)} ${UNCHANGED}`);
     case 'broken':
@@ -103,15 +99,14 @@ function answered(record: AttemptRecord, answer: Confirmation): AttemptRecord {
   }
 }
 
-function wroteBoot(record: AttemptRecord, outcome: Extract<Outcome, { step: 'boot' }>): AttemptRecord {
+function wroteBoot(record: AttemptRecord, outcome: Extract<Outcome, { step: 'boot' }>, at: Moment): AttemptRecord {
   const code = exitCodeOf(outcome.run);
   if (code === 0) {
     if (record.rebootOnly) return end(record, 'RebootRequired', 'It starts with the next boot.');
     return end(record, 'Committed', 'It runs, and the next boot starts it.');
   }
-  if (code === 11 && record.lockTries < LOCK_TRIES) {
-    return enter(record, 'boot', { lockTries: record.lockTries + 1 });
-  }
+  const again = code === 11 ? retryLock(record, at) : undefined;
+  if (again !== undefined) return enter(again, 'boot');
   const failed = code === undefined ? record : { ...record, exitCode: code };
   return undo(failed, 'RolledBack', `The boot entry could not be written (${describeRun(outcome.run)}).`);
 }
@@ -172,12 +167,12 @@ export function next(record: AttemptRecord, outcome: Outcome, at: Moment): Attem
       if (outcome.result.kind === 'ok') return enter(record, 'boot');
       return undo(record, 'RolledBack', `The system profile could not be set: ${outcome.result.message}.`);
     case 'boot':
-      return wroteBoot(record, outcome);
+      return wroteBoot(record, outcome, at);
     case 'undo-profile':
       return undidProfile(record);
     case 'undo-boot':
     case 'undo-system':
-      return undidRun(record, outcome.step, outcome.run);
+      return undidRun(record, outcome, at);
     case 'undo-check':
       return checkedUndo(record, outcome);
     case 'reboot': {

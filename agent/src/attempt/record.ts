@@ -80,6 +80,8 @@ export type AttemptRecord = {
   readonly run: number;
   /** Runs in a row that found switch-to-configuration's lock taken. */
   readonly lockTries: number;
+  /** Monotonic milliseconds of the first of them. */
+  readonly busySince: number;
   /** The system may be on the new closure, or between the two. */
   readonly systemTouched: boolean;
   /** Profile or boot entry may name the new closure. */
@@ -115,6 +117,7 @@ export function newAttempt(order: Order, startedAt: string): AttemptRecord {
     armed: 0,
     run: 0,
     lockTries: 0,
+    busySince: 0,
     systemTouched: false,
     bootTouched: false,
     rebootOnly: false,

@@ -5,9 +5,6 @@ import type { AttemptRecord, FinalPhase, Step } from './record.ts';
 /** Now, on both clocks: for people, and for deadlines of this boot. */
 export type Moment = { readonly time: string; readonly monotonicMs: number };
 
-/** Runs in a row that may find switch-to-configuration's lock taken before the attempt gives up: about 8 minutes. */
-export const LOCK_TRIES = 20;
-
 const PHASES: Readonly<Partial<Record<Step, AttemptPhase>>> = {
   fetch: 'Fetching',
   'await-go': 'Fetched',
@@ -42,6 +39,17 @@ export function end(record: AttemptRecord, phase: FinalPhase, message: string): 
 export function undo(record: AttemptRecord, phase: FinalPhase, message: string): AttemptRecord {
   if (!record.systemTouched && !record.bootTouched) return end(record, phase, message);
   return enter(record, 'arm-undo', { undone: true, ending: { phase, message }, message, lockTries: 0 });
+}
+
+/**
+ * The attempt that found switch-to-configuration's lock taken and shall try again; undefined once that has gone on for
+ * as long as a run may take.
+ */
+export function retryLock(record: AttemptRecord, at: Moment): AttemptRecord | undefined {
+  // A clock that is behind is that of another boot.
+  const since = record.lockTries === 0 || at.monotonicMs < record.busySince ? at.monotonicMs : record.busySince;
+  if (at.monotonicMs - since > record.order.switchTimeoutSeconds * 1000) return undefined;
+  return { ...record, lockTries: record.lockTries + 1, busySince: since };
 }
 
 /** How a roll-back is called: for want of confirmation where the machine itself was content. */

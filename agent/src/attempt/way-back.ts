@@ -1,8 +1,8 @@
 // The decisions of a roll-back: profile, boot entry, system, and whether all of it is back.
 import { describeRun, exitCodeOf } from './exit-code.ts';
-import type { Outcome, RunOutcome, Seen } from './outcome.ts';
+import type { Outcome, Seen } from './outcome.ts';
 import type { AttemptRecord } from './record.ts';
-import { end, enter, LOCK_TRIES } from './transition.ts';
+import { end, enter, type Moment, retryLock } from './transition.ts';
 
 /** First step of the roll-back once its timer is armed. */
 export function firstUndo(record: AttemptRecord): AttemptRecord {
@@ -22,10 +22,13 @@ export function undidProfile(record: AttemptRecord): AttemptRecord {
 }
 
 /** After a run of the old closure. What it came to is judged by what runs then, not by its exit code. */
-export function undidRun(record: AttemptRecord, step: 'undo-boot' | 'undo-system', run: RunOutcome): AttemptRecord {
-  if (exitCodeOf(run) === 11 && record.lockTries < LOCK_TRIES) {
-    return enter(record, step, { lockTries: record.lockTries + 1 });
-  }
+export function undidRun(
+  record: AttemptRecord,
+  { step, run }: Extract<Outcome, { step: 'undo-boot' | 'undo-system' }>,
+  at: Moment,
+): AttemptRecord {
+  const again = exitCodeOf(run) === 11 ? retryLock(record, at) : undefined;
+  if (again !== undefined) return enter(again, step);
   const said = exitCodeOf(run) === 0 ? record : { ...record, undoFault: describeRun(run) };
   if (step === 'undo-boot' && record.systemTouched) return enter(said, 'undo-system', { lockTries: 0 });
   return enter(said, 'undo-check');
