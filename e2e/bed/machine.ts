@@ -189,7 +189,7 @@ export class Machine {
 
   /** Its PID 1, as the cluster numbers it. */
   async #leader(): Promise<string | undefined> {
-    if ((await this.#daemon.pid()) === undefined || !(await this.#options.enclosure.isRunning())) return undefined;
+    if (!(await this.#daemon.isRunning())) return undefined;
     const script = 'read -r pid < "$0/nspawn.pid" && cat "/proc/$pid/task/$pid/children" || true';
     const command = await this.#options.enclosure.enter('all', ['sh', '-c', script, this.dir]);
     const children = (await tryRun(command)).stdout;
