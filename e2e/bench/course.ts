@@ -9,7 +9,7 @@ import type { MergePatch } from '@floe/operator/kube/client';
 import { controllerRevisions, nixConfigs, nixMachines, type Resource, rollouts } from '@floe/operator/kube/resource';
 import { generate } from 'selfsigned';
 import { SimulatedFleet } from '../simulated/agents.ts';
-import { ApiServer } from './api-server.ts';
+import { ApiServer, type Counted } from './api-server.ts';
 import { atOnce } from './at-once.ts';
 import type { CpuSeconds, Measured } from './figures.ts';
 import {
@@ -26,7 +26,7 @@ import {
 } from './objects.ts';
 import { HUB_URL, OperatorProcess } from './operator-process.ts';
 import { measurePatchRate } from './patch-rate.ts';
-import { cpuSeconds, memoryMiB, pidsNamed } from './process-cost.ts';
+import { cpuSeconds, cpuSecondsOfAll, memoryMiB, pidsNamed } from './process-cost.ts';
 import { describeRollout, waitForRollout } from './rollout-watch.ts';
 
 export type Job = {
@@ -36,6 +36,9 @@ export type Job = {
   readonly dir: string;
   readonly cpuProfile: string | undefined;
 };
+
+/** File of the operator's log, in the job's folder. */
+export const OPERATOR_LOG = 'operator.log';
 
 type Ports = { readonly api: ApiServer; readonly signal: AbortSignal; readonly say: (line: string) => void };
 
@@ -65,7 +68,7 @@ export async function rolloutCourse(job: Job, given: Omit<Ports, 'api'>): Promis
     ports.say(`${names.length} NixMachines, a NixConfig and a Rollout`);
     await createObjects(names, fleet.sshHostKeys, ports);
     const began = performance.now();
-    operator = await OperatorProcess.start({ ...job, ...tls, logFile: join(job.dir, 'operator.log') });
+    operator = await OperatorProcess.start({ ...job, ...tls, logFile: join(job.dir, OPERATOR_LOG) });
     await operator.ready(given.signal);
     const startSeconds = secondsSince(began);
     ports.say(`operator ready in ${startSeconds.toFixed(1)} s; ${names.length} agents connect`);
@@ -75,8 +78,8 @@ export async function rolloutCourse(job: Job, given: Omit<Ports, 'api'>): Promis
     await operator.end();
     await fleet.end();
     ports.say("the API server's own rate, without the operator");
-    const apiserverWritesPerSecond = await apiServerRate(ports);
-    return { machines: names.length, startSeconds, connectSeconds, apiserverWritesPerSecond, ...rollout };
+    const alone = await apiServerAlone(ports);
+    return { machines: names.length, startSeconds, connectSeconds, alone, ...rollout };
   } finally {
     await Promise.all([operator?.end(), fleet.end()]);
     await api.close();
@@ -140,20 +143,22 @@ async function connect(names: readonly string[], fleet: SimulatedFleet, ports: P
     onChange: progress(ports.say),
   });
   const seconds = secondsSince(began);
-  await quiet(ports);
+  const { patches, conflicts } = await quiet(names.length, ports);
+  ports.say(
+    `all are connected: ${(patches / names.length).toFixed(2)} status writes per machine, ${conflicts} lost races`,
+  );
   return seconds;
 }
 
 type Subjects = { readonly fleet: SimulatedFleet; readonly operator: OperatorProcess };
-type Rollout = Omit<Measured, 'machines' | 'startSeconds' | 'connectSeconds' | 'apiserverWritesPerSecond'>;
+type Rollout = Omit<Measured, 'machines' | 'startSeconds' | 'connectSeconds' | 'alone'>;
 
 /** Releases the second revision and measures until everyone has it; what is written afterwards counts, too. */
 async function measureRollout(names: readonly string[], { fleet, operator }: Subjects, ports: Ports): Promise<Rollout> {
   const { api, signal, say } = ports;
   const revision = revisionId(2);
   await createRecords(names, 2, { client: api.client, signal });
-  await quiet(ports);
-  const before = await api.counted(signal);
+  const before = await quiet(names.length, ports);
   if (before.watches !== 1) throw new Error(`${before.watches} watches are open on NixMachines, one was expected`);
   say(`revision ${revision} is released`);
   const cost = await costOf(fleet, operator);
@@ -168,8 +173,7 @@ async function measureRollout(names: readonly string[], { fleet, operator }: Sub
   const rolloutSeconds = secondsSince(began);
   const costAfter = await costOf(fleet, operator);
   const memory = await memoryMiB(operator.pid);
-  await quiet(ports);
-  const after = await api.counted(signal);
+  const after = await quiet(names.length, ports);
   const { machines } = await readMachines(ports);
   return {
     rolloutSeconds,
@@ -200,14 +204,17 @@ function receipts(machines: readonly NixMachine[], revision: string, begun: Read
   });
 }
 
-async function apiServerRate(ports: Ports): Promise<number> {
+async function apiServerAlone(ports: Ports): Promise<Measured['alone']> {
   const { api, signal } = ports;
   const { watches } = await api.counted(signal);
   if (watches !== 0) throw new Error(`${watches} watches are still open on NixMachines, none was expected`);
   const { machines, resourceVersion } = await readMachines(ports);
   const { client } = api;
+  const before = await serverCost();
   const rate = await measurePatchRate({ client, namespace: NAMESPACE, machines, resourceVersion, signal });
-  return rate.perSecond;
+  const after = await serverCost();
+  const cpu = after.apiServer - before.apiServer + after.etcd - before.etcd;
+  return { writesPerSecond: rate.perSecond, cpuSecondsPerWrite: cpu / rate.writes };
 }
 
 async function readMachines({ api, signal }: Ports): Promise<{ machines: NixMachine[]; resourceVersion: string }> {
@@ -220,30 +227,35 @@ async function readMachines({ api, signal }: Ports): Promise<{ machines: NixMach
   return { machines, resourceVersion };
 }
 
-/** Waits until nobody has written a machine's status for a while. */
-async function quiet({ api, signal }: Ports): Promise<void> {
-  const deadline = performance.now() + 60_000;
-  let last = (await api.counted(signal)).patches;
-  let since = performance.now();
+/** Waits until nobody has written a machine's status for a while; returns the PATCHes that were counted until then. */
+async function quiet(machines: number, { api, signal, say }: Ports): Promise<Counted> {
+  const began = performance.now();
+  let last = await api.counted(signal);
+  let since = began;
+  let said = began;
   while (secondsSince(since) < QUIET_SECONDS) {
-    if (performance.now() > deadline) throw new Error('the operator writes status after status, with nothing to do');
+    if (secondsSince(began) > limitFor(machines)) {
+      throw new Error(`the operator still writes status after status, ${limitFor(machines)} s after all was done`);
+    }
     await sleep(500, undefined, { signal });
-    const { patches } = await api.counted(signal);
-    if (patches !== last) since = performance.now();
-    last = patches;
+    const now = await api.counted(signal);
+    if (now.patches !== last.patches) since = performance.now();
+    last = now;
+    if (secondsSince(said) < 5) continue;
+    said = performance.now();
+    say(`${now.patches} status writes so far, and more come`);
   }
+  return last;
+}
+
+async function serverCost(): Promise<Pick<CpuSeconds, 'apiServer' | 'etcd'>> {
+  const [apiServer, etcd] = await Promise.all([pidsNamed('kube-apiserver'), pidsNamed('etcd')]);
+  return { apiServer: await cpuSecondsOfAll(apiServer), etcd: await cpuSecondsOfAll(etcd) };
 }
 
 async function costOf(fleet: SimulatedFleet, operator: OperatorProcess): Promise<CpuSeconds> {
-  const [apiServer, etcd] = await Promise.all([pidsNamed('kube-apiserver'), pidsNamed('etcd')]);
-  const total = async (pids: readonly number[]): Promise<number> =>
-    (await Promise.all(pids.map(cpuSeconds))).reduce((sum, seconds) => sum + seconds, 0);
-  return {
-    operator: await total([operator.pid]),
-    apiServer: await total(apiServer),
-    etcd: await total(etcd),
-    agents: await total(fleet.pids),
-  };
+  const servers = await serverCost();
+  return { operator: await cpuSeconds(operator.pid), ...servers, agents: await cpuSecondsOfAll(fleet.pids) };
 }
 
 function difference(after: CpuSeconds, before: CpuSeconds): CpuSeconds {

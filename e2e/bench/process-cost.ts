@@ -9,6 +9,11 @@ export async function cpuSeconds(pid: number): Promise<number> {
   return cpuSecondsOf(await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => ''));
 }
 
+/** The sum over several processes. */
+export async function cpuSecondsOfAll(pids: readonly number[]): Promise<number> {
+  return (await Promise.all(pids.map(cpuSeconds))).reduce((sum, seconds) => sum + seconds, 0);
+}
+
 /** The same from the text of /proc/PID/stat. */
 export function cpuSecondsOf(stat: string): number {
   // The name in parentheses may hold anything, also spaces and parentheses.

@@ -1,17 +1,17 @@
 // Sets up for the rollout bench as the demo does, runs its course inside the cluster, and removes everything.
 import { spawn } from 'node:child_process';
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { Cluster } from '../bed/cluster.ts';
 import type { ProgramName } from '../bed/control-plane.ts';
 import { ensureHost } from '../bed/ensure-host.ts';
-import { projectDir, recipe } from '../bed/paths.ts';
+import { cached, projectDir, recipe } from '../bed/paths.ts';
 import { type OnProgress, step } from '../bed/progress.ts';
 import { run } from '../bed/run.ts';
 import type { BenchArguments } from './arguments.ts';
-import type { Job } from './course.ts';
+import { type Job, OPERATOR_LOG } from './course.ts';
 import type { CourseLine } from './course-main.ts';
 import { figuresOf, type Measured, type RolloutFigures } from './figures.ts';
 import { NAMESPACE } from './objects.ts';
@@ -74,9 +74,15 @@ async function runCourse(cluster: Cluster, job: Job, { say, signal }: BenchPorts
     child.once('close', ended);
   });
   if (code === 0 && measured !== undefined) return measured;
-  const log = await readFile(join(cluster.dir, 'operator.log'), 'utf8').catch(() => '');
-  const tail = log.trimEnd().split('\n').slice(-10).join('\n');
-  throw new Error(
-    `the bench failed: ${errors.trim() || `exit code ${code}`}${tail === '' ? '' : `\nThe operator said last:\n${tail}`}`,
-  );
+  throw new Error(`the bench failed: ${errors.trim() || `exit code ${code}`}${await keptLog(cluster)}`);
+}
+
+/** Keeps the operator's log beyond the cluster, and returns where it is and its last lines. */
+async function keptLog(cluster: Cluster): Promise<string> {
+  const log = await readFile(join(cluster.dir, OPERATOR_LOG), 'utf8').catch(() => '');
+  if (log === '') return '';
+  const kept = cached('logs', 'bench-operator.log');
+  await mkdir(cached('logs'), { recursive: true });
+  await writeFile(kept, log);
+  return `\nThe operator said last (all of it: ${kept}):\n${log.trimEnd().split('\n').slice(-10).join('\n')}`;
 }
