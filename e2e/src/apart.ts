@@ -119,30 +119,8 @@ export class Apart {
     }
     await this.#floe.kubectl('delete', 'rollouts.floe.dev', this.#name, '--ignore-not-found');
     await this.#moveTo('fleet');
-    await this.#everyoneIsBack();
+    await untilGood(this.#floe);
     await this.#floe.kubectl('delete', 'nixconfig', this.#name, '--ignore-not-found');
-  }
-
-  async #everyoneIsBack(): Promise<void> {
-    const restarted = new Set<string>();
-    await waitUntil(
-      async () => {
-        const fleet = await readFleet((...args) => this.#floe.kubectl(...args));
-        for (const { metadata, status } of fleet.machines) {
-          const waits = status?.attempt?.phase === 'RebootRequired' && status.attempt.desiredId === status.desired?.id;
-          if (!waits || restarted.has(metadata.name)) continue;
-          restarted.add(metadata.name);
-          await (await this.#floe.machine(metadata.name)).restart();
-        }
-        return isGood(fleet, this.#floe.machineNames.length);
-      },
-      {
-        what: 'every machine to be back on the revision of the fleet',
-        everySeconds: 0.5,
-        timeoutSeconds: 120,
-        explain: () => this.#floe.kubectl('get', 'nixconfigs,nixmachines,rollouts.floe.dev'),
-      },
-    );
   }
 
   async #moveTo(config: string): Promise<void> {
@@ -186,16 +164,38 @@ function isGood(fleet: Fleet, machines: number): boolean {
   return fleet.machines.filter((machine) => isSettled(machine, stableRevision)).length === machines;
 }
 
+/** Waits until everyone runs and boots the revision of the shared fleet; whoever waits for a reboot gets it. */
+async function untilGood(floe: Installation): Promise<Fleet> {
+  const restarted = new Set<string>();
+  return waitUntil(
+    async () => {
+      const fleet = await readFleet((...args) => floe.kubectl(...args));
+      for (const { metadata, status } of fleet.machines) {
+        const waits = status?.attempt?.phase === 'RebootRequired' && status.attempt.desiredId === status.desired?.id;
+        if (!waits || restarted.has(metadata.name)) continue;
+        restarted.add(metadata.name);
+        await (await floe.machine(metadata.name)).restart();
+      }
+      return isGood(fleet, floe.machineNames.length) ? fleet : undefined;
+    },
+    {
+      what: 'every machine to run the revision of the fleet',
+      everySeconds: 0.5,
+      timeoutSeconds: 120,
+      explain: () => floe.kubectl('get', 'nixconfigs,nixmachines,rollouts.floe.dev'),
+    },
+  );
+}
+
 /** The shared fleet with everyone on a good revision; made where an earlier scenario left none. */
 async function goodFleet(floe: Installation): Promise<Fleet> {
-  const kubectl = (...args: string[]): Promise<string> => floe.kubectl(...args);
-  const found = await readFleet(kubectl);
-  const count = floe.machineNames.length;
-  if (isGood(found, count)) return found;
+  const found = await readFleet((...args) => floe.kubectl(...args));
+  if (isGood(found, floe.machineNames.length)) return found;
   if (found.machines.length === 0) {
     await firstRevision({ floe, say: () => undefined });
-  } else if (found.rollouts.find(({ metadata }) => metadata.name === 'fleet')?.status?.phase !== 'Completed') {
-    await floe.publish({}, '{ services.hello.enable = true; services.hello.greeting = "Hello again"; }');
+  } else {
+    // A new revision also for whoever was left on something else, and after a run that has failed.
+    await floe.publish({}, `{ services.hello.enable = true; services.hello.greeting = "Hello at ${Date.now()}"; }`);
   }
-  return waitForFleet(kubectl, 'every machine to have a good revision', (seen) => isGood(seen, count));
+  return untilGood(floe);
 }

@@ -17,6 +17,8 @@ type Event = { readonly type: string; readonly object: NixMachine };
 export class FleetWatch implements AsyncDisposable {
   readonly #floe: Installation;
   readonly #machines = new Map<string, NixMachine>();
+  /** Machines that the present watch has told of; until it has told of all, states of different times are mixed. */
+  readonly #fresh = new Set<string>();
   readonly #told = new Map<string, Told>();
   #most: readonly string[] = [];
   #child: ChildProcess | undefined;
@@ -76,6 +78,7 @@ export class FleetWatch implements AsyncDisposable {
       const [program = '', ...args] = await this.#floe.cluster.kubectlCommand(['get', '--raw', PATH]);
       const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'ignore'] });
       this.#child = child;
+      this.#fresh.clear();
       child.on('error', () => undefined);
       for await (const line of createInterface({ input: child.stdout })) this.#take(line);
       if (!this.#stopped) await sleep(200);
@@ -94,6 +97,8 @@ export class FleetWatch implements AsyncDisposable {
     if (desired !== undefined) {
       this.#told.set(`${name} ${desired.id} ${desired.sequence} ${desired.go}`, { machine: name, desired });
     }
+    this.#fresh.add(name);
+    if (this.#fresh.size < this.#machines.size) return;
     const { switching } = this;
     if (switching.length > this.#most.length) this.#most = switching;
   }

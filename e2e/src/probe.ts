@@ -56,6 +56,13 @@ export class Probe {
     return last as unknown as NixMachine;
   }
 
+  /** Waits until the API says that the attempt that brings `closure` has ended so, and returns the machine. */
+  untilEnded(closure: string, phase: string, options: { readonly timeoutSeconds?: number } = {}): Promise<NixMachine> {
+    const ended = ({ status }: NixMachine): boolean =>
+      status?.attempt?.to === closure && status.attempt.phase === phase && status.attempt.finishedAt !== undefined;
+    return this.untilObject(`the attempt to end ${phase}`, ended, options);
+  }
+
   /** The attempt in the agent's journal, read from the disk: also while the machine is off. */
   async attempt(): Promise<AttemptRecord | undefined> {
     const text = await readFile(this.machine.onDisk('/var/lib/floe-agent/journal'), 'utf8').catch(() => '');

@@ -1,0 +1,143 @@
+// The operator and the API server die in the middle of a batch: the rollout goes on, within its budget, and nobody is told twice.
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, test } from 'vitest';
+import { projectDir } from '../bed/paths.ts';
+import { waitUntil } from '../bed/wait-until.ts';
+import { FleetWatch } from '../src/fleet-watch.ts';
+import { Installation, SYSTEM } from '../src/installation.ts';
+import { LeaderWatch } from '../src/leader-watch.ts';
+import { describe as describeFleet, readFleet } from '../src/observe.ts';
+import { complaints, OperatorPods } from '../src/operator-pods.ts';
+import { calm, freshMarker, kubectlOf, marked, publishBuilt, waitDone } from '../src/scene.ts';
+import { switchesTo } from '../src/switches.ts';
+
+const BUDGET = 2;
+
+let floe: Installation;
+let pods: OperatorPods;
+let watch: FleetWatch;
+let leaders: LeaderWatch;
+
+beforeAll(async () => {
+  floe = await Installation.attach(inject('cluster'));
+  pods = new OperatorPods(floe);
+  await calm(floe, { maxUnavailable: BUDGET });
+});
+beforeEach(async () => {
+  await pods.untilReady();
+  watch = await FleetWatch.start(floe);
+  leaders = LeaderWatch.start(floe, pods);
+});
+afterEach(async () => {
+  await watch?.[Symbol.asyncDispose]();
+  await leaders?.[Symbol.asyncDispose]();
+});
+afterAll(async () => {
+  if (!(await floe.cluster.daemon('apiserver').isRunning())) await floe.cluster.startApiServer();
+  await pods.untilReady();
+  await calm(floe);
+});
+
+/** Publishes a revision whose switch takes some seconds, and returns when a batch of it is in hand, with more to come. */
+async function inMidBatch(): Promise<string> {
+  const revision = await publishBuilt(floe, {}, marked(freshMarker(), 'test.activationSeconds = 3;'));
+  await waitUntil(async () => watch.switching.length > 0 && watch.names(revision).length < floe.machineNames.length, {
+    what: `machines to be switched to ${revision} while others wait`,
+    everySeconds: 0.05,
+    explain: async () => describeFleet(await readFleet(kubectlOf(floe))),
+  });
+  return revision;
+}
+
+/** Everyone has the revision, by one order and one switch each, and never more at once than the budget allows. */
+async function expectOneOrderEach(revision: string): Promise<void> {
+  const fleet = await waitDone(floe, revision);
+  expect(watch.most.length, `switched at once: ${watch.most.join(' ')}`).toBeLessThanOrEqual(BUDGET);
+  expect([...watch.names(revision)].sort()).toEqual([...floe.machineNames]);
+  for (const { metadata, status } of fleet.machines) {
+    const [order] = watch.told(revision).filter(({ machine }) => machine === metadata.name);
+    expect(status?.desired, metadata.name).toMatchObject({ id: order?.desired.id, sequence: order?.desired.sequence });
+    expect(status?.attempt, metadata.name).toMatchObject({ desiredId: order?.desired.id, phase: 'Committed' });
+    expect(await switchesTo(floe, metadata.name, status?.desired?.closure ?? ''), metadata.name).toBe(1);
+  }
+  expect(fleet.rollouts[0]?.status?.counts).toMatchObject({ total: 5, updated: 5, failed: 0, unavailable: 0 });
+  expect(leaders.together).toEqual([]);
+  expect(leaders.samples).toBeGreaterThan(0);
+}
+
+async function expectQuietLogs(): Promise<void> {
+  expect(complaints(await pods.logs())).toEqual([]);
+}
+
+test('the process of the leader is killed: it comes back, leads on, and the batch goes on', async () => {
+  const revision = await inMidBatch();
+  const leader = await pods.leader();
+  await pods.killProcess(leader);
+  await expectOneOrderEach(revision);
+  const killed = (await pods.untilReady()).find(({ name }) => name === leader);
+  expect(killed?.restarts).toBeGreaterThan(0);
+  await expectQuietLogs();
+});
+
+test('the pod of the leader is gone at once: another replica leads when its Lease has run out', async () => {
+  const revision = await inMidBatch();
+  const leader = await pods.leader();
+  await pods.deleteByForce(leader);
+  await expectOneOrderEach(revision);
+  const now = await pods.untilReady();
+  expect(now.map(({ name }) => name)).not.toContain(leader);
+  expect(await pods.leader()).not.toBe(leader);
+  await expectQuietLogs();
+});
+
+test('both replicas are killed at once', async () => {
+  const revision = await inMidBatch();
+  const before = await pods.list();
+  await Promise.all(before.map(({ name }) => pods.killProcess(name)));
+  await expectOneOrderEach(revision);
+  const after = await pods.untilReady();
+  expect(after.map(({ name }) => name).sort()).toEqual(before.map(({ name }) => name).sort());
+  await expectQuietLogs();
+});
+
+test('the API server is killed and comes back', async () => {
+  const revision = await inMidBatch();
+  const { restarts } = await restartsOf();
+  await floe.cluster.restartApiServer();
+  await expectOneOrderEach(revision);
+  await pods.untilReady();
+  // Neither replica had to end for it.
+  expect(await restartsOf()).toEqual({ restarts });
+  await expectQuietLogs();
+});
+
+test('helm upgrade replaces both replicas in order; agents go over to the new ones', async () => {
+  const revision = await inMidBatch();
+  const before = (await pods.list()).map(({ name }) => name);
+  await floe.cluster.helm(
+    [
+      ...['upgrade', 'floe', join(projectDir, 'charts/floe'), '-n', SYSTEM, '--reuse-values'],
+      ...['--set-string', `operator.podAnnotations.scenario=${freshMarker()}`, '--wait', '--timeout', '2m'],
+    ],
+    { timeoutSeconds: 150 },
+  );
+  await expectOneOrderEach(revision);
+  const after = (await pods.untilReady()).map(({ name }) => name);
+  expect(after.filter((name) => before.includes(name))).toEqual([]);
+  const fleet = await waitUntil(
+    async () => {
+      const seen = await readFleet(kubectlOf(floe));
+      const moved = seen.machines.every(
+        ({ status }) => status?.connection?.online && after.includes(status.connection.replica ?? ''),
+      );
+      return moved && seen;
+    },
+    { what: 'every agent to be connected to a new replica', everySeconds: 0.5, timeoutSeconds: 45 },
+  );
+  expect(fleet.machines).toHaveLength(5);
+  await expectQuietLogs();
+});
+
+async function restartsOf(): Promise<{ restarts: number }> {
+  return { restarts: (await pods.list()).reduce((sum, pod) => sum + pod.restarts, 0) };
+}
