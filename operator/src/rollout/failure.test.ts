@@ -439,3 +439,11 @@ describe('rollback', () => {
     expect([retried.phase, namesIn(retried.dispatch)]).toEqual(['Progressing', ['m4', 'm5']]);
   });
 });
+
+test('offline Skip: who is told again gets its go at once, and keeps its place in the batch', () => {
+  const spec = { steps: [batch(1)], maxUnavailable: 9, offline: 'Skip' as const };
+  const first = planScene({ spec, machines: fleet(3) });
+  const m1 = machine('m1', failed('m1', R2, 0, 'Unconfirmed'));
+  const plan = planScene({ spec, machines: [m1, ...fleet(3).slice(1)], status: first.status, now: MINUTE });
+  expect([namesIn(plan.dispatch), plan.fetch]).toEqual([['m1'], []]);
+});

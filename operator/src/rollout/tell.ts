@@ -78,7 +78,8 @@ function tellOne(member: Member, { input, free, told }: { input: TellInput; free
     told.hold.push({ machine: member.facts.name, reason: 'InProgress', message: 'fetches; its go follows' });
     return 0;
   }
-  if (input.fetchFirst && member.standing.kind !== 'fetched') {
+  // Who is told again was here already, and keeps its place in the batch.
+  if (input.fetchFirst && member.standing.kind !== 'fetched' && member.standing.kind !== 'again') {
     told.fetch.push(orderOf(input, member));
     return 0;
   }
