@@ -38,7 +38,6 @@ export function structural(schema: unknown, path = ''): Json {
     if (KEPT.has(key) || key.startsWith('x-kubernetes-')) out[key] = value;
   }
   const intOrString = schema['x-kubernetes-int-or-string'] === true;
-  if (intOrString) delete out['maxLength'];
   if (isObject(schema['properties'])) {
     out['properties'] = Object.fromEntries(
       Object.entries(schema['properties']).map(([name, child]) => [name, structural(child, `${path}.${name}`)]),

@@ -142,7 +142,9 @@ export const RolloutStatus = Type.Object(
           startedAt: Type.Optional(Time('When it began.')),
           column: Type.Optional(Type.String({ description: '`2/5`, for the column; counted from 1.', maxLength: 16 })),
           size: Type.Optional(
-            Type.Integer({ description: 'Machines that the batch takes, fixed when it began; absent where it takes the rest.' }),
+            Type.Integer({
+              description: 'Machines that the batch takes, fixed when it began; absent where it takes the rest.',
+            }),
           ),
           toldBefore: Type.Optional(
             Type.Integer({ description: 'Machines that were told the revision before the batch began.' }),
@@ -197,9 +199,7 @@ export const RolloutStatus = Type.Object(
     rollback: Type.Optional(
       Type.Object(
         {
-          to: Type.Optional(
-            RevisionId('Revision that machines return to; absent: each to what it ran before.'),
-          ),
+          to: Type.Optional(RevisionId('Revision that machines return to; absent: each to what it ran before.')),
           startedAt: Time('When it began.'),
         },
         { description: 'The rollback of the run, in hand or done.' },
