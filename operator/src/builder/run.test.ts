@@ -26,6 +26,15 @@ test.each([
   await rm(folder, { recursive: true });
 });
 
+test('told to stop: the exit code of SIGTERM, so that it is no failure of what is built', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'floe-test-'));
+  const paths = { ...BUILDER_PATHS, request: join(folder, 'request.json'), terminationLog: join(folder, 'last') };
+  const code = await runBuilder('build', { signal: AbortSignal.abort(), env: {}, write: () => undefined, paths });
+  expect(code).toBe(143);
+  expect(JSON.parse(await readFile(paths.terminationLog, 'utf8')).error).toContain('was told to stop');
+  await rm(folder, { recursive: true });
+});
+
 test('verbs', () => {
   expect(isBuilderVerb('push')).toBe(true);
   expect(isBuilderVerb('toString')).toBe(false);

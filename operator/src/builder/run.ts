@@ -59,6 +59,9 @@ async function readRequest(file: string): Promise<BuildRequest> {
   });
 }
 
+/** The exit code after SIGTERM, by which the operator tells an end from outside from a failure. */
+const STOPPED = 143;
+
 /** Runs a container to its end. Never throws. @returns its exit code */
 export async function runBuilder(verb: BuilderVerb, options: BuilderOptions): Promise<number> {
   const paths = options.paths ?? BUILDER_PATHS;
@@ -78,8 +81,8 @@ export async function runBuilder(verb: BuilderVerb, options: BuilderOptions): Pr
     return 0;
   } catch (error) {
     const said = options.signal.aborted
-      ? new BuildFailure(`${verb} was told to stop`, {
-          remedy: 'the Job was deleted or its node drained; the operator starts another one if it is needed',
+      ? new BuildFailure(`${verb} was told to stop, since its pod was deleted or its node drained`, {
+          remedy: 'the operator starts another Job if it is needed',
         })
       : error;
     const { error: what, field, remedy } = buildErrorOf(said);
@@ -89,7 +92,7 @@ export async function runBuilder(verb: BuilderVerb, options: BuilderOptions): Pr
     if (!(said instanceof BuildFailure) && said instanceof Error && said.stack !== undefined) options.write(said.stack);
     // Outside a pod there is no such file, and the words stand in the log.
     await writeFile(paths.terminationLog, terminationMessage(said)).catch(() => undefined);
-    return 1;
+    return options.signal.aborted ? STOPPED : 1;
   } finally {
     await scratch.remove();
   }

@@ -55,6 +55,19 @@ test('an evicted pod is told apart from a build that failed', () => {
   expect(found.kind === 'failed' && found.failure.message).toContain('ephemeral-storage');
 });
 
+test.each([
+  ['in its own words', JSON.stringify({ error: 'build was told to stop' }), 'build was told to stop'],
+  ['without a word', '', 'the container build was killed (exit 143)'],
+])('a container that was told to stop did not fail by itself: %s', (_, message, said) => {
+  const status = { conditions: [{ type: 'Failed', status: 'True' as const }] };
+  const terminated = { exitCode: 143, message };
+  const stopped = pod(JOB, {
+    initContainerStatuses: [{ name: 'build', ready: false, restartCount: 0, state: { terminated } }],
+  });
+  const failure = { reason: 'BuildInterrupted', message: said, retry: true };
+  expect(jobState({ ...JOB, status }, [stopped], NOW)).toMatchObject({ kind: 'failed', failure });
+});
+
 test('the container that works', () => {
   const status = (name: string, state: object) => ({ name, ready: false, restartCount: 0, state });
   const working = pod(JOB, {

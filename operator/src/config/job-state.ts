@@ -64,6 +64,9 @@ function failureOf(job: Job, pods: readonly Pod[], reason: string | undefined): 
   };
 }
 
+/** Exit codes after SIGKILL and SIGTERM. */
+const KILLED = 137;
+const STOPPED = 143;
 const LIMIT = 'spec.build.resources.limits.memory';
 
 function containerFailure(pod: Pod, job: Job): JobFailure | undefined {
@@ -77,11 +80,13 @@ function containerFailure(pod: Pod, job: Job): JobFailure | undefined {
   const parsed = parseBuildError(safeJson(ended.message));
   if (parsed.ok) {
     const { error, ...more } = parsed.value;
+    // It was told to stop from outside, and says so in its own words: that is no fault of what it builds.
+    if (ended.exitCode === STOPPED) return { reason: 'BuildInterrupted', message: error, ...more, retry: true };
     const retry = !blamesSpec(failed.name, more.field ?? '');
     return { reason, message: error, ...more, retry };
   }
-  // 137 and 143: somebody killed it, not memory and not itself.
-  if (ended.exitCode === 137 || ended.exitCode === 143) {
+  // Somebody ended it: not memory, and not itself.
+  if (ended.exitCode === KILLED || ended.exitCode === STOPPED) {
     const message = `the container ${failed.name} was killed (exit ${ended.exitCode})`;
     return { reason: 'BuildInterrupted', message, retry: true };
   }
