@@ -31,24 +31,22 @@ async function given(name: Name): Promise<Told & { probe: Probe }> {
 
 test('an activation script that fails (exit code 2) is rolled back', async () => {
   const { probe, before, closure } = await given('m1');
-  const { status, ...machine } = await probe.untilObject(
-    'rolled back',
-    (one) => one.status?.attempt?.phase === 'RolledBack',
-  );
+  const object = await probe.untilEnded(closure, 'RolledBack');
+  const { status } = object;
   expect(await probe.closures()).toEqual(before);
   expect(await probe.unitState('hello.service')).toBe('active');
   expect(await probe.armedTimers()).toBe('');
   expect(status?.attempt).toMatchObject({ to: closure, from: before.current, exitCode: 2 });
-  expect(status?.attempt?.message).toContain('the activation script failed (exit code 2)');
+  expect(status?.attempt?.message).toContain('The activation script failed (exit code 2');
   expect(status?.current?.closure).toBe(before.current);
   expect(status?.bootDefault).toMatchObject({ closure: before.bootDefault, verified: true });
   expect(status?.knownBad).toContain(closure);
-  expect(condition({ ...machine, status }, 'Ready')).toMatchObject({ status: 'False', reason: 'RolledBack' });
+  expect(condition(object, 'Ready')).toMatchObject({ status: 'False', reason: 'RolledBack' });
 });
 
 test('a unit that fails to start (exit code 4) is rolled back, and the unit is named', async () => {
   const { probe, before, closure } = await given('m2');
-  const object = await probe.untilObject('rolled back', (one) => one.status?.attempt?.phase === 'RolledBack');
+  const object = await probe.untilEnded(closure, 'RolledBack');
   expect(await probe.closures()).toEqual(before);
   expect(await probe.unitState('hello.service')).toBe('active');
   expect(await probe.unitState('fails.service')).not.toBe('failed');
@@ -60,10 +58,7 @@ test('a unit that fails to start (exit code 4) is rolled back, and the unit is n
 
 test('a closure that only a reboot can start (exit code 100) waits for it, says so, and runs after it', async () => {
   const { probe, before, closure } = await given('m3');
-  const waiting = await probe.untilObject(
-    'a reboot is required',
-    (one) => one.status?.attempt?.phase === 'RebootRequired',
-  );
+  const waiting = await probe.untilEnded(closure, 'RebootRequired');
   expect(await probe.closures()).toEqual({ ...before, profile: closure, bootDefault: closure });
   expect(waiting.status?.attempt).toMatchObject({ to: closure, exitCode: 100 });
   expect(waiting.status?.current?.closure).toBe(before.current);
@@ -73,7 +68,7 @@ test('a closure that only a reboot can start (exit code 100) waits for it, says 
 
   await probe.machine.restart();
   expect(await probe.closures()).toEqual({ current: closure, booted: closure, profile: closure, bootDefault: closure });
-  const booted = await probe.untilObject('it runs', (one) => one.status?.attempt?.phase === 'Committed');
+  const booted = await probe.untilEnded(closure, 'Committed');
   expect(booted.status?.current?.closure).toBe(closure);
   expect(booted.status?.booted?.closure).toBe(closure);
   expect(booted.status?.reboot?.required).toBe(false);
@@ -82,7 +77,7 @@ test('a closure that only a reboot can start (exit code 100) waits for it, says 
 
 test('a boot loader that fails at the commit gives back system, profile and boot entry', async () => {
   const { probe, before, closure } = await given('m4');
-  const object = await probe.untilObject('rolled back', (one) => one.status?.attempt?.phase === 'RolledBack');
+  const object = await probe.untilEnded(closure, 'RolledBack');
   expect(await probe.closures()).toEqual(before);
   expect(await probe.unitState('hello.service')).toBe('active');
   expect(await probe.armedTimers()).toBe('');
@@ -97,7 +92,7 @@ test('a boot loader that fails at the commit gives back system, profile and boot
 test('a pre-switch check that fails changes nothing, and the attempt has failed', async () => {
   const { probe, before, closure } = await given('m5');
   const pid = await probe.agentPid();
-  const object = await probe.untilObject('failed', (one) => one.status?.attempt?.phase === 'Failed');
+  const object = await probe.untilEnded(closure, 'Failed');
   expect(await probe.closures()).toEqual(before);
   expect(await probe.agentPid()).toBe(pid);
   expect(object.status?.attempt).toMatchObject({ to: closure, exitCode: 1 });

@@ -82,9 +82,10 @@ export function isOrderOfRun({ rollout, run }: Pick<View, 'rollout' | 'run'>, { 
   return since === undefined || run.startedAt === undefined || since >= run.startedAt;
 }
 
-/** Whether another Rollout gave the machine its order: it has come over from there. */
+/** Whether another Rollout, or a config with delivery Immediate, gave the machine its order: it has come over from there. */
 export function isForeignOrder({ rollout }: Pick<View, 'rollout'>, { desired }: Facts): boolean {
-  return desired?.rollout !== undefined && desired.rollout !== rollout;
+  if (desired === undefined) return false;
+  return desired.reason === 'Immediate' || (desired.rollout !== undefined && desired.rollout !== rollout);
 }
 
 type Told = { readonly closure: string; readonly toldInStep: boolean };
