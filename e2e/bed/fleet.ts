@@ -72,7 +72,8 @@ export class Fleet {
   }
 }
 
-function buildCommand(machine: string, modules: readonly string[]): string[] {
+/** The command that builds the fleet at `/fleet`. */
+export function buildCommand(machine: string, modules: readonly string[]): string[] {
   const list = modules.map((module) => `(${module})`).join(' ');
   const expression = `((builtins.getFlake "path:/fleet").nixosConfigurations."${machine}".extendModules { modules = [ ${list} ]; }).config.system.build.toplevel`;
   return ['nix', 'build', '--no-link', '--print-out-paths', '--impure', '--expr', expression];

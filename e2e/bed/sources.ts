@@ -1,11 +1,11 @@
 // The git repositories of one cluster: folders are published, each publication is a commit.
-import { existsSync } from 'node:fs';
-import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { nodeAddress } from './control-plane.ts';
 import { Daemon } from './daemon.ts';
 import type { Enclosure } from './enclosure.ts';
 import { recipe } from './paths.ts';
+import { commitFolder } from './repository.ts';
 import { run } from './run.ts';
 
 const port = 8418;
@@ -40,21 +40,9 @@ export class Sources {
   /** Commits the folder as it is to repository `name`, and serves it. Unchanged content is the commit there was. */
   async publish(name: string, folder: string, options: PublishOptions = {}): Promise<Published> {
     const repository = join(this.#dir, `${name}.git`);
-    const branch = options.branch ?? 'main';
-    if (!existsSync(repository)) {
-      await mkdir(repository, { recursive: true });
-      await run(['git', 'init', '--quiet', '--bare', '--initial-branch', branch, repository]);
-    }
-    const git = (args: readonly string[]): Promise<string> =>
-      run(['git', `--git-dir=${repository}`, `--work-tree=${folder}`, ...args], { env: author, cwd: folder });
-    await git(['symbolic-ref', 'HEAD', `refs/heads/${branch}`]);
-    await git(['add', '--all', '--force', '.']);
-    const changed = (await git(['status', '--porcelain'])).trim() !== '';
-    if (changed) await git(['commit', '--quiet', '--message', 'Published by the test bed']);
-    if (options.tag !== undefined) await git(['tag', '--force', options.tag]);
+    const commit = await commitFolder(repository, folder, options);
     if (options.credentials !== undefined) await this.#protect(repository, options.credentials);
     await this.#serve();
-    const commit = (await git(['rev-parse', 'HEAD'])).trim();
     return { url: `http://${nodeAddress}:${port}/${name}.git`, commit };
   }
 
@@ -72,10 +60,3 @@ export class Sources {
     await run(await this.#enclosure.enter('network', ['sh', '-euc', script]));
   }
 }
-
-const author = {
-  GIT_AUTHOR_NAME: 'Test bed',
-  GIT_AUTHOR_EMAIL: 'bed@floe.dev',
-  GIT_COMMITTER_NAME: 'Test bed',
-  GIT_COMMITTER_EMAIL: 'bed@floe.dev',
-};

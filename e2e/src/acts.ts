@@ -2,16 +2,18 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { NixMachine } from '@floe/crds/nix-machine';
+import { parseAllDocuments } from 'yaml';
 import { projectDir } from '../bed/paths.ts';
 import { waitUntil } from '../bed/wait-until.ts';
-import { type Installation, NAMESPACE } from './installation.ts';
+import { NAMESPACE } from './installation.ts';
 import { type Fleet, waitForFleet } from './observe.ts';
+import type { Site } from './site.ts';
 
 export type Say = (line: string) => void;
 
 /** What an act needs: where it plays, who listens, and what looks at the fleet meanwhile. */
 export interface Stage {
-  readonly floe: Installation;
+  readonly floe: Site;
   readonly say: Say;
   readonly each?: (fleet: Fleet) => void;
 }
@@ -24,7 +26,7 @@ function greeting(text: string): string {
 }
 
 /** The NixMachine of each machine, with its real host key and a check that hello.service runs. */
-export async function machineObjects(floe: Installation): Promise<object[]> {
+export async function machineObjects(floe: Site): Promise<object[]> {
   return Promise.all(
     floe.machineNames.map(async (name) => ({
       apiVersion: 'floe.dev/v1alpha1',
@@ -42,8 +44,14 @@ export async function machineObjects(floe: Installation): Promise<object[]> {
   );
 }
 
+/** What demo/fleet.yaml says, with the address at which the fleet's repository is served here. */
+async function configObjects(url: string): Promise<object[]> {
+  const text = (await readFile(CONFIG_FILE, 'utf8')).replace(/url: .*/, `url: ${url}`);
+  return parseAllDocuments(text).map((document) => document.toJS() as object);
+}
+
 /** What each machine runs now, read on the machine. */
-export async function running(floe: Installation): Promise<Record<string, string>> {
+export async function running(floe: Site): Promise<Record<string, string>> {
   const pairs = await Promise.all(
     floe.machineNames.map(async (name) => [name, (await (await floe.machine(name)).closures()).current] as const),
   );
@@ -77,11 +85,10 @@ async function checkOnMachines(stage: Stage, fleet: Fleet): Promise<Record<strin
 /** Act 1: everything is applied, and the first revision reaches all. Returns its id. */
 export async function firstRevision(stage: Stage): Promise<string> {
   const { floe, say } = stage;
-  await floe.publish({}, greeting('Hello'));
+  const { url } = await floe.publish({}, greeting('Hello'));
   const objects = await machineObjects(floe);
   say('$ kubectl apply -f demo/fleet.yaml -f machines.yaml');
-  await floe.apply(...objects);
-  await floe.cluster.kubectl(['-n', NAMESPACE, 'apply', '-f', '-'], { input: await readFile(CONFIG_FILE, 'utf8') });
+  await floe.apply(...objects, ...(await configObjects(url)));
   const fleet = await waitForFleet(
     (...args) => floe.kubectl(...args),
     'the first revision to reach every machine',

@@ -2,20 +2,31 @@
 
 import { Cluster } from '../bed/cluster.ts';
 import { missingOnHost } from '../bed/ensure-host.ts';
+import { KindSite } from '../kind/kind-site.ts';
 import { brokenRevision, firstRevision, type Stage, secondRevision } from './acts.ts';
 import { Installation, NAMESPACE } from './installation.ts';
 import { narrator } from './narrate.ts';
+import { choosePlatform, hostFacts, type Platform } from './platform.ts';
+import type { Site } from './site.ts';
 import { bold, dim, duration, green, red, stepPrinter } from './terminal.ts';
 
 const NAME = 'demo';
 const MACHINES = ['m1', 'm2', 'm3', 'm4', 'm5'];
 
-async function announce(): Promise<void> {
-  const missing = await missingOnHost();
-  const time =
+const KIND_TIME = 'In kind; the first time Docker pulls Debian and the image of a Kubernetes node, about 1.5 GB';
+
+/** A host on which the demo can run nowhere. */
+class NoPlatformError extends Error {
+  override readonly name = 'NoPlatformError';
+}
+
+async function announce(on: 'local' | 'kind'): Promise<void> {
+  const missing = on === 'local' ? await missingOnHost() : [];
+  const local =
     missing.length === 0
       ? 'About 2 minutes'
       : 'First run: about 10 minutes, 3 GB in ~/.cache/floe; later runs: 2 minutes';
+  const time = on === 'local' ? local : KIND_TIME;
   console.log(`Floe demo: five NixOS-like machines, one canary, three revisions. ${time}.`);
   for (const item of missing) console.log(`  installs ${item}`);
 }
@@ -28,7 +39,7 @@ async function act(title: string, play: () => Promise<string>): Promise<string> 
   return result;
 }
 
-async function play(floe: Installation): Promise<void> {
+async function play(floe: Site): Promise<void> {
   const say = (line: string): void => console.log(`  ${line}`);
   const stage: Stage = { floe, say, each: narrator(say) };
   const first = await act('Revision 1 reaches everyone', () => firstRevision(stage));
@@ -38,8 +49,8 @@ async function play(floe: Installation): Promise<void> {
   console.log(await floe.kubectl('get', 'nixconfigs,nixmachines,rollouts.floe.dev'));
 }
 
-async function lookAround(floe: Installation): Promise<void> {
-  const kubectl = `${await floe.cluster.kubectlLine()} -n ${NAMESPACE}`;
+async function lookAround(floe: Site): Promise<void> {
+  const kubectl = `${await floe.kubectlLine()} -n ${NAMESPACE}`;
   console.log(`The cluster stays. Look around:
   ${kubectl} get nm,nc,nro
   ${kubectl} describe rollout fleet
@@ -48,21 +59,48 @@ Clean up: npm run demo -- down`);
 }
 
 async function down(): Promise<void> {
-  const cluster = await Cluster.open({ name: NAME });
-  await cluster.down();
+  const facts = await hostFacts();
+  if (facts.linux && facts.root) await (await Cluster.open({ name: NAME })).down();
+  if (facts.docker === 'runs' && facts.kind) await KindSite.removeAll();
   console.log(
     'The demo is gone. What was downloaded and built stays in the cache; delete ~/.cache/floe to be rid of that, too.',
   );
 }
 
-async function demo(keep: boolean): Promise<void> {
-  await announce();
-  const floe = await Installation.create({
-    name: NAME,
-    machines: MACHINES,
-    endsWithParent: !keep,
-    onProgress: stepPrinter(),
+async function platformOf(askedForKind: boolean): Promise<'local' | 'kind'> {
+  const platform: Platform = choosePlatform(await hostFacts(), askedForKind);
+  if (platform.on !== 'nothing') return platform.on;
+  throw new NoPlatformError(`The demo can't run here. What is missing:\n  ${platform.missing.join('\n  ')}`);
+}
+
+/** Containers outlive this process: an interrupted demo takes them along. */
+function removeWhenInterrupted(): void {
+  const end = (): void => {
+    console.log('\nInterrupted; the demo is removed.');
+    KindSite.removeAll().then(
+      () => process.exit(130),
+      () => process.exit(1),
+    );
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, end);
+}
+
+function create(on: 'local' | 'kind', keep: boolean): Promise<Site> {
+  const onProgress = stepPrinter();
+  if (on === 'local') {
+    return Installation.create({ name: NAME, machines: MACHINES, endsWithParent: !keep, onProgress });
+  }
+  if (!keep) removeWhenInterrupted();
+  return KindSite.create({ machines: MACHINES, onProgress }).catch(async (error: unknown) => {
+    if (!keep) await KindSite.removeAll();
+    throw error;
   });
+}
+
+async function demo(askedForKind: boolean, keep: boolean): Promise<void> {
+  const on = await platformOf(askedForKind);
+  await announce(on);
+  const floe = await create(on, keep);
   try {
     await play(floe);
     if (keep) await lookAround(floe);
@@ -82,7 +120,7 @@ if (unknown.length > 0) {
 } else {
   const began = performance.now();
   try {
-    await demo(args.includes('--keep'));
+    await demo(args.includes('--kind'), args.includes('--keep'));
     console.log(dim(`Done in ${duration((performance.now() - began) / 1000)}.`));
   } catch (error) {
     console.error(`\n${red('✘')} ${error instanceof Error ? error.message : String(error)}`);

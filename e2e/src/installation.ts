@@ -11,13 +11,14 @@ import { projectDir } from '../bed/paths.ts';
 import { type OnProgress, step } from '../bed/progress.ts';
 import { run } from '../bed/run.ts';
 import { helmValues, hubAddress } from './helm-values.ts';
+import type { Site } from './site.ts';
 
 /** Namespace of the machines and their kinds. */
 export const NAMESPACE = 'fleet';
 /** Namespace of the operator. */
 export const SYSTEM = 'floe-system';
 /** Where machines find the CA of their hub. */
-const CA_FILE = '/etc/floe-hub-ca.crt';
+export const CA_FILE = '/etc/floe-hub-ca.crt';
 
 export interface InstallationOptions {
   /** Name of the cluster; installations of different names run side by side. */
@@ -34,7 +35,7 @@ export interface InstallationOptions {
 type Saved = { readonly machineNames: readonly string[]; readonly key: SigningKey };
 
 /** A running installation. */
-export class Installation {
+export class Installation implements Site {
   readonly cluster: Cluster;
   readonly fleet: Fleet;
   readonly machineNames: readonly string[];
@@ -90,6 +91,10 @@ export class Installation {
 
   kubectl(...args: string[]): Promise<string> {
     return this.cluster.kubectl(['-n', NAMESPACE, ...args]);
+  }
+
+  kubectlLine(): Promise<string> {
+    return this.cluster.kubectlLine();
   }
 
   /** Applies objects, as `kubectl apply -f -` does. */
