@@ -151,6 +151,31 @@ test.each([
   expect(afterwards.counts.failed).toBe(1);
 });
 
+test.each([
+  ['ahead', 26 * 60 * MINUTE],
+  ['behind', -26 * 60 * MINUTE],
+])('soak: a machine whose clock is %s soaks from when Floe heard of its commit', (_, skew) => {
+  const spec = { steps: [batch(1, { soak: '5m' })], maxUnavailable: 5 };
+  const heard = {
+    type: 'UpToDate',
+    status: 'True' as const,
+    reason: 'x',
+    message: 'x',
+    lastTransitionTime: at(3 * MINUTE),
+  };
+  const status = { ...took('m1', R2, MINUTE), conditions: [heard] };
+  const attempt = {
+    desiredId: status.desired?.id ?? '',
+    to: closure(R2, 'm1'),
+    phase: 'Committed',
+    finishedAt: at(skew),
+  };
+  const machines = [machine('m1', { ...status, attempt }), ...fleet(3).slice(1)];
+  const plan = planScene({ spec, machines, status: running(), now: 7 * MINUTE });
+  expect([plan.step.index, plan.nextCheck]).toEqual([0, at(8 * MINUTE)]);
+  expect(planScene({ spec, machines, status: plan.status, now: 8 * MINUTE }).step.index).toBe(1);
+});
+
 test('soak: what happens after it is no failure of the batch', () => {
   const spec = { steps: [batch(1, { soak: '5m' }), pause()] };
   const machines = [machine('m1', took('m1', R2, MINUTE, sick(7 * MINUTE))), ...fleet(3).slice(1)];

@@ -91,7 +91,8 @@ export function isForeignOrder({ rollout }: Pick<View, 'rollout'>, { desired }: 
 type Told = { readonly closure: string; readonly toldInStep: boolean };
 
 function toldStanding(view: View, facts: Facts, told: Told): Standing {
-  const standing = facts.desired?.go === true ? goStanding(view, facts, told) : fetchStanding(facts, told.closure);
+  const standing =
+    facts.desired?.go === true ? goStanding(view, facts, told) : fetchStanding(view, facts, told.closure);
   if (standing.kind === 'failed' && isRetried(view, facts, told.toldInStep)) return { kind: 'again', byItself: false };
   return standing;
 }
@@ -102,13 +103,13 @@ function isRetried(view: View, facts: Facts, toldInStep: boolean): boolean {
   return ofStep && isBeforeRetry(view, facts);
 }
 
-function fetchStanding(facts: Facts, closure: string): Standing {
+function fetchStanding(view: View, facts: Facts, closure: string): Standing {
   const { own } = facts;
   if (facts.current === closure) return { kind: 'updated', reboot: false };
   if (own === undefined) return { kind: 'fetching' };
   if (own.phase === 'Fetched') return { kind: 'fetched' };
   return isFinal(own)
-    ? { kind: 'failed', message: attemptFailure(facts, own), at: endOf(facts) }
+    ? { kind: 'failed', message: attemptFailure(facts, own), at: endOf(facts, view.now) }
     : { kind: 'fetching' };
 }
 
@@ -126,7 +127,7 @@ function goStanding(view: View, facts: Facts, told: Told): Standing {
     case 'Unconfirmed':
       return unconfirmed(view, facts);
     default:
-      return { kind: 'failed', message: attemptFailure(facts, own), at: endOf(facts) };
+      return { kind: 'failed', message: attemptFailure(facts, own), at: endOf(facts, view.now) };
   }
 }
 
@@ -145,7 +146,7 @@ function unconfirmed(view: View, facts: Facts): Standing {
   const late = !facts.online && view.now >= go + view.machineTimeoutMs;
   if (!late && mayRetryItself(view, facts)) return { kind: 'again', byItself: true };
   const message = facts.own === undefined ? 'not confirmed' : attemptFailure(facts, facts.own);
-  return { kind: 'failed', message, at: endOf(facts) };
+  return { kind: 'failed', message, at: endOf(facts, view.now) };
 }
 
 function committed(view: View, facts: Facts, { closure, toldInStep }: Told): Standing {
@@ -155,7 +156,7 @@ function committed(view: View, facts: Facts, { closure, toldInStep }: Told): Sta
     return {
       kind: 'failed',
       message: `committed, but now runs ${facts.current ?? 'an unknown system'}`,
-      at: endOf(facts),
+      at: endOf(facts, view.now),
     };
   }
   const updated: Standing = { kind: 'updated', reboot: reboot || facts.current !== closure };
@@ -166,9 +167,11 @@ function committed(view: View, facts: Facts, { closure, toldInStep }: Told): Sta
 }
 
 function soaked(view: View, facts: Facts, updated: Standing): Standing {
-  const until = endOf(facts) + view.soakMs;
+  const start = endOf(facts, view.now);
+  const until = start + view.soakMs;
   const bad = badWithin(facts, until);
-  if (bad !== undefined) return { kind: 'failed', ...bad };
+  // After its commit, also where times are cut to seconds: by that it is remembered.
+  if (bad !== undefined) return { kind: 'failed', message: bad.message, at: Math.max(bad.at, start + 1) };
   return view.now < until ? { kind: 'soaking', until } : updated;
 }
 
@@ -188,17 +191,24 @@ function badWithin(facts: Facts, until: number): { message: string; at: number }
 }
 
 /** One that turned bad while it soaked has failed, also when it is well again, or the batch has ended. */
-function rememberedBad({ run }: View, facts: Facts): { message: string; at: number } | undefined {
-  const remembered = run.failures.find(({ machine }) => machine === facts.name);
+function rememberedBad(view: View, facts: Facts): { message: string; at: number } | undefined {
+  const remembered = view.run.failures.find(({ machine }) => machine === facts.name);
   const at = timeMs(remembered?.at);
-  return remembered !== undefined && at !== undefined && at > endOf(facts)
+  return remembered !== undefined && at !== undefined && at > endOf(facts, view.now)
     ? { message: remembered.message, at }
     : undefined;
 }
 
-/** When the order was carried out, as far as it is known. */
-function endOf({ own, desired }: Facts): number {
-  return timeMs(own?.finishedAt) ?? timeMs(own?.startedAt) ?? timeMs(desired?.since) ?? 0;
+/**
+ * When the order was carried out. The machine's own word counts while it can be true; a machine with a wrong clock is
+ * gone by what Floe wrote when it heard of it, else by the order itself.
+ */
+function endOf({ own, desired, machine }: Facts, now: number): number {
+  const since = timeMs(desired?.since) ?? Number.NEGATIVE_INFINITY;
+  const isPossible = (ms: number | undefined): ms is number => ms !== undefined && ms >= since && ms <= now;
+  const upToDate = machine.status?.conditions?.find(({ type, status }) => type === 'UpToDate' && status === 'True');
+  const candidates = [timeMs(own?.finishedAt), timeMs(upToDate?.lastTransitionTime), timeMs(own?.startedAt)];
+  return candidates.find(isPossible) ?? Math.max(since, 0);
 }
 
 function untoldStanding(view: View, facts: Facts, closure: string): Standing {
