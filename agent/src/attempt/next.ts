@@ -2,7 +2,7 @@
 import { describeRun, exitCodeOf, judgeRun } from './exit-code.ts';
 import type { Confirmation, Outcome } from './outcome.ts';
 import type { AttemptRecord } from './record.ts';
-import { displaced, end, enter, type Moment, retryLock, sentence, undo } from './transition.ts';
+import { displaced, end, enter, lockSeconds, type Moment, retryLock, sentence, undo } from './transition.ts';
 import { checkedUndo, firstUndo, undidProfile, undidRun } from './way-back.ts';
 
 const UNCHANGED = 'Nothing was changed.';
@@ -56,11 +56,11 @@ function needsReboot(record: AttemptRecord, untouched: boolean, at: Moment): Att
 
 function busy(record: AttemptRecord, at: Moment): AttemptRecord {
   const whole = { ...record, systemTouched: false };
-  const again = retryLock(whole, at);
+  const again = retryLock(whole, at, lockSeconds(record));
   // Whoever held the lock has probably changed what runs: look again.
   if (again !== undefined) return enter(again, 'begin');
-  const seconds = record.order.switchTimeoutSeconds;
-  return end(whole, 'Failed', `Another switch-to-configuration held its lock for more than ${seconds} s. ${UNCHANGED}`);
+  const message = `Another switch-to-configuration held its lock for more than ${lockSeconds(record)} s (exit code 11).`;
+  return end(whole, 'Failed', `${message} ${UNCHANGED}`);
 }
 
 function switched(record: AttemptRecord, outcome: Extract<Outcome, { step: 'switch' }>, at: Moment): AttemptRecord {
@@ -105,7 +105,7 @@ function wroteBoot(record: AttemptRecord, outcome: Extract<Outcome, { step: 'boo
     if (record.rebootOnly) return end(record, 'RebootRequired', 'It starts with the next boot.');
     return end(record, 'Committed', 'It runs, and the next boot starts it.');
   }
-  const again = code === 11 ? retryLock(record, at) : undefined;
+  const again = code === 11 ? retryLock(record, at, lockSeconds(record)) : undefined;
   if (again !== undefined) return enter(again, 'boot');
   const failed = code === undefined ? record : { ...record, exitCode: code };
   return undo(failed, 'RolledBack', `The boot entry could not be written (${describeRun(outcome.run)}).`);

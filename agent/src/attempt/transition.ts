@@ -41,14 +41,21 @@ export function undo(record: AttemptRecord, phase: FinalPhase, message: string):
   return enter(record, 'arm-undo', { undone: true, ending: { phase, message }, message, lockTries: 0 });
 }
 
-/**
- * The attempt that found switch-to-configuration's lock taken and shall try again; undefined once that has gone on for
- * as long as a run may take.
- */
-export function retryLock(record: AttemptRecord, at: Moment): AttemptRecord | undefined {
+/** A person at the console is told soon that somebody else switches. */
+const LOCAL_LOCK_SECONDS = 30;
+
+/** How long a taken lock is waited for on the way forward, in seconds. */
+export function lockSeconds({ order }: AttemptRecord): number {
+  return order.origin === 'local'
+    ? Math.min(LOCAL_LOCK_SECONDS, order.switchTimeoutSeconds)
+    : order.switchTimeoutSeconds;
+}
+
+/** The attempt that found switch-to-configuration's lock taken and shall try again; undefined after so many seconds. */
+export function retryLock(record: AttemptRecord, at: Moment, seconds: number): AttemptRecord | undefined {
   // A clock that is behind is that of another boot.
   const since = record.lockTries === 0 || at.monotonicMs < record.busySince ? at.monotonicMs : record.busySince;
-  if (at.monotonicMs - since > record.order.switchTimeoutSeconds * 1000) return undefined;
+  if (at.monotonicMs - since > seconds * 1000) return undefined;
   return { ...record, lockTries: record.lockTries + 1, busySince: since };
 }
 

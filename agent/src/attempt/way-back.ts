@@ -27,7 +27,7 @@ export function undidRun(
   { step, run }: Extract<Outcome, { step: 'undo-boot' | 'undo-system' }>,
   at: Moment,
 ): AttemptRecord {
-  const again = exitCodeOf(run) === 11 ? retryLock(record, at) : undefined;
+  const again = exitCodeOf(run) === 11 ? retryLock(record, at, record.order.switchTimeoutSeconds) : undefined;
   if (again !== undefined) return enter(again, step);
   const said = exitCodeOf(run) === 0 ? record : { ...record, undoFault: describeRun(run) };
   if (step === 'undo-boot' && record.systemTouched) return enter(said, 'undo-system', { lockTries: 0 });

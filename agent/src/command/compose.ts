@@ -5,7 +5,7 @@ import { createSecureContext, type SecureContext } from 'node:tls';
 import type { Clock, HubConfirmer } from '../attempt/ports.ts';
 import { confirmOnce } from '../hub/confirm.ts';
 import type { Caller } from '../hub/connect.ts';
-import { HostKeyError, parseHostKey } from '../identity/openssh-key.ts';
+import { type HostKey, HostKeyError, parseHostKey } from '../identity/openssh-key.ts';
 import { diskFiles } from '../journal/files.ts';
 import { JournalFile } from '../journal/journal.ts';
 import { Ledger } from '../journal/ledger.ts';
@@ -73,18 +73,24 @@ function callerFactory(paths: Paths, settings: () => Promise<Settings>): () => P
   return async () => {
     const { hub, caFile, namespace, machine, hostKeyFile } = await settings();
     const file = paths.resolve(hostKeyFile);
-    const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-      throw new HostKeyError(`it can't be read (${error.code})`);
-    });
     const running = closureOf(ownProgram()[0] ?? '') ?? closureOf(ownProgram()[1] ?? '');
     return {
       address: { url: hub, tls: await tls(caFile) },
       namespace,
       machine,
-      key: parseHostKey(text),
+      key: await readHostKey(file),
       agent: { version: AGENT_VERSION, ...(running === undefined ? {} : { running }) },
     };
   };
+}
+
+async function readHostKey(file: string): Promise<HostKey> {
+  try {
+    return parseHostKey(await readFile(file, 'utf8'));
+  } catch (error: unknown) {
+    const why = error instanceof HostKeyError ? error.message : `it can't be read (${String(error)})`;
+    throw new HostKeyError(`hostKeyFile ${file}: ${why}`, { cause: error });
+  }
 }
 
 /** Whether this process is the unit of that name, as systemd tells its services. */
@@ -131,6 +137,15 @@ export async function compose({ root, config }: Choices): Promise<World> {
     machine: new RealMachine({ paths, store, profile: new SystemProfile(paths, runCommand), host, program }),
     settings,
     caller,
-    hub: { confirm: async (attempt, closure, signal) => confirmOnce(await caller(), attempt, closure, signal) },
+    hub: {
+      confirm: async (attempt, closure, signal) => {
+        try {
+          return await confirmOnce(await caller(), attempt, closure, signal);
+        } catch (error: unknown) {
+          // A configuration or key that the new closure spoilt: nobody is asked with it.
+          return { kind: 'unreachable', message: error instanceof Error ? error.message : String(error) };
+        }
+      },
+    },
   };
 }

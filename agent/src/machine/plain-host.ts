@@ -1,6 +1,6 @@
 // A machine under --root: no systemd to ask, so switches and timers are processes of their own, apart from the agent.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdir, open, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Done, Health, RunOutcome } from '../attempt/outcome.ts';
 import type { DeadMan, HealthQuestion, Run } from '../attempt/ports.ts';
@@ -122,5 +122,6 @@ export class PlainHost implements Host {
     if (text === undefined) return;
     const timer = JSON.parse(text) as ProcessId;
     if (timer.pid !== process.pid && (await lives(timer))) process.kill(timer.pid, 'SIGKILL');
+    await rm(this.#timerFile(attempt, number), { force: true });
   }
 }

@@ -136,18 +136,21 @@ test('a cache that is out of reach for a moment is tried again, and that is told
     { keys: [key.public] },
   );
   expect(result.kind).toBe('fetched');
-  expect(notes[0]).toContain("Couldn't connect");
+  expect(notes[0]).toContain("https://cache can't be downloaded: Couldn't connect");
 });
 
 test('a person at the console is told at once', async () => {
   const { result, lines } = await fetch(
-    (line) => (line.startsWith('nix-store') ? failed('error: unable to download x') : ok()),
+    (line) =>
+      line.startsWith('nix-store')
+        ? failed(`don't know how to build these paths:\n  ${closure}\nerror: build failed`)
+        : ok(),
     {
       order: { origin: 'local' },
       keys: [],
     },
   );
-  expect(result).toEqual({ kind: 'unavailable', message: `${closure} could not be fetched: unable to download x.` });
+  expect(result).toEqual({ kind: 'unavailable', message: `${closure} could not be fetched: no cache has ${closure}.` });
   expect(lines).toHaveLength(1);
 });
 

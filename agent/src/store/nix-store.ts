@@ -8,6 +8,7 @@ import { backoffMs } from '../backoff.ts';
 import type { Log } from '../log.ts';
 import { type Commander, type CommandResult, complaintOf } from '../machine/command.ts';
 import type { Paths } from '../paths.ts';
+import { nixComplaint } from './nix-complaint.ts';
 import { type PathInfo, PathInfoError, parsePathInfos } from './path-info.ts';
 import { distrustedPaths } from './signed-closure.ts';
 import { substituterFault } from './substituters.ts';
@@ -118,7 +119,7 @@ export class NixStore {
     for (let tries = 0; ; tries++) {
       const result = await command('nix-store', args, { signal, limitSeconds: FETCH_LIMIT_SECONDS });
       if (result.code === 0) return { kind: 'fetched' };
-      const complaint = complaintOf(result);
+      const complaint = nixComplaint(result);
       if (UNSIGNED.test(result.stderr)) return { kind: 'refused', message: `Nix refuses ${closure}: ${complaint}.` };
       const pause = 500 + backoffMs(tries, { baseMs: 1_000, maxMs: 30_000 });
       const patience = patienceSeconds(order, result);

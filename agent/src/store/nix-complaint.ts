@@ -1,0 +1,13 @@
+// What went wrong with a fetch, in a few words out of all that Nix says.
+import { type CommandResult, complaintOf } from '../machine/command.ts';
+
+/** The reason of a failed fetch: the cache that is out of reach, else the path that no cache has, else Nix' own error. */
+export function nixComplaint(result: CommandResult): string {
+  const { stderr } = result;
+  const downloads = [...stderr.matchAll(/unable to (?:download|check)[^']*'([^']+)': ([^;\n]+)/g)];
+  const [, url, reason] = downloads.at(-1) ?? [];
+  if (url !== undefined && reason !== undefined) return `${url} can't be downloaded: ${reason.trim().slice(0, 300)}`;
+  const missing = /don't know how to build these paths:\s+(\S+)/.exec(stderr)?.[1];
+  if (missing !== undefined) return `no cache has ${missing}`;
+  return complaintOf(result);
+}
