@@ -1,33 +1,18 @@
 // The course of the rollout bench, inside the cluster's network: what is measured, and between which moments.
-import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { NixConfig } from '@floe/crds/nix-config';
 import type { NixMachine } from '@floe/crds/nix-machine';
-import type { ControllerRevision } from '@floe/crds/revision-record';
-import type { MergePatch } from '@floe/operator/kube/client';
-import { controllerRevisions, nixConfigs, nixMachines, type Resource, rollouts } from '@floe/operator/kube/resource';
-import { generate } from 'selfsigned';
+import type { Rollout as RolloutObject } from '@floe/crds/rollout';
+import { nixMachines } from '@floe/operator/kube/resource';
 import { SimulatedFleet } from '../simulated/agents.ts';
 import { ApiServer, type Counted } from './api-server.ts';
-import { atOnce } from './at-once.ts';
 import type { CpuSeconds, Measured } from './figures.ts';
-import {
-  builtStatus,
-  closureOf,
-  configObject,
-  machineNames,
-  machineObject,
-  NAME,
-  NAMESPACE,
-  recordObjects,
-  revisionId,
-  rolloutObject,
-} from './objects.ts';
+import { closureOf, machineNames, NAMESPACE, revisionId } from './objects.ts';
 import { HUB_URL, OperatorProcess } from './operator-process.ts';
 import { measurePatchRate } from './patch-rate.ts';
 import { cpuSeconds, cpuSecondsOfAll, memoryMiB, pidsNamed } from './process-cost.ts';
 import { describeRollout, waitForRollout } from './rollout-watch.ts';
+import { createObjects, createRecords, makeCertificate, setRevision } from './stage.ts';
 
 export type Job = {
   readonly machines: number;
@@ -42,8 +27,6 @@ export const OPERATOR_LOG = 'operator.log';
 
 type Ports = { readonly api: ApiServer; readonly signal: AbortSignal; readonly say: (line: string) => void };
 
-/** Objects that are created at once. */
-const PARALLEL = 32;
 /** Agents that connect each second. */
 const CONNECTS_PER_SECOND = 200;
 /** Without a status write for so long, all that a step causes is written: no write waits longer than 2 s for company. */
@@ -66,7 +49,7 @@ export async function rolloutCourse(job: Job, given: Omit<Ports, 'api'>): Promis
   let operator: OperatorProcess | undefined;
   try {
     ports.say(`${names.length} NixMachines, a NixConfig and a Rollout`);
-    await createObjects(names, fleet.sshHostKeys, ports);
+    await createObjects(names, fleet.sshHostKeys, { client: api.client, signal: given.signal });
     const began = performance.now();
     operator = await OperatorProcess.start({ ...job, ...tls, logFile: join(job.dir, OPERATOR_LOG) });
     await operator.ready(given.signal);
@@ -86,50 +69,6 @@ export async function rolloutCourse(job: Job, given: Omit<Ports, 'api'>): Promis
   }
 }
 
-async function makeCertificate(dir: string): Promise<{ certFile: string; keyFile: string }> {
-  const [certFile, keyFile] = [join(dir, 'hub.crt'), join(dir, 'hub.key')];
-  const pems = await generate([{ name: 'commonName', value: 'floe-hub' }], {
-    keyType: 'ec',
-    curve: 'P-256',
-    extensions: [
-      { name: 'basicConstraints', cA: true },
-      { name: 'subjectAltName', altNames: [{ type: 7, ip: '127.0.0.1' }] },
-    ],
-  });
-  await writeFile(certFile, pems.cert);
-  await writeFile(keyFile, pems.private, { mode: 0o600 });
-  return { certFile, keyFile };
-}
-
-async function createObjects(
-  names: readonly string[],
-  keys: Readonly<Record<string, string>>,
-  { api: { client }, signal }: Ports,
-): Promise<void> {
-  const first = revisionId(1);
-  await client.create(nixConfigs, configObject(), { signal });
-  await createRecords(names, 1, { client, signal });
-  await setRevision(first, { client, signal });
-  await client.create(rollouts, rolloutObject(), { signal });
-  await atOnce(names, PARALLEL, (name) =>
-    client.create(nixMachines, machineObject(name, keys[name] ?? ''), { signal }),
-  );
-}
-
-type Calls = { readonly client: ApiServer['client']; readonly signal: AbortSignal };
-
-async function createRecords(names: readonly string[], number: number, { client, signal }: Calls): Promise<void> {
-  const resource = controllerRevisions as unknown as Resource<ControllerRevision>;
-  for (const record of recordObjects(revisionId(number), names, { now: new Date(), number })) {
-    await client.create(resource, record, { signal });
-  }
-}
-
-async function setRevision(revision: string, { client, signal }: Calls): Promise<void> {
-  const patch = { status: builtStatus(revision, new Date()) } as unknown as MergePatch<NixConfig>;
-  await client.mergePatch(nixConfigs, { namespace: NAMESPACE, name: NAME }, patch, { subresource: 'status', signal });
-}
-
 /** Lets everyone connect with the first revision running, and waits until the Rollout has nothing more to do. */
 async function connect(names: readonly string[], fleet: SimulatedFleet, ports: Ports): Promise<number> {
   const began = performance.now();
@@ -140,7 +79,7 @@ async function connect(names: readonly string[], fleet: SimulatedFleet, ports: P
       status?.phase === 'Completed' && status.counts?.updated === names.length && status.counts.offline === 0,
     seconds: limitFor(names.length),
     signal: ports.signal,
-    onChange: progress(ports.say),
+    onChange: progress(ports.say, revisionId(1)),
   });
   const seconds = secondsSince(began);
   const { patches, conflicts } = await quiet(names.length, ports);
@@ -151,10 +90,14 @@ async function connect(names: readonly string[], fleet: SimulatedFleet, ports: P
 }
 
 type Subjects = { readonly fleet: SimulatedFleet; readonly operator: OperatorProcess };
-type Rollout = Omit<Measured, 'machines' | 'startSeconds' | 'connectSeconds' | 'alone'>;
+type RolloutPart = Omit<Measured, 'machines' | 'startSeconds' | 'connectSeconds' | 'alone'>;
 
 /** Releases the second revision and measures until everyone has it; what is written afterwards counts, too. */
-async function measureRollout(names: readonly string[], { fleet, operator }: Subjects, ports: Ports): Promise<Rollout> {
+async function measureRollout(
+  names: readonly string[],
+  { fleet, operator }: Subjects,
+  ports: Ports,
+): Promise<RolloutPart> {
   const { api, signal, say } = ports;
   const revision = revisionId(2);
   await createRecords(names, 2, { client: api.client, signal });
@@ -168,7 +111,7 @@ async function measureRollout(names: readonly string[], { fleet, operator }: Sub
     done: ({ status }) => status?.phase === 'Completed' && status.revision === revision,
     seconds: limitFor(names.length),
     signal,
-    onChange: progress(say),
+    onChange: progress(say, revision),
   });
   const rolloutSeconds = secondsSince(began);
   const costAfter = await costOf(fleet, operator);
@@ -267,11 +210,11 @@ function difference(after: CpuSeconds, before: CpuSeconds): CpuSeconds {
   };
 }
 
-/** Says where the Rollout stands, at most once a second. */
-function progress(say: Ports['say']): (rollout: Parameters<typeof describeRollout>[0]) => void {
+/** Says where the Rollout stands with a revision, at most once a second. */
+function progress(say: Ports['say'], revision: string): (rollout: RolloutObject) => void {
   let said = 0;
   return (rollout) => {
-    if (performance.now() - said < 1000) return;
+    if (rollout.status?.revision !== revision || performance.now() - said < 1000) return;
     said = performance.now();
     say(describeRollout(rollout));
   };
