@@ -115,6 +115,11 @@ test.each([
     tries: 1,
   },
   { says: "error: cannot add path '/nix/store/x' because it lacks a valid signature", kind: 'refused', tries: 1 },
+  {
+    says: "warning: ignoring substitute for '/nix/store/x' from 'https://cache', as it's not signed by any of the keys in 'trusted-public-keys'\nerror: build of '/nix/store/x' failed",
+    kind: 'refused',
+    tries: 1,
+  },
 ])('$says: $kind at once', async ({ says, kind, tries }) => {
   const { result, lines } = await fetch((line) => (line.startsWith('nix-store') ? failed(says) : ok()), {
     keys: [key.public],

@@ -12,6 +12,7 @@ import { nixComplaint } from './nix-complaint.ts';
 import { type PathInfo, PathInfoError, parsePathInfos } from './path-info.ts';
 import { distrustedPaths } from './signed-closure.ts';
 import { substituterFault } from './substituters.ts';
+import { SIGN_REMEDY, unsignedComplaint } from './unsigned.ts';
 
 export type StoreSettings = {
   readonly paths: Paths;
@@ -25,8 +26,6 @@ export type StoreSettings = {
 
 /** A single download may take this long. */
 const FETCH_LIMIT_SECONDS = 6 * 3600;
-/** What Nix says of paths that no trusted key has signed. */
-const UNSIGNED = /lacks a (valid )?signature|signed by an? (unknown|untrusted) key/;
 /** What it says when a cache is out of reach. */
 const UNREACHABLE =
   /unable to download|unable to check|could(n't| not) (connect|resolve)|timed? ?out|HTTP error (429|5\d\d)|is not (available|reachable)/i;
@@ -120,7 +119,9 @@ export class NixStore {
       const result = await command('nix-store', args, { signal, limitSeconds: FETCH_LIMIT_SECONDS });
       if (result.code === 0) return { kind: 'fetched' };
       const complaint = nixComplaint(result);
-      if (UNSIGNED.test(result.stderr)) return { kind: 'refused', message: `Nix refuses ${closure}: ${complaint}.` };
+      // Another cache, out of reach for now, may have it signed.
+      const unsigned = UNREACHABLE.test(result.stderr) ? undefined : unsignedComplaint(closure, result.stderr);
+      if (unsigned !== undefined) return { kind: 'refused', message: unsigned };
       const pause = 500 + backoffMs(tries, { baseMs: 1_000, maxMs: 30_000 });
       const patience = patienceSeconds(order, result);
       if ((performance.now() - began + pause) / 1000 > patience) {
@@ -149,10 +150,9 @@ export class NixStore {
       if (bad.length === 0) return { kind: 'fetched' };
       const shown = bad.slice(0, 3).map(({ path, reason }) => `${path}: ${reason}`);
       const more = bad.length > shown.length ? `, and ${bad.length - shown.length} more` : '';
-      const remedy = 'Sign the closure with a key of nix.settings.trusted-public-keys.';
       return {
         kind: 'refused',
-        message: `Not signed by a key that this machine trusts: ${shown.join('; ')}${more}. ${remedy}`,
+        message: `Not signed by a key that this machine trusts: ${shown.join('; ')}${more}. ${SIGN_REMEDY}`,
       };
     } catch (error: unknown) {
       if (!(error instanceof PathInfoError)) throw error;

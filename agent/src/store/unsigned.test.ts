@@ -14,7 +14,9 @@ test('a substitute that no trusted key has signed is named with its cache, once,
 
 test('of many the first three are named', () => {
   const stderr = ['a', 'b', 'c', 'd', 'e'].map((name) => warning(name, 'http://c')).join('\n');
-  expect(unsignedComplaint(closure, stderr)).toContain(': a from http://c; b from http://c; c from http://c, and 2 more.');
+  expect(unsignedComplaint(closure, stderr)).toContain(
+    ': a from http://c; b from http://c; c from http://c, and 2 more.',
+  );
 });
 
 test.each([

@@ -16,5 +16,9 @@ export function unsignedComplaint(closure: string, stderr: string): string | und
   }
   const said = stderr.split('\n').findLast((line) => REFUSED.test(line));
   if (said === undefined) return undefined;
-  return `Nix refuses ${closure}: ${said.trim().replace(/^error:\s*/, '').replace(/\.$/, '').slice(0, 500)}. ${SIGN_REMEDY}`;
+  return `Nix refuses ${closure}: ${said
+    .trim()
+    .replace(/^error:\s*/, '')
+    .replace(/\.$/, '')
+    .slice(0, 500)}. ${SIGN_REMEDY}`;
 }
