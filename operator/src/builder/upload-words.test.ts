@@ -40,3 +40,13 @@ test.each([
   expect(said.failure.field).toBe('--cache-url');
   expect(said.passes).toBe(passes);
 });
+
+test.each([
+  ['nix: ../src/libutil/callback.hh:45: Assertion !prev failed.', 'was left in the middle: Nix crashed', true],
+  ['error (ignored): error: interrupted by the user', 'was left in the middle: Nix crashed', true],
+  [http(507, 'the cache is full: 1 of 1'), 'is full: 1 of 1', false],
+])('Nix crashed after %s', (stderr, message, passes) => {
+  const said = uploadFailure(stderr, 'http://cache/team-a', { crashed: true });
+  expect(said.failure.message).toBe(`the cache http://cache/team-a ${message}`);
+  expect(said.passes).toBe(passes);
+});

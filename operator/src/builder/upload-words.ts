@@ -4,7 +4,12 @@ import { withoutColours } from '../nix/internal-log.ts';
 import { BuildFailure } from './failure.ts';
 
 /** What an upload ended with: the status of the last answer and what the server said, as far as Nix tells. */
-type Answer = { readonly status: number; readonly said: string | undefined; readonly text: string };
+type Answer = {
+  readonly status: number;
+  readonly said: string | undefined;
+  readonly text: string;
+  readonly crashed: boolean;
+};
 
 type Rule = {
   readonly applies: (answer: Answer) => boolean;
@@ -45,6 +50,13 @@ const RULES: readonly Rule[] = [
     remedy: 'check --cache-url',
   },
   {
+    // Of several uploads at once one failed, and Nix 2.26 then trips over the others before it can say why.
+    applies: ({ crashed }) => crashed,
+    error: 'was left in the middle: Nix crashed',
+    remedy: 'see the log of the Job',
+    passes: true,
+  },
+  {
     applies: ({ text }) =>
       /resolve host|connect to|could(?:n't| not) connect|connection (?:refused|reset)|timed out|timeout was reached/i.test(
         text,
@@ -69,12 +81,12 @@ function responseBody(text: string): string | undefined {
   return said === '' ? undefined : said;
 }
 
-/** Turns Nix' words into an error of the Job. `url` is the cache. */
-export function uploadFailure(stderr: string, url: string): UploadFailure {
+/** Turns Nix' words into an error of the Job. `url` is the cache; `crashed`: a signal ended Nix. */
+export function uploadFailure(stderr: string, url: string, { crashed = false } = {}): UploadFailure {
   const text = withoutColours(stderr);
   const subject = `the cache ${withoutSecrets(url.split('?', 1)[0] ?? url)}`;
   const status = Number([...text.matchAll(/HTTP error (\d{3})/g)].at(0)?.[1] ?? 0);
-  const answer = { status, said: responseBody(text), text };
+  const answer = { status, said: responseBody(text), text, crashed };
   const rule = RULES.find((each) => each.applies(answer));
   const field = '--cache-url';
   if (rule === undefined) {

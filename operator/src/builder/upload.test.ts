@@ -141,6 +141,20 @@ test('a full cache ends it at once', async () => {
   expect(calls.filter((call) => call.verb === 'copy')).toHaveLength(1);
 });
 
+test('a crash of Nix is no answer: it is tried again, and the next words count', async () => {
+  const ends = [
+    ended({ code: 1, endedBy: 'SIGABRT', stderr: 'nix: callback.hh:45: Assertion !prev failed.' }),
+    ended({ code: 1, stderr: "error: unable to upload 'x': HTTP error 507\n\n response body:\n\n  full: 1 of 1" }),
+  ];
+  const nix = fakeNix();
+  const crashing: Nix = {
+    ...nix,
+    run: async (call, options) => (call.args[0] === 'copy' ? (ends.shift() ?? ended()) : nix.run(call, options)),
+  };
+  await expect(uploadClosures([path('1')], ports(crashing, []))).rejects.toThrow('is full: full: 1 of 1');
+  expect(ends).toEqual([]);
+});
+
 test.each([
   ['http://cache/a', 'http://cache/a?compression=zstd'],
   ['s3://bucket?region=x', 's3://bucket?region=x&compression=zstd'],

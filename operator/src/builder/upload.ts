@@ -102,7 +102,9 @@ async function write(args: readonly string[], named: readonly string[], ports: U
     );
     if (ended.code === 0) return;
     for (const line of ended.stderr.trimEnd().split('\n')) progress.line(line);
-    const { failure, passes } = uploadFailure(errorText(ended), request.cache.url);
+    const { failure, passes } = uploadFailure(errorText(ended), request.cache.url, {
+      crashed: ended.endedBy === 'SIGABRT' || ended.endedBy === 'SIGSEGV',
+    });
     if (!passes || attempt === UPLOAD_TRIES) throw failure;
     progress.say(`${failure.message}; trying again in ${2 ** attempt} s`);
     await pause(1000 * 2 ** attempt, undefined, { signal });
