@@ -1,0 +1,202 @@
+// Every kind of source that a NixConfig may have, each built on the real cluster, and what each revision holds then.
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { NixConfigSpec } from '@floe/crds/nix-config';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { Installation } from '../src/installation.ts';
+import { freshMarker } from '../src/scene.ts';
+import { type Seen, Tenant } from '../src/tenant.ts';
+
+const HOST = 'http://10.250.0.1:8418';
+const PASSWORD = 'pass:w@rd/1';
+
+let floe: Installation;
+let tenant: Tenant;
+
+beforeAll(async () => {
+  floe = await Installation.attach(inject('cluster'));
+  tenant = await Tenant.create(floe, 'sources');
+});
+afterAll(() => tenant?.remove());
+
+/** A config with one machine `of-NAME`, whose host name is `web` in every flake here. */
+async function apply(name: string, spec: NixConfigSpec, labels: Record<string, string> = {}): Promise<void> {
+  const machine = {
+    apiVersion: 'floe.dev/v1alpha1',
+    kind: 'NixMachine',
+    metadata: { name: `of-${name}`, namespace: tenant.namespace, labels },
+    spec: { configRef: { name }, hostName: 'web' },
+  };
+  await tenant.apply(tenant.config(name, spec), machine);
+}
+
+async function closureOf(name: string): Promise<string> {
+  const record = (await tenant.records(name)).at(-1);
+  const closure = record?.machines[`of-${name}`] ?? record?.default;
+  if (closure === undefined) throw new Error(`there is no closure of ${name}: ${JSON.stringify(record)}`);
+  return closure;
+}
+
+function sourceOf({ config }: Seen): string {
+  return config.status?.revision?.source ?? '';
+}
+
+describe('one repository', () => {
+  const url = `${HOST}/refs.git`;
+  const commits: Record<'old' | 'tagged' | 'side' | 'main', string> = { old: '', tagged: '', side: '', main: '' };
+  const seen: Record<string, Seen> = {};
+
+  beforeAll(async () => {
+    const content = (text: string) => ({
+      machines: { web: '{ }' },
+      common: `{ services.hello.enable = true; services.hello.greeting = "${text}"; }`,
+    });
+    const marker = freshMarker();
+    commits.old = (await tenant.publish('refs', content(`old ${marker}`))).commit;
+    commits.tagged = (await tenant.publish('refs', content(`tagged ${marker}`), { tag: 'v1.0' })).commit;
+    commits.side = (await tenant.publish('refs', content(`side ${marker}`), { branch: 'side/branch' })).commit;
+    commits.main = (await tenant.publish('refs', content(`main ${marker}`), { path: 'hosts/nix' })).commit;
+    await apply('by-commit', { source: { git: { url, ref: { commit: commits.old } } } });
+    await apply('by-tag', { source: { git: { url, ref: { tag: 'v1.0' } } } });
+    await apply('by-branch', { source: { git: { url, ref: { branch: 'side/branch' } } } });
+    await apply('by-path', { source: { git: { url, ref: { branch: 'main' }, path: 'hosts/nix' } } });
+    await apply('by-flake', { source: { flake: `git+${url}?ref=main&dir=hosts/nix` } });
+    const names = ['by-commit', 'by-tag', 'by-branch', 'by-path', 'by-flake'];
+    const all = await Promise.all(names.map((name) => tenant.untilBuilt(name, undefined, { timeoutSeconds: 240 })));
+    for (const [index, name] of names.entries()) Object.assign(seen, { [name]: all[index] });
+  });
+
+  test.each([
+    ['by-commit', 'old', ''],
+    ['by-tag', 'tagged', 'v1.0@'],
+    ['by-branch', 'side', 'side/branch@'],
+    ['by-path', 'main', 'main@'],
+    ['by-flake', 'main', 'refs@'],
+  ] as const)('%s is that commit', (name, commit, shown) => {
+    const found = seen[name];
+    if (found === undefined) throw new Error(`${name} was not built`);
+    expect(sourceOf(found)).toBe(`${shown}${commits[commit].slice(0, 7)}`);
+    expect(found.config.status?.revision?.locked).toContain(commits[commit]);
+  });
+
+  test('what differs in the source differs in the closure, and the way to it makes no difference', async () => {
+    const names = ['by-commit', 'by-tag', 'by-branch', 'by-path'];
+    const closures = await Promise.all(names.map(closureOf));
+    expect(new Set(closures).size).toBe(4);
+    expect(await closureOf('by-flake')).toBe(closures[3]);
+  });
+});
+
+describe('a private repository', () => {
+  let url: string;
+  beforeAll(async () => {
+    const content = { machines: { web: '{ }' }, common: `{ test.marker = "${freshMarker()}"; }` };
+    ({ url } = await tenant.publish('private', content, { credentials: `bot:${PASSWORD}` }));
+  });
+
+  test('without, with wrong and with right credentials', async () => {
+    await apply('private', { source: { git: { url } } });
+    const without = await tenant.untilReason('private', 'SourceFailed');
+    expect(without.ready.message).toContain('spec.source.git.secretRef');
+    expect(without.ready.message).toContain('the credentials are missing or refused');
+    await tenant.apply(tenant.secret('login', { username: 'bot', password: 'a-wrong-word' }));
+    await apply('private', { source: { git: { url, secretRef: { name: 'login' } } } });
+    const wrong = await tenant.untilReason('private', 'SourceFailed');
+    expect(wrong.ready.message).toContain('the credentials are missing or refused');
+    expect(JSON.stringify(wrong.config.status)).not.toContain('a-wrong-word');
+    // A new password is read at the next look: nobody has to touch the NixConfig.
+    await tenant.apply(tenant.secret('login', { username: 'bot', password: PASSWORD }));
+    const right = await tenant.untilBuilt('private');
+    expect(JSON.stringify(right.config.status)).not.toContain('pass:w');
+  });
+
+  test('no credential reaches the container that builds, nor any record', async () => {
+    const [record] = await tenant.records('private');
+    expect(JSON.stringify(record)).not.toMatch(/pass(:|%3A)w/);
+    expect(record?.locked).toContain(`git+${url}`);
+  });
+
+  test('as an input of a public flake: fetched with the Secret of inputsSecretRef, built without it', async () => {
+    const folder = await tenant.folder('public');
+    await mkdir(folder, { recursive: true });
+    const flake = `{
+      inputs.fleet.url = "git+${url}";
+      outputs = { self, fleet }: { nixosConfigurations.web = fleet.nixosConfigurations.web; };
+    }`;
+    await writeFile(join(folder, 'flake.nix'), flake);
+    const source = { git: { url: (await floe.cluster.sources.publish('public', folder)).url } };
+    await apply('private-input', { source });
+    const without = await tenant.untilReason('private-input', 'FetchFailed');
+    expect(without.ready.message).toContain('spec.source.inputsSecretRef');
+    expect(without.ready.message).toContain('input fleet: the credentials are missing or refused');
+    const netrc = `machine 10.250.0.1 login bot password ${PASSWORD}\n`;
+    await tenant.apply(tenant.secret('inputs', { netrc }));
+    await apply('private-input', { source: { ...source, inputsSecretRef: { name: 'inputs' } } });
+    const { config } = await tenant.untilBuilt('private-input', undefined, { timeoutSeconds: 180 });
+    expect(await closureOf('private-input')).toBe(await closureOf('private'));
+    expect(JSON.stringify(config.status)).not.toContain('pass:w');
+  });
+});
+
+describe('what is added to a source', () => {
+  beforeAll(async () => {
+    const marker = `{ test.marker = "${freshMarker()}"; }`;
+    const files = await tenant.files({ machines: { web: '{ }', db: '{ }' }, common: marker });
+    const inline = { inline: { files } };
+    const base = await tenant.publish('base', { machines: { web: '{ }' }, common: marker });
+    const other = await tenant.publish('other', { machines: { web: '{ test.marker = "other"; }' } });
+    const folder = await tenant.folder('pinned');
+    await mkdir(folder, { recursive: true });
+    const flake = `{
+      inputs.fleet.url = "git+${base.url}";
+      outputs = { self, fleet }: { nixosConfigurations.web = fleet.nixosConfigurations.web; };
+    }`;
+    await writeFile(join(folder, 'flake.nix'), flake);
+    const pinned = { git: { url: (await floe.cluster.sources.publish('pinned', folder)).url } };
+    await apply('plain', { source: inline });
+    await apply('modules', {
+      source: inline,
+      modules: ['{ boot.kernelVersion = "6.99.1"; }', '{ lib, ... }: { test.marker = lib.mkForce "added"; }'],
+    });
+    await apply('wrong-module', { source: inline, modules: ['{ }', '{ services.helo.enable = true; }'] });
+    await apply('pinned', { source: pinned });
+    await apply('repinned', { source: pinned, inputs: { fleet: `git+${other.url}` } });
+    await apply('wrong-input', { source: pinned, inputs: { nixpkgs: `git+${other.url}` } });
+    await apply('shared', { source: inline, attribute: 'nixosConfigurations.db' });
+    await apply('by-role', { source: inline, attribute: 'nixosConfigurations.{label:role}' }, { role: 'db' });
+    await tenant.apply(...tenant.machines('shared', ['shared-2', 'shared-3']));
+  });
+
+  test('inline files are a flake', async () => {
+    const found = await tenant.untilBuilt('plain', undefined, { timeoutSeconds: 240 });
+    expect(sourceOf(found)).toMatch(/^inline@[0-9a-f]{7}$/);
+    expect(await closureOf('plain')).toContain('-nixos-system-web-');
+  });
+
+  test('modules go on top, and a mistake in one names its field', async () => {
+    await tenant.untilBuilt('modules', undefined, { timeoutSeconds: 180 });
+    expect(await closureOf('modules')).not.toBe(await closureOf('plain'));
+    const { ready } = await tenant.untilReason('wrong-module', 'EvaluationFailed', { timeoutSeconds: 180 });
+    expect(ready.message).toContain('the option services.helo does not exist');
+    expect(ready.message).toContain('(spec.modules[1])');
+  });
+
+  test('inputs replaces a pin, and one that the flake does not have is named', async () => {
+    await tenant.untilBuilt('pinned', undefined, { timeoutSeconds: 180 });
+    await tenant.untilBuilt('repinned', undefined, { timeoutSeconds: 180 });
+    expect(await closureOf('pinned')).toBe(await closureOf('plain'));
+    expect(await closureOf('repinned')).not.toBe(await closureOf('pinned'));
+    const { ready } = await tenant.untilReason('wrong-input', 'FetchFailed', { timeoutSeconds: 180 });
+    expect(ready.message).toContain('spec.inputs.nixpkgs');
+    expect(ready.message).toContain('the flake has no input "nixpkgs"');
+  });
+
+  test('an attribute without placeholder: three machines, one closure; a label chooses another', async () => {
+    const { config } = await tenant.untilBuilt('shared', undefined, { timeoutSeconds: 180 });
+    expect(config.status?.machines).toMatchObject({ total: 3, built: 3 });
+    expect(config.status?.history?.[0]).toMatchObject({ closures: 1, default: await closureOf('shared') });
+    await tenant.untilBuilt('by-role', undefined, { timeoutSeconds: 180 });
+    expect(await closureOf('by-role')).toBe(await closureOf('shared'));
+    expect(await closureOf('shared')).toContain('-nixos-system-db-');
+  });
+});
