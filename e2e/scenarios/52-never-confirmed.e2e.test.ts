@@ -66,6 +66,7 @@ test('a machine that cannot reach the hub to confirm rolls back by itself, repor
   expect(object.status?.current?.closure).toBe(before.current);
   expect(object.status?.knownBad ?? []).not.toContain(closure);
 
+  await apart.activation('m2', {});
   await apart.suspend(false);
   const again = await probe.untilEnded(closure, 'Committed');
   expect(again.status?.attempt?.desiredId).not.toBe(object.status?.attempt?.desiredId);
@@ -79,9 +80,9 @@ test('a machine that cannot reach the hub to confirm rolls back by itself, repor
 
 test('a switch that hangs is ended at spec.activation.timeout and rolled back', async () => {
   const probe = await apart.probe('m4');
-  const { closure, before } = await apart.tell('m4', { timeout: '4s' });
+  const { closure, before } = await apart.tell('m4', { timeout: '10s' });
   const object = await probe.untilEnded(closure, 'RolledBack');
-  expect(object.status?.attempt?.message).toContain('not done after 4 s');
+  expect(object.status?.attempt?.message).toContain('not done after 10 s');
   expect(await probe.closures()).toEqual(before);
   expect(await probe.unitState('hello.service')).toBe('active');
   expect(await probe.machine.tryExec(['pgrep', '-f', 'sleep 300'])).toMatchObject({ code: 1 });
@@ -105,6 +106,7 @@ test('mode test lasts until the next boot, and the API says then that the old cl
   );
   expect(back.status?.booted?.closure).toBe(before.bootDefault);
   expect(condition(back, 'Ready')).toMatchObject({ status: 'False', reason: 'Diverged' });
+  expect(condition(back, 'Ready')?.message).toContain('was restarted, which ended mode test');
   expect(condition(back, 'UpToDate')?.status).toBe('False');
 });
 

@@ -101,6 +101,11 @@ export class Apart {
     return { closure: told.status?.desired?.closure ?? '', before };
   }
 
+  /** How the machine activates what it is told from now on. */
+  async activation(machine: string, activation: Activation): Promise<void> {
+    await this.#patch(machine, { spec: { activation: { ...ACTIVATION, ...activation } } });
+  }
+
   /** Tells nobody anything more, or goes on. */
   async suspend(yes: boolean): Promise<void> {
     const patch = JSON.stringify({ spec: { suspend: yes } });
@@ -181,7 +186,7 @@ async function untilGood(floe: Installation): Promise<Fleet> {
     {
       what: 'every machine to run the revision of the fleet',
       everySeconds: 0.5,
-      timeoutSeconds: 120,
+      timeoutSeconds: 180,
       explain: () => floe.kubectl('get', 'nixconfigs,nixmachines,rollouts.floe.dev'),
     },
   );

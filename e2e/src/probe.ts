@@ -49,7 +49,7 @@ export class Probe {
       {
         what: `the API to say of ${this.name}: ${what}`,
         everySeconds: 0.3,
-        timeoutSeconds: options.timeoutSeconds ?? 60,
+        timeoutSeconds: options.timeoutSeconds ?? 120,
         explain: async () => JSON.stringify(last?.status, undefined, 1),
       },
     );
@@ -85,7 +85,7 @@ export class Probe {
       {
         what: `the journal of ${this.name} to say: ${what}`,
         everySeconds: 0.02,
-        timeoutSeconds: options.timeoutSeconds ?? 60,
+        timeoutSeconds: options.timeoutSeconds ?? 120,
         explain: async () =>
           `${JSON.stringify(await this.attempt())}\n${await this.machine.sh('journalctl -u floe-agent -n 15 --no-pager -o cat').catch(() => 'it is off')}`,
       },

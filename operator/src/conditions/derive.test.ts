@@ -237,6 +237,21 @@ describe('Ready, Reconciling, Stalled and the sentence', () => {
       'runs 91b4e0d, but was told 3f9c2ab: someone or something else switched it',
     ],
     [
+      'restarted after mode test',
+      machine(
+        running({
+          desired: desired(),
+          attempt: attempt('Committed'),
+          booted: { closure: OLD, revision: '91b4e0d5523f' },
+        }),
+        { activation: { mode: 'test' } },
+      ),
+      'False',
+      'False',
+      'True',
+      'was restarted, which ended mode test of 3f9c2ab: runs 91b4e0d again; set spec.activation.mode to switch to keep a revision',
+    ],
+    [
       'a unit failed later',
       machine(running({ desired: desired(), attempt: attempt('Committed'), ...onNew, failedUnits: ['nginx.service'] })),
       'False',

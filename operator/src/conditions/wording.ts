@@ -19,10 +19,19 @@ function onlineMessage(machine: NixMachine, standing: Standing, now: Date): stri
     case 'working':
       return working(machine, standing.attempt);
     case 'diverged':
-      return `${isOnline(machine) ? '' : 'offline; '}runs ${runs(machine)}, but was told ${short(standing.desired.revision)}: someone or something else switched it`;
+      return `${isOnline(machine) ? '' : 'offline; '}${divergence(machine, standing.desired.revision)}`;
     default:
       return resting(machine, standing, now);
   }
+}
+
+function divergence(machine: NixMachine, revision: string): string {
+  const { current, booted } = machine.status ?? {};
+  // A reboot ends mode test: nobody has meddled.
+  if (specOf(machine).activation?.mode === 'test' && current !== undefined && booted?.closure === current.closure) {
+    return `was restarted, which ended mode test of ${short(revision)}: runs ${runs(machine)} again; set spec.activation.mode to switch to keep a revision`;
+  }
+  return `runs ${runs(machine)}, but was told ${short(revision)}: someone or something else switched it`;
 }
 
 /** Nothing is going on: the first thing that a person should know of the machine. */
