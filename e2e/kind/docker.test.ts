@@ -5,27 +5,27 @@ test.each<{ name: string; command: readonly string[]; line: string }>([
   {
     name: 'a machine',
     command: docker.createMachine('m1', 'localhost/floe-machine:k'),
-    line: 'docker create --name floe-demo-m1 --hostname m1 --label floe.dev/demo=kind --network kind --privileged --cgroupns=private --tty --tmpfs /run --tmpfs /tmp localhost/floe-machine:k',
+    line: 'docker create --name floe-demo-m1 --hostname m1 --label floe-demo=kind --network kind --privileged --cgroupns=private --tty --tmpfs /run --tmpfs /tmp localhost/floe-machine:k',
   },
   {
     name: 'a command with the store',
     command: docker.runInStore({ image: 'i', command: ['nix', 'build'], binds: { '/fleet': '/home/me/fleet' } }),
-    line: 'docker run --rm --interactive --label floe.dev/demo=kind --volume floe-demo-store:/nix --volume /home/me/fleet:/fleet i nix build',
+    line: 'docker run --rm --interactive --label floe-demo=kind --volume floe-demo-store:/nix --volume /home/me/fleet:/fleet i nix build',
   },
   {
     name: 'the git server',
     command: docker.runGitServer({ image: 'i', sources: '/s', program: '/p', user: '1000:1000' }),
-    line: 'docker run --detach --name floe-demo-git --label floe.dev/demo=kind --network kind --user 1000:1000 --volume /s:/sources:ro --volume /p:/bed:ro --entrypoint node i /bed/git-server-main.ts /sources 0.0.0.0 8418',
+    line: 'docker run --detach --name floe-demo-git --label floe-demo=kind --network kind --user 1000:1000 --volume /s:/sources:ro --volume /p:/bed:ro --entrypoint node i /bed/git-server-main.ts /sources 0.0.0.0 8418',
   },
   {
     name: 'the store',
     command: docker.createStore(),
-    line: 'docker volume create --label floe.dev/demo=kind floe-demo-store',
+    line: 'docker volume create --label floe-demo=kind floe-demo-store',
   },
   {
     name: 'an image',
     command: docker.buildImage('r', '/c'),
-    line: 'docker build --label floe.dev/demo=kind --tag r /c',
+    line: 'docker build --label floe-demo=kind --tag r /c',
   },
   {
     name: 'an address',
@@ -48,7 +48,7 @@ test.each<{ name: string; command: readonly string[]; line: string }>([
 });
 
 test('what is made is found again by its label', () => {
-  const label = 'label=floe.dev/demo=kind';
+  const label = 'label=floe-demo=kind';
   expect(docker.LEFTOVERS.map(({ list, remove }) => [list[1], list.at(-1), remove[1]])).toEqual([
     ['ps', label, 'rm'],
     ['volume', label, 'volume'],

@@ -1,15 +1,15 @@
 // The command lines of the demo in kind, as data: what Docker and kind are asked to do, and by which label all of it is found again.
 
 /** Name of the cluster, and the beginning of every other name. */
-export const CLUSTER = 'floe-demo';
+const CLUSTER = 'floe-demo';
 /** kind's node. */
 export const NODE = `${CLUSTER}-control-plane`;
 export const GIT_SERVER = `${CLUSTER}-git`;
 /** The store in which the machines' first systems are built. */
-export const STORE = `${CLUSTER}-store`;
+const STORE = `${CLUSTER}-store`;
 export const GIT_PORT = 8418;
 
-const LABEL = 'floe.dev/demo=kind';
+const LABEL = 'floe-demo=kind';
 /** Docker's network of all kind clusters. */
 const NETWORK = 'kind';
 
@@ -99,7 +99,7 @@ interface Leftovers {
   readonly remove: readonly string[];
 }
 
-/** What carries the demo's label, in the order in which it can be removed. Images only lose their names' last use; Docker's build cache stays. */
+/** What carries the demo's label, in the order in which it can be removed. The build cache of Docker stays. */
 export const LEFTOVERS: readonly Leftovers[] = [
   {
     list: ['docker', 'ps', '--all', '--quiet', '--filter', `label=${LABEL}`],

