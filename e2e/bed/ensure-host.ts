@@ -15,7 +15,7 @@ export interface HostOptions {
 }
 
 /** A host on which the local cluster cannot run. `remedy` says what to do. */
-export class UnsuitableHostError extends Error {
+class UnsuitableHostError extends Error {
   override readonly name = 'UnsuitableHostError';
   readonly remedy: string;
   constructor(problem: string, remedy: string) {
