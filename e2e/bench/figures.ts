@@ -59,7 +59,7 @@ export type RolloutFigures = {
 };
 
 /** Writes per machine that the design calls the floor. */
-export const WRITES_FLOOR = 2;
+const WRITES_FLOOR = 2;
 
 /** The value below which `share` (0 to 1) of the values lie, by nearest rank; 0 where there are none. */
 export function percentile(values: readonly number[], share: number): number {
