@@ -91,7 +91,9 @@ test('the pod of the leader is gone at once: another replica leads when its Leas
   await expectOneOrderEach(revision);
   const now = await pods.untilReady();
   expect(now.map(({ name }) => name)).not.toContain(leader);
-  expect(await pods.leader()).not.toBe(leader);
+  const next = await pods.leader();
+  expect(next).not.toBe(leader);
+  expect(leaders.led).toEqual(new Set([leader, next]));
   await expectQuietLogs();
 });
 

@@ -49,7 +49,7 @@ function statusOf(fleet: Fleet): RolloutStatus {
 
 /** Waits until the Rollout says so. */
 async function until(what: string, done: (status: RolloutStatus) => boolean): Promise<Rollout> {
-  const fleet = await waitForFleet(kubectlOf(floe), what, (seen) => done(statusOf(seen)), { timeoutSeconds: 90 });
+  const fleet = await waitForFleet(kubectlOf(floe), what, (seen) => done(statusOf(seen)), { timeoutSeconds: 180 });
   const [found] = fleet.rollouts;
   if (found === undefined) throw new Error('the Rollout is gone');
   return found;
