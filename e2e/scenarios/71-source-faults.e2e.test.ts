@@ -89,7 +89,7 @@ beforeAll(async () => {
   floe = await Installation.attach(inject('cluster'));
   tenant = await Tenant.create(floe, 'source-faults');
   await tenant.publish('good', { machines: { web: '{ }' } });
-  const configs = FAULTS.map(({ name, source }) => tenant.config(name, { source }));
+  const configs = FAULTS.map(({ name, source }) => tenant.config(name, { source, interval: '5s' }));
   const machines = FAULTS.flatMap(({ name }) => tenant.machines(name, [`of-${name}`]));
   await tenant.apply(...configs, ...machines);
 });

@@ -131,7 +131,7 @@ export class Tenant {
       },
       {
         what: `NixConfig ${name}: ${what}`,
-        everySeconds: 0.4,
+        everySeconds: 1,
         timeoutSeconds: limit.timeoutSeconds ?? 120,
         explain: async () => `${JSON.stringify(last?.status, undefined, 1)}\n${await this.#around()}`,
       },
