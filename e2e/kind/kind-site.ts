@@ -66,10 +66,6 @@ export class KindSite implements Site {
       await rm(join(dir, entry), { recursive: true, force: true });
   }
 
-  remove(): Promise<void> {
-    return KindSite.removeAll();
-  }
-
   machine(name: string): Promise<KindMachine> {
     return Promise.resolve(new KindMachine(name));
   }

@@ -73,41 +73,59 @@ async function platformOf(askedForKind: boolean): Promise<'local' | 'kind'> {
   throw new NoPlatformError(`The demo can't run here. What is missing:\n  ${platform.missing.join('\n  ')}`);
 }
 
-/** Containers outlive this process: an interrupted demo takes them along. */
-function removeWhenInterrupted(): void {
+/** Containers outlive this process: an interrupted demo takes them along. The signal says that it does so already. */
+function removeWhenInterrupted(): AbortSignal {
+  const interrupted = new AbortController();
   const end = (): void => {
+    // A terminal and npm both send the signal.
+    if (interrupted.signal.aborted) return;
+    interrupted.abort();
     console.log('\nInterrupted; the demo is removed.');
     KindSite.removeAll().then(
       () => process.exit(130),
-      () => process.exit(1),
+      (error: unknown) => {
+        console.error(`${error}\nRemove the rest: npm run demo -- down`);
+        process.exit(1);
+      },
     );
   };
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, end);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, end);
+  return interrupted.signal;
 }
 
-function create(on: 'local' | 'kind', keep: boolean): Promise<Site> {
-  const onProgress = stepPrinter();
-  if (on === 'local') {
-    return Installation.create({ name: NAME, machines: MACHINES, endsWithParent: !keep, onProgress });
-  }
-  if (!keep) removeWhenInterrupted();
-  return KindSite.create({ machines: MACHINES, onProgress }).catch(async (error: unknown) => {
-    if (!keep) await KindSite.removeAll();
-    throw error;
+async function show(floe: Site, keep: boolean): Promise<void> {
+  await play(floe);
+  if (keep) await lookAround(floe);
+  else console.log('Look around: npm run demo -- --keep     Clean up: npm run demo -- down');
+}
+
+async function demoInLocalCluster(keep: boolean): Promise<void> {
+  const floe = await Installation.create({
+    name: NAME,
+    machines: MACHINES,
+    endsWithParent: !keep,
+    onProgress: stepPrinter(),
   });
+  try {
+    await show(floe, keep);
+  } finally {
+    if (!keep) await floe.remove();
+  }
+}
+
+async function demoInKind(keep: boolean): Promise<void> {
+  const interrupted = keep ? undefined : removeWhenInterrupted();
+  try {
+    await show(await KindSite.create({ machines: MACHINES, onProgress: stepPrinter() }), keep);
+  } finally {
+    if (interrupted?.aborted === false) await KindSite.removeAll();
+  }
 }
 
 async function demo(askedForKind: boolean, keep: boolean): Promise<void> {
   const on = await platformOf(askedForKind);
   await announce(on);
-  const floe = await create(on, keep);
-  try {
-    await play(floe);
-    if (keep) await lookAround(floe);
-    else console.log('Look around: npm run demo -- --keep     Clean up: npm run demo -- down');
-  } finally {
-    if (!keep) await floe.remove();
-  }
+  await (on === 'local' ? demoInLocalCluster(keep) : demoInKind(keep));
 }
 
 const args = process.argv.slice(2);

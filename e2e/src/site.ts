@@ -20,6 +20,4 @@ export interface Site {
   apply(...objects: object[]): Promise<void>;
   /** Commits the fleet with a module per machine and one for all; pods reach it at the URL. */
   publish(modules: Readonly<Record<string, string>>, common?: string): Promise<{ url: string; commit: string }>;
-  /** Everything down; what was built for it stays for the next time. */
-  remove(): Promise<void>;
 }
