@@ -1,5 +1,13 @@
 // Scenarios on a real cluster with real machines: one after the other, in one installation that is made before them.
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+
+/** By name, and not the longest or the last to fail first: what is read in the output is the same each time. */
+class ByName extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    return files.toSorted((a, b) => (a.moduleId < b.moduleId ? -1 : 1));
+  }
+}
 
 export default defineConfig({
   test: {
@@ -7,6 +15,7 @@ export default defineConfig({
     include: ['scenarios/*.e2e.test.ts'],
     globalSetup: ['src/shared-installation.ts'],
     fileParallelism: false,
+    sequence: { sequencer: ByName },
     maxWorkers: 1,
     // What a scenario waits for has limits of its own, each with a word of what was missing; this one ends what hangs.
     testTimeout: 600_000,
