@@ -102,7 +102,7 @@ function afterBatch(position: Position, context: Context): State {
 function fail(state: State, position: Position, context: Context): State {
   const { onFailure = 'Pause' } = context.snapshot.rollout.spec;
   // Going back to the stable revision failed: there is nothing better to return to.
-  if (onFailure === 'Rollback' && !state.run.direct) return takeBack(state, context.now);
+  if (onFailure === 'Rollback' && !state.run.direct) return takeBack(state, context);
   return stop(state, 'Failed', { message: failureMessage(position), context });
 }
 

@@ -98,6 +98,35 @@ test('the canary is done: a pause waits for approval of this run and step, and o
   expect([approved.status.lastHandled?.['approve'], approved.status.pausedSeconds]).toEqual(['run1.1', 60]);
 });
 
+test.each<[string, Partial<Parameters<typeof planScene>[0]>, string]>([
+  ['an abort', { annotations: { 'floe.dev/abort': 'now' } }, 'Aborted'],
+  ['a newer revision', { revision: R3 }, 'Superseded'],
+  ['a rollback', { annotations: { 'floe.dev/rollback': 'now' } }, 'RolledBack'],
+])('a run that %s ends in a pause has spent it in a pause', (_, end, outcome) => {
+  const spec = { steps: [batch(1), pause()], maxUnavailable: 5 };
+  const machines = [machine('m1', took('m1', R2, MINUTE)), ...fleet(3).slice(1)];
+  const paused = planScene({ spec, machines, status: running(), now: 2 * MINUTE });
+  let ended = planScene({ spec, machines, status: paused.status, now: 5 * MINUTE, ...end });
+  // Those that are taken back have returned.
+  if (ended.phase === 'RollingBack') {
+    ended = planScene({ spec, machines: fleet(3), status: ended.status, now: 9 * MINUTE, ...end });
+  }
+  expect(ended.status.history?.[0]).toMatchObject({ run: 'run1', outcome, pausedSeconds: 180 });
+});
+
+test('an abort in a pause that is taken back counts the pause once', () => {
+  const spec = { steps: [batch(1), pause('10m')], maxUnavailable: 5 };
+  const machines = [machine('m1', took('m1', R2, MINUTE)), ...fleet(3).slice(1)];
+  const paused = planScene({ spec, machines, status: running(), now: 2 * MINUTE });
+  const annotations = { 'floe.dev/abort': '1' };
+  const aborted = planScene({ spec, machines, status: paused.status, now: 5 * MINUTE, annotations });
+  const more = { ...annotations, 'floe.dev/continue': '1' };
+  const resumed = planScene({ spec, machines, status: aborted.status, now: 6 * MINUTE, annotations: more });
+  expect([resumed.phase, resumed.status.history]).toEqual(['Paused', []]);
+  const after = planScene({ spec, machines, status: resumed.status, now: 12 * MINUTE, annotations: more });
+  expect([after.step.index, after.status.pausedSeconds]).toEqual([2, 600]);
+});
+
 test('an approval that came before its pause was there approves nothing', () => {
   const spec = { steps: [batch(1), pause()], maxUnavailable: 5 };
   const annotations = { 'floe.dev/approve': 'run1.1' };

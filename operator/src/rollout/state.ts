@@ -1,8 +1,9 @@
 // The part of the plan that changes while it is made: the run, the history, the verbs that were handled.
 import type { HistoryEntry } from './history.ts';
 import { recorded, revisionBefore, without } from './history.ts';
-import { freshStep, newRun, type Run, type Stopped } from './run.ts';
+import { freshStep, goesOn, newRun, type Run, type Stopped } from './run.ts';
 import type { Snapshot } from './snapshot.ts';
+import { stagesOf, stepsHash } from './stage.ts';
 import { rfc3339 } from './time.ts';
 
 export type State = {
@@ -17,8 +18,23 @@ export type Context = { readonly snapshot: Snapshot; readonly now: number; reado
 
 type Outcome = HistoryEntry['outcome'];
 
-function record(state: State, outcome: Outcome, { now, historyLimit }: Context): HistoryEntry[] {
-  return recorded(state.history, state.run, { outcome, now, limit: historyLimit });
+function record(state: State, outcome: Outcome, context: Context): HistoryEntry[] {
+  const { now, historyLimit } = context;
+  return recorded(state.history, withPauseInHand(state.run, context), { outcome, now, limit: historyLimit });
+}
+
+/** The run with the pause that it stands in counted up to now; for a run that ends in it. */
+function withPauseInHand(run: Run, { snapshot, now }: Context): Run {
+  const { spec } = snapshot.rollout;
+  const { index, startedAt } = run.step;
+  if (!goesOn(run) || startedAt === undefined || run.stepsHash !== stepsHash(spec)) return run;
+  if (stagesOf(spec, run.direct)[index]?.kind !== 'pause') return run;
+  return { ...run, pausedSeconds: run.pausedSeconds + secondsBetween(startedAt, now) };
+}
+
+/** Whole seconds between two moments (ms). */
+export function secondsBetween(start: number, end: number): number {
+  return Math.max(0, Math.round((end - start) / 1000));
 }
 
 /** Starts a run of `revision`; the one before is superseded, unless it has ended already. */
@@ -75,13 +91,13 @@ export function resume(state: State): State {
  * Begins to take the run back to the stable revision. The stable revision of a run that completed is its own: it goes
  * back to the one before, which is the stable one then.
  */
-export function takeBack(state: State, now: number): State {
-  const { run } = state;
+export function takeBack(state: State, context: Context): State {
+  const run = withPauseInHand(state.run, context);
   const own = state.stableRevision === run.revision;
   const to = own ? revisionBefore(state.history, run.revision) : state.stableRevision;
   return {
     ...state,
-    run: { ...run, completed: false, direct: false, stopped: undefined, rollback: { to, startedAt: now } },
+    run: { ...run, completed: false, direct: false, stopped: undefined, rollback: { to, startedAt: context.now } },
     stableRevision: to,
     history: without(state.history, run),
   };

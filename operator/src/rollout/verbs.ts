@@ -3,7 +3,7 @@ import { VERBS, type Verb, verbAnnotation } from '@floe/crds/constants';
 import type { Rollout } from '@floe/crds/rollout';
 import { goesOn } from './run.ts';
 import { type Stage, stepsHash } from './stage.ts';
-import { begin, type Context, resume, type State, stop, takeBack, toStep } from './state.ts';
+import { begin, type Context, resume, type State, secondsBetween, stop, takeBack, toStep } from './state.ts';
 
 /** Verbs whose annotation has another value than the one handled last. */
 export function newVerbs(rollout: Rollout): Map<Verb, string> {
@@ -34,7 +34,7 @@ export function handleVerbs(state: State, verbs: ReadonlyMap<Verb, string>, step
   if (approval !== undefined) next = approve(next, approval, { step, context });
   if (verbs.has('continue')) next = accept(next, step.failed);
   if (verbs.has('retry')) next = retry(next, context);
-  if (verbs.has('rollback') && next.run.rollback === undefined) next = takeBack(next, context.now);
+  if (verbs.has('rollback') && next.run.rollback === undefined) next = takeBack(next, context);
   if (verbs.has('abort') && !next.run.completed && next.run.stopped?.reason !== 'RolledBack')
     next = abort(next, context);
   return next;
@@ -50,7 +50,7 @@ function approve(state: State, value: string, { step, context }: { step: StepVie
 /** Ends the pause in hand at `now` (ms). */
 export function leavePause(state: State, now: number): State {
   const { run } = state;
-  const seconds = Math.max(0, Math.round((now - (run.step.startedAt ?? now)) / 1000));
+  const seconds = secondsBetween(run.step.startedAt ?? now, now);
   return toStep({ ...state, run: { ...run, pausedSeconds: run.pausedSeconds + seconds } }, run.step.index + 1, now);
 }
 
