@@ -93,13 +93,14 @@ describe('StatusWriter', () => {
     ['cut off', { kind: 'reset' } as const],
   ])('an API server that is %s: the newest state gets there in the end', async (_name, fault) => {
     api.faults.inject({ verb: 'PATCH', path: '/status' }, fault, 3);
-    const early = vi.fn();
-    writer.submit(KEY, phase('Testing'), early);
-    await vi.waitFor(() => expect(counts).toContain('failed'));
+    const storedWhenAcknowledged: unknown[] = [];
+    writer.submit(KEY, phase('Testing'), () => storedWhenAcknowledged.push(stored()?.attempt?.phase));
+    await vi.waitFor(() => expect(counts).toContain('failed'), 20_000);
     await submitted('Committed');
     expect(stored()?.attempt?.phase).toBe('Committed');
     expect(writer.pending).toBe(0);
-    expect(early).not.toHaveBeenCalled();
+    // The state before may have got there on a slow host; it is never acknowledged before it is stored.
+    expect(['', 'Testing', 'Committed']).toContain(storedWhenAcknowledged.join());
   });
 
   test('an API server that is away and comes back', async () => {

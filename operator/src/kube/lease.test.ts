@@ -56,9 +56,11 @@ const pass = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 test('the first one leads and renews; the second one waits', async () => {
   const registry = new Registry();
-  const a = candidate('a', { metrics: createKubeMetrics(registry) });
+  // Long enough that a slow host takes no pause for a death.
+  const patient = { leaseSeconds: 30, renewDeadlineSeconds: 20 };
+  const a = candidate('a', { ...patient, metrics: createKubeMetrics(registry) });
   await a.election.leading;
-  const b = candidate('b');
+  const b = candidate('b', patient);
   const before = lease()?.spec?.renewTime;
   expect(before).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/);
   await vi.waitFor(() => expect(lease()?.spec?.renewTime).not.toBe(before), PATIENCE);
