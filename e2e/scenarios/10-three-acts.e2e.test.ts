@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { brokenRevision, firstRevision, running, type Stage, secondRevision } from '../src/acts.ts';
 import { Installation } from '../src/installation.ts';
 import { readFleet } from '../src/observe.ts';
+import { jobsAreGone } from '../src/scene.ts';
 
 describe('the three acts', () => {
   let floe: Installation;
@@ -27,8 +28,7 @@ describe('the three acts', () => {
   });
 
   test('the build Job is gone once its result is stored', async () => {
-    const jobs = await floe.kubectl('get', 'jobs,configmaps', '-l', 'floe.dev/config=fleet', '-o', 'name');
-    expect(jobs.trim()).toBe('');
+    await jobsAreGone(floe);
     const records = await floe.kubectl('get', 'controllerrevisions', '-l', 'floe.dev/config=fleet', '-o', 'name');
     expect(records.trim().split('\n')).toHaveLength(1);
   });

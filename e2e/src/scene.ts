@@ -1,6 +1,7 @@
 // What scenarios begin with: a fleet where everyone runs one good revision, and ways to bring the next one.
 import type { NixConfigSpec } from '@floe/crds/nix-config';
 import type { RolloutSpec } from '@floe/crds/rollout';
+import { waitUntil } from '../bed/wait-until.ts';
 import { machineObjects } from './acts.ts';
 import { type Installation, NAMESPACE } from './installation.ts';
 import { type Fleet, waitForFleet } from './observe.ts';
@@ -54,6 +55,15 @@ export async function publishBuilt(
     return source.endsWith(commit.slice(0, 7));
   });
   return fleet.configs.find((item) => item.metadata.name === 'fleet')?.status?.revision?.id ?? '';
+}
+
+/** Waits until no build Job of the config, nor its input, is left. */
+export async function jobsAreGone(floe: Installation): Promise<void> {
+  await waitUntil(
+    async () =>
+      (await floe.kubectl('get', 'jobs,configmaps', '-l', 'floe.dev/config=fleet', '-o', 'name')).trim() === '',
+    { what: 'the build Job and its input to be deleted', timeoutSeconds: 30, everySeconds: 0.5 },
+  );
 }
 
 /** Whether all machines run the revision and the Rollout is done. */
