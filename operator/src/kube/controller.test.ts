@@ -1,4 +1,5 @@
 // Tests of the controller loop: what follows from each outcome.
+import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { expect, test, vi } from 'vitest';
 import { silentLog } from '../../../e2e/fake-apiserver/silent-log.ts';
@@ -206,4 +207,35 @@ test('at the end it does not wait for ever', async () => {
   await vi.waitFor(() => expect(queue.runningSeconds()).toHaveLength(1), PATIENCE);
   end.abort();
   await run;
+});
+
+const kubeError = (status: number, reason: string) => new KubeError({ status, reason, message: 'it said so' });
+
+test.each<[string, Error, string]>([
+  ['the API server is away', kubeError(0, 'Unreachable'), 'warn'],
+  ['it does not answer in time', kubeError(0, 'Timeout'), 'warn'],
+  ['it has too much to do', kubeError(429, 'TooManyRequests'), 'warn'],
+  ['it is starting', kubeError(503, 'ServiceUnavailable'), 'warn'],
+  ['what answers is no API server', kubeError(0, 'BadAnswer'), 'error'],
+  ['it forbids the request', kubeError(403, 'Forbidden'), 'error'],
+  ['something is wrong in the reconciler', new Error('broken'), 'error'],
+  ['another writer was quicker', kubeError(409, 'Conflict'), 'debug'],
+])('how loud it is when %s', async (_, error, expected) => {
+  const levels: string[] = [];
+  const write = (line: string) => levels.push(pino.levels.labels[JSON.parse(line).level] ?? '');
+  let calls = 0;
+  const { queue, end, run } = setUp(
+    async () => {
+      calls += 1;
+      if (calls === 1) throw error;
+      return done;
+    },
+    { log: pino({ level: 'debug' }, { write }) },
+  );
+  queue.add('n/a');
+  await vi.waitFor(() => expect(calls).toBe(2), PATIENCE);
+  end.abort();
+  await run;
+  expect(levels).toContain(expected);
+  expect(levels.filter((level) => level !== expected && level !== 'debug')).toEqual([]);
 });

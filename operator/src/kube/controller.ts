@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import { withDeadline } from './deadline.ts';
-import { isConflict, KubeError } from './error.ts';
+import { isConflict, isUnavailable, KubeError } from './error.ts';
 import type { KubeMetrics } from './metrics.ts';
 import { pause } from './pause.ts';
 import type { WorkQueue } from './queue.ts';
@@ -120,6 +120,11 @@ function retry(key: string, error: unknown, { queue, metrics, name, log }: Contr
   const retrySeconds = queue.addRateLimited(key, { atLeastSeconds });
   if (isConflict(error)) {
     log.debug({ retrySeconds }, 'lost a race against another writer, trying again');
+  } else if (isUnavailable(error)) {
+    log.warn(
+      { reason: error.reason, retrySeconds, failures: queue.failures(key) },
+      `the API server is not available, trying again: ${error.message}`,
+    );
   } else {
     log.error({ err: error, retrySeconds, failures: queue.failures(key) }, 'failed, trying again');
   }

@@ -51,6 +51,12 @@ export function isAlreadyExists(error: unknown): error is KubeError {
   return error instanceof KubeError && error.status === 409 && error.reason === 'AlreadyExists';
 }
 
+/** The API server is away or has too much to do: the same request may go well a little later. */
+export function isUnavailable(error: unknown): error is KubeError {
+  if (!(error instanceof KubeError)) return false;
+  return error.status === 429 || error.status >= 500 || (error.status === 0 && error.reason !== 'BadAnswer');
+}
+
 /** The resource version or the continue token is too old: list anew. */
 export function isGone(error: unknown): error is KubeError {
   return error instanceof KubeError && (error.status === 410 || error.reason === 'Expired' || error.reason === 'Gone');
