@@ -111,6 +111,6 @@ export type LogLine = {
 export function complaints(lines: readonly LogLine[]): readonly string[] {
   return lines
     .map((line) => ({ line, text: JSON.stringify(line) }))
-    .filter(({ line, text }) => line.level >= 50 || /\b403\b|forbidden/i.test(text))
+    .filter(({ line, text }) => line.level >= 50 || /"status":403\b|: 403: |forbidden/i.test(text))
     .map(({ text }) => text);
 }
