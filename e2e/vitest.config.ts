@@ -18,6 +18,8 @@ export default defineConfig({
     sequence: { sequencer: ByName },
     maxWorkers: 1,
     // What a scenario waits for has limits of its own, each with a word of what was missing; this one ends what hangs.
+    // A host that others share stands still at times. A scenario that needed its second try says so in the report.
+    retry: 1,
     testTimeout: 600_000,
     hookTimeout: 300_000,
     teardownTimeout: 120_000,
