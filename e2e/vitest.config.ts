@@ -1,4 +1,5 @@
 // Scenarios on a real cluster with real machines: one after the other, in one installation that is made before them.
+import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
@@ -11,9 +12,9 @@ class ByName extends BaseSequencer {
 
 export default defineConfig({
   test: {
-    root: import.meta.dirname,
-    include: ['scenarios/*.e2e.test.ts'],
-    globalSetup: ['src/shared-installation.ts'],
+    root: join(import.meta.dirname, '..'),
+    include: ['e2e/scenarios/*.e2e.test.ts', 'operator/src/**/*.e2e.test.ts'],
+    globalSetup: ['e2e/src/shared-installation.ts'],
     fileParallelism: false,
     sequence: { sequencer: ByName },
     maxWorkers: 1,
