@@ -105,8 +105,10 @@ async function operator(argv: readonly string[]): Promise<number> {
   });
   // The Lease is given back only when the controllers have ended: two leaders never overlap.
   const election = new AbortController();
+  // With connections of its own: no crowd of other requests can stand before a renewal.
+  const leaseClient = await connect(settings.kubeconfig);
   const leadership = new LeaderElection({
-    client,
+    client: leaseClient,
     namespace: settings.namespace,
     name: 'floe-operator',
     identity: settings.replica,
@@ -127,7 +129,7 @@ async function operator(argv: readonly string[]): Promise<number> {
   await hub.closed;
   election.abort();
   await Promise.all([elected, watching, recording]);
-  await client.close();
+  await Promise.all([client.close(), leaseClient.close()]);
   return code;
 }
 
