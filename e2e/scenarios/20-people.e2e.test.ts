@@ -68,7 +68,10 @@ describe('at kubectl', () => {
     const before = await publishBuilt(floe, {}, marked(marker));
     const settled = await waitDone(floe, before);
     const switchesBefore = await switches();
-    expect(switchesBefore.every((count) => Number(count) > 0), switchesBefore.join()).toBe(true);
+    expect(
+      switchesBefore.every((count) => Number(count) > 0),
+      switchesBefore.join(),
+    ).toBe(true);
     // Another commit, the same systems.
     const after = await publishBuilt(floe, {}, `${marked(marker)} # only a comment`);
     expect(after).not.toBe(before);
