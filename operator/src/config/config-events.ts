@@ -20,6 +20,13 @@ type EventInput = {
 /** Reasons that are worth an Event when they begin; the others are only steps. */
 const QUIET = new Set(['Resolving', 'Building', 'Suspended', 'NoMachines']);
 
+const OF_JOBS = new Set(['BuildStarted', 'BuildSuperseded']);
+
+/** Whether an Event tells of a Job that was started or ended, which stays so whatever else fails. */
+export function isOfJob({ reason }: ConfigEvent): boolean {
+  return OF_JOBS.has(reason);
+}
+
 /** The Events of one plan, in order. A plan that changes nothing gives none. */
 export function eventsOf(config: NixConfig, { status, words, create, remove }: EventInput): ConfigEvent[] {
   const before = config.status ?? {};

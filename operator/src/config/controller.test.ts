@@ -304,6 +304,22 @@ test('a newer revision ends the build of the older one', async () => {
   await vi.waitFor(() => expect(told.map(({ reason }) => reason)).toContain('BuildSuperseded'), until);
 });
 
+test('what was done with Jobs is told once, also where the write that follows is lost', async () => {
+  seedMachine('m1');
+  seedConfig();
+  const first = await nextJob();
+  api.faults.inject({ verb: 'PATCH', path: /\/nixconfigs\/[^/]+\/status/ }, { kind: 'status', status: 503 }, 4);
+  seedConfig({ source: { inline: { files: { 'flake.nix': '{ }' } } } });
+  const second = await nextJob([first.metadata.name]);
+  const about = (reason: string, job: string) =>
+    told.filter((event) => event.reason === reason && event.message.includes(`Job ${job} `));
+  await vi.waitFor(() => expect(about('BuildStarted', second.metadata.name)).toHaveLength(1), until);
+  expect(about('BuildSuperseded', first.metadata.name)).toHaveLength(1);
+  await vi.waitFor(() => expect(current()?.status?.build?.job).toBe(second.metadata.name), until);
+  expect(about('BuildStarted', second.metadata.name)).toHaveLength(1);
+  expect(about('BuildSuperseded', first.metadata.name)).toHaveLength(1);
+});
+
 test('a manifest that an old API server let through says which field is wrong', async () => {
   seedConfig({ source: {} });
   await vi.waitFor(() => expect(ready()).toMatchObject({ reason: 'InvalidSpec', status: 'False' }), until);

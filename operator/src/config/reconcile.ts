@@ -6,6 +6,7 @@ import type { Outcome, Reconcile } from '../kube/controller.ts';
 import type { EventRecorder } from '../kube/events.ts';
 import { keyOf } from '../kube/object.ts';
 import { type ApplyPorts, prune, removeJobs, startBuild, tell, writeStatus } from './apply.ts';
+import { isOfJob } from './config-events.ts';
 import type { ConfigMetrics } from './config-metrics.ts';
 import { type ObservePorts, observe } from './observe.ts';
 import { type Plan, planConfig } from './plan.ts';
@@ -54,7 +55,13 @@ export function configReconciler(ports: ReconcilePorts): Reconcile {
 /** Writes and deletes; returns how many orders to machines lost a race. */
 async function carryOut(config: NixConfig, plan: Plan, { ports, apply }: Context): Promise<number> {
   // What a failed Job says is in the status before the Job goes, so that nothing is lost in between.
-  const changed = await writeStatus(config, plan, apply);
+  const changed = await writeStatus(config, plan, apply).catch((error: unknown) => {
+    // The next plan finds the Job that this one started and would not tell of it.
+    if (plan.create !== undefined) {
+      for (const event of plan.events.filter(isOfJob)) ports.events.event(config, event);
+    }
+    throw error;
+  });
   if (changed) for (const event of plan.events) ports.events.event(config, event);
   ports.metrics.observe(keyOf(config), config, plan);
   await removeJobs(config, plan.remove, apply);
