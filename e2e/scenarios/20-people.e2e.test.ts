@@ -37,7 +37,7 @@ describe('at kubectl', () => {
     },
   );
 
-  test.each(['nixconfig', 'nixmachine', 'rollout.floe.dev'])(
+  test.each(['nixconfig', 'nixmachine', 'rollout'])(
     'kubectl explain %s has a sentence for each field',
     async (kind) => {
       const text = await floe.kubectl('explain', '--recursive=false', `${kind}.spec`);
