@@ -22,6 +22,8 @@ let floe: Installation;
 let pods: OperatorPods;
 let watch: FleetWatch;
 let leaders: LeaderWatch;
+/** When the test began. */
+let began = '';
 
 beforeAll(async () => {
   floe = await Installation.attach(inject('cluster'));
@@ -30,6 +32,7 @@ beforeAll(async () => {
 });
 beforeEach(async () => {
   await pods.untilReady();
+  began = new Date().toISOString();
   watch = await FleetWatch.start(floe);
   leaders = LeaderWatch.start(floe, pods);
 });
@@ -70,9 +73,9 @@ async function expectOneOrderEach(revision: string): Promise<void> {
   expect(leaders.samples).toBeGreaterThan(0);
 }
 
-/** No errors in the logs but those that belong to the fault. */
+/** No errors in the logs since the test began, but those that belong to the fault. */
 async function expectQuietLogs(except?: RegExp): Promise<void> {
-  const lines = complaints(await pods.logs());
+  const lines = complaints((await pods.logs()).filter(({ time }) => time >= began));
   expect(lines.filter((line) => except?.test(line) !== true)).toEqual([]);
 }
 
