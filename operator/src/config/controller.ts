@@ -35,7 +35,8 @@ export type ConfigControllerOptions = {
 
 const NAME = 'nixconfig';
 const DEFAULT_WORKERS = 4;
-const DEFAULT_RESOLVERS = 4;
+/** Sources that do not answer hold their place for as long as they may; they must not keep the others waiting. */
+const DEFAULT_RESOLVERS = 16;
 
 /** Reconciles NixConfigs until `signal` is aborted; to be called on the leader only. */
 export async function startConfigController(options: ConfigControllerOptions): Promise<void> {

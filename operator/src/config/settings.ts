@@ -24,7 +24,7 @@ export type ConfigSettings = {
   readonly workDir?: string;
   /** Keys reconciled at once; 4 where nothing is said. */
   readonly workers?: number;
-  /** Sources looked at once; 4 where nothing is said. */
+  /** Sources looked at once; 16 where nothing is said. */
   readonly resolvers?: number;
 };
 
