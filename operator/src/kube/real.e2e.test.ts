@@ -81,7 +81,11 @@ async function converged(store: Store<NixMachine>): Promise<void> {
 
 /** One of each kind of change. */
 async function change(): Promise<void> {
-  await client.mergePatch(nixMachines, key('m0'), { spec: { hostName: `h${Date.now()}` } }, { signal });
+  // A server that has only just started takes no writes to custom kinds for a moment.
+  await vi.waitFor(
+    () => client.mergePatch(nixMachines, key('m0'), { spec: { hostName: `h${Date.now()}` } }, { signal }),
+    PATIENCE,
+  );
   await client.delete(nixMachines, key('m1'), { signal });
   await client.create(nixMachines, machine('m1'), { signal });
   await client.create(nixMachines, machine(`n${Date.now()}`), { signal });
