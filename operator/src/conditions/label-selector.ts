@@ -1,7 +1,7 @@
 // Label selectors as in apps/v1: whether labels match.
 import type { RolloutSpec } from '@floe/crds/rollout';
 
-type LabelSelector = NonNullable<RolloutSpec['selector']>;
+export type LabelSelector = NonNullable<RolloutSpec['selector']>;
 type Labels = Readonly<Record<string, string>>;
 
 /** Whether labels match; an absent or empty selector takes everything, an operator of tomorrow nothing. */

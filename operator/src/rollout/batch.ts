@@ -1,6 +1,7 @@
 // How far the batch in hand is: who was taken, who failed, whether it has ended and with what verdict.
+
+import { selects as matches } from '../conditions/label-selector.ts';
 import type { StepMemory } from './run.ts';
-import { matches } from './selector.ts';
 import { percentTarget, type Size } from './share.ts';
 import type { BatchStage } from './stage.ts';
 import type { Member } from './standing.ts';

@@ -1,8 +1,8 @@
 // Which machines a Rollout moves: those it selects, less those that an older Rollout selects too.
 import type { NixMachine } from '@floe/crds/nix-machine';
 import type { Rollout } from '@floe/crds/rollout';
+import { selects as matches } from '../conditions/label-selector.ts';
 import { compareText } from './order.ts';
-import { matches } from './selector.ts';
 import { timeMs } from './time.ts';
 
 /** The selected machines, parted by who moves them. */

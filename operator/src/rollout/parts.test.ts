@@ -1,8 +1,8 @@
 // Tables for the small parts of the planner: arithmetic, selectors, order, times.
 import { expect, test } from 'vitest';
+import { selects as matches } from '../conditions/label-selector.ts';
 import { inOrder } from './order.ts';
 import { machine } from './rollout.fixture.ts';
-import { matches } from './selector.ts';
 import { budgetLimit, parseSize, percentTarget } from './share.ts';
 import { stagesOf, stepsHash } from './stage.ts';
 import { isReachable, isReached } from './threshold.ts';

@@ -1,7 +1,7 @@
 // The stages of a run: the steps of the spec as the planner goes through them, the last batch of the rest included.
 import { createHash } from 'node:crypto';
 import type { RolloutSpec, Step } from '@floe/crds/rollout';
-import type { LabelSelector } from './selector.ts';
+import type { LabelSelector } from '../conditions/label-selector.ts';
 import { parseSize, type Size } from './share.ts';
 import { durationMs } from './time.ts';
 
