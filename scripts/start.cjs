@@ -27,10 +27,14 @@ function install() {
   const started = Date.now();
   process.stdout.write('Packages of npm, Node 24 among them: about 1 minute, 750 MB in node_modules … ');
   // Not `npm ci`: it refuses a lock file that lacks optional packages of other platforms, which a registry need not have.
-  const result = spawnSync('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'], {
-    cwd: root,
-    encoding: 'utf8',
-  });
+  const result = spawnSync(
+    'npm',
+    ['install', '--no-save', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'],
+    {
+      cwd: root,
+      encoding: 'utf8',
+    },
+  );
   if (result.status !== 0) {
     process.stdout.write('failed\n');
     fail(

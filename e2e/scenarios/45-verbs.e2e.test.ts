@@ -24,6 +24,10 @@ beforeAll(async () => {
   good = await calm(floe);
 });
 beforeEach(async () => {
+  // A test may be tried a second time: it then starts from what the first try left behind.
+  for (const name of floe.machineNames) await (await floe.machine(name)).sh(`rm -f ${NEEDED}`);
+  const [only, ...others] = new Set(Object.values(await currentRevisions()));
+  good = only !== undefined && others.length === 0 ? only : await calm(floe);
   watch = await FleetWatch.start(floe);
 });
 afterEach(async () => {
@@ -153,7 +157,8 @@ test('after a failure retry tells the failed machine again, and the run goes on'
   expect(watch.names(revision)).toHaveLength(6);
   const machine = fleet.machines.find(({ metadata }) => metadata.name === canary);
   expect(machine?.status?.desired?.reason).toBe('Retry');
-  expect(machine?.status?.knownBad ?? []).toEqual([]);
+  // What failed here in the runs before stays known as bad; what was retried and went well does not.
+  expect(machine?.status?.knownBad ?? []).not.toContain(machine?.status?.current?.closure);
   good = revision;
 });
 
