@@ -11,6 +11,7 @@ import * as protocol from '../src/protocol.ts';
 import { RevisionRecord } from '../src/revision-record.ts';
 import { rolloutKind } from '../src/rollout.ts';
 import type { KindSchema } from '../src/schema.ts';
+import * as secrets from '../src/secrets.ts';
 import { definition } from './definition.ts';
 import { reference } from './reference.ts';
 import { withoutCel } from './structural.ts';
@@ -40,6 +41,9 @@ const untrusted: Record<string, TSchema> = {
   Confirm: protocol.Confirm,
   Confirmed: protocol.Confirmed,
   Denied: protocol.Denied,
+  SecretsMessage: secrets.SecretsMessage,
+  SecretMessage: secrets.SecretMessage,
+  WantSecrets: secrets.WantSecrets,
 };
 
 async function outputs(): Promise<Map<string, string>> {

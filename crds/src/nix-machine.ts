@@ -1,11 +1,13 @@
 // The kind NixMachine: one machine, what it should run and what it does run.
 import { type Static, Type } from 'typebox';
 import { ATTEMPT_PHASES } from './attempt-phase.ts';
+import { ConsentStatus, consentFields, Owners } from './consent.ts';
+import { Drift, DriftPolicy, Held } from './drift.ts';
+import { CheckResult, HealthCheck } from './health-check.ts';
 import type { ObjectMeta } from './object-meta.ts';
 import {
   Conditions,
   Duration,
-  exactlyOneOf,
   type KindSchema,
   LastHandled,
   ObjectName,
@@ -14,30 +16,7 @@ import {
   RevisionId,
   Time,
 } from './schema.ts';
-
-/** A health check; exactly one kind of check is set. */
-export const HealthCheck = Type.Object(
-  {
-    name: Type.String({ description: 'Name of the check, for messages.', minLength: 1, maxLength: 63 }),
-    systemd: Type.Optional(
-      Type.Object(
-        {
-          units: Type.Array(
-            Type.String({ description: 'Name of a unit, `nginx.service`.', minLength: 1, maxLength: 256 }),
-            {
-              description: 'Units that must be active.',
-              minItems: 1,
-              maxItems: 64,
-            },
-          ),
-        },
-        { description: 'Units of systemd that must be active.' },
-      ),
-    ),
-    timeout: Type.Optional(Duration('How long after the switch the check may take to pass.', '1m')),
-  },
-  { 'x-kubernetes-validations': [exactlyOneOf(['systemd'], 'spec.activation.healthChecks[]')] },
-);
+import { MachineSecrets, SecretsStatus } from './secrets.ts';
 
 const Activation = Type.Object(
   {
@@ -62,6 +41,7 @@ const Activation = Type.Object(
         maxItems: 32,
       }),
     ),
+    ...consentFields,
   },
   { description: 'How a closure is activated on this machine.' },
 );
@@ -93,6 +73,8 @@ export const NixMachineSpec = Type.Object(
       ),
     ),
     activation: Type.Optional(Activation),
+    owners: Type.Optional(Owners),
+    secrets: Type.Optional(MachineSecrets),
     hold: Type.Optional(
       Type.Object(
         {
@@ -136,6 +118,7 @@ export const Attempt = Type.Object(
         maxItems: 16,
       }),
     ),
+    checks: Type.Optional(Type.Array(CheckResult, { description: 'What each health check came to.', maxItems: 33 })),
     message: Type.Optional(Type.String({ description: 'What happened, in words.', maxLength: 2048 })),
     startedAt: Type.Optional(Time('When it began.')),
     finishedAt: Type.Optional(Time('When it ended.')),
@@ -181,6 +164,8 @@ export const NixMachineStatus = Type.Object(
         { description: 'Why it does not move, where the reason is its own.' },
       ),
     ),
+    consent: Type.Optional(ConsentStatus),
+    secrets: Type.Optional(SecretsStatus),
     connection: Type.Optional(
       Type.Object(
         {
@@ -224,6 +209,8 @@ export const NixMachineStatus = Type.Object(
         { description: 'Whether a reboot is due.' },
       ),
     ),
+    drift: Type.Optional(Drift),
+    held: Type.Optional(Held),
     failedUnits: Type.Optional(
       Type.Array(Type.String({ maxLength: 256 }), {
         description: 'Units that are failed now, the first 16.',
@@ -281,7 +268,6 @@ export const nixMachineKind: KindSchema = {
   status: NixMachineStatus,
 };
 
-export type HealthCheck = Static<typeof HealthCheck>;
 export type Attempt = Static<typeof Attempt>;
 export type NixMachineSpec = Static<typeof NixMachineSpec>;
 export type NixMachineStatus = Static<typeof NixMachineStatus>;

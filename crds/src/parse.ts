@@ -82,11 +82,30 @@ function checkConfig(config: NixConfig): Parsed<NixConfig> {
   return { ok: true, value: config };
 }
 
+function isRegularExpression(text: string): boolean {
+  try {
+    new RegExp(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function checkMachine(machine: NixMachine): Parsed<NixMachine> {
   for (const [index, check] of (machine.spec.activation?.healthChecks ?? []).entries()) {
-    if (check.systemd === undefined) {
-      return refuse(`spec.activation.healthChecks[${index}]`, 'set exactly one of systemd');
+    const field = `spec.activation.healthChecks[${index}]`;
+    if (given(check, ['systemd', 'http', 'tcp', 'named']).length !== 1) {
+      return refuse(field, 'set exactly one of systemd, http, tcp, named');
     }
+    const pattern = check.http?.body?.matches;
+    if (pattern !== undefined && !isRegularExpression(pattern)) {
+      return refuse(`${field}.http.body.matches`, `${pattern} is no regular expression`);
+    }
+  }
+  const names = (machine.spec.secrets ?? []).map(({ name }) => name);
+  const twice = names.findIndex((name, index) => names.indexOf(name) !== index);
+  if (twice >= 0) {
+    return refuse(`spec.secrets[${twice}].name`, `${names[twice]} is there twice; give each file a name of its own`);
   }
   return { ok: true, value: machine };
 }
@@ -133,6 +152,7 @@ export const parseAgentMessage: Parser<AgentMessage> = byType({
   hello: generated.validateHello,
   report: generated.validateReport,
   confirm: generated.validateConfirm,
+  wantSecrets: generated.validateWantSecrets,
 });
 
 export const parseHubMessage: Parser<HubMessage> = byType({
@@ -143,4 +163,6 @@ export const parseHubMessage: Parser<HubMessage> = byType({
   ack: generated.validateAck,
   confirmed: generated.validateConfirmed,
   denied: generated.validateDenied,
+  secrets: generated.validateSecretsMessage,
+  secret: generated.validateSecretMessage,
 });

@@ -1,7 +1,11 @@
 // The messages between agent and hub; docs/spec/agent-protocol.md says when each is sent.
 import { type Static, Type } from 'typebox';
-import { Attempt, HealthCheck } from './nix-machine.ts';
+import { ConsentQuestion, ConsentStatus } from './consent.ts';
+import { Drift, DriftPolicy, Held } from './drift.ts';
+import { HealthCheck } from './health-check.ts';
+import { Attempt } from './nix-machine.ts';
 import { OneOf, RevisionId, StorePath, Time } from './schema.ts';
+import { Features, SecretMessage, SecretsMessage, SecretsStatus, WantSecrets } from './secrets.ts';
 
 /** Protocol version that this build speaks. */
 const Version = Type.Integer({ minimum: 1, maximum: 1000 });
@@ -34,6 +38,8 @@ export const Hello = Type.Object({
   agent: Type.Object({
     version: Type.String({ maxLength: 64 }),
     running: Type.Optional(Type.String({ maxLength: 512 })),
+    /** Parts of the protocol beyond the first build's that it knows: `secrets`. Others are not sent to it. */
+    features: Type.Optional(Features),
   }),
 });
 
@@ -92,8 +98,12 @@ export const DesiredMessage = Type.Object({
   switchTimeoutSeconds: Type.Number({ minimum: 1, maximum: 86400 }),
   confirmTimeoutSeconds: Type.Number({ minimum: 1, maximum: 86400 }),
   healthChecks: Type.Array(HealthCheck, { maxItems: 32 }),
+  /** Absent: Report. */
+  drift: Type.Optional(DriftPolicy),
   /** Substituters to fetch from; keys come from the machine's own configuration, never from here. */
   substituters: Type.Array(Type.String({ maxLength: 1024 }), { maxItems: 16 }),
+  /** The people at the machine are to be asked before the go comes. */
+  consent: Type.Optional(ConsentQuestion),
 });
 
 /** A closure as the machine sees it. */
@@ -115,8 +125,14 @@ export const MachineState = Type.Object({
     required: Type.Boolean(),
     reasons: Type.Array(Type.String({ maxLength: 256 }), { maxItems: 8 }),
   }),
+  drift: Type.Optional(Drift),
+  held: Type.Optional(Held),
   failedUnits: Type.Array(Type.String({ maxLength: 256 }), { maxItems: 16 }),
   facts: Type.Record(Type.String({ maxLength: 64 }), Type.String({ maxLength: 256 }), { maxProperties: 16 }),
+  /** What the people at the machine said to the newest question. */
+  consent: Type.Optional(ConsentStatus),
+  /** How far the files of the last list are; absent while there are none. */
+  secrets: Type.Optional(SecretsStatus),
 });
 
 /**
@@ -155,8 +171,18 @@ export const Denied = Type.Object({
   message: Type.String({ maxLength: 1024 }),
 });
 
-export const HubMessage = Type.Union([Challenge, Welcome, Refused, DesiredMessage, Ack, Confirmed, Denied]);
-export const AgentMessage = Type.Union([Hello, Report, Confirm]);
+export const HubMessage = Type.Union([
+  Challenge,
+  Welcome,
+  Refused,
+  DesiredMessage,
+  Ack,
+  Confirmed,
+  Denied,
+  SecretsMessage,
+  SecretMessage,
+]);
+export const AgentMessage = Type.Union([Hello, Report, Confirm, WantSecrets]);
 
 export type Challenge = Static<typeof Challenge>;
 export type Hello = Static<typeof Hello>;

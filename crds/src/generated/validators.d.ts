@@ -19,3 +19,6 @@ export const validateAck: Validate;
 export const validateConfirm: Validate;
 export const validateConfirmed: Validate;
 export const validateDenied: Validate;
+export const validateSecretsMessage: Validate;
+export const validateSecretMessage: Validate;
+export const validateWantSecrets: Validate;
