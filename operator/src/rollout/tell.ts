@@ -59,6 +59,7 @@ export type TellInput = {
 export function tell(input: TellInput): Told {
   const told: Told = { dispatch: [], fetch: [], hold: [] };
   const left = { free: input.budget.free, room: input.room ?? Number.POSITIVE_INFINITY };
+  const full = budgetFull(input.budget, input.turn);
   for (const member of input.turn) {
     const reason = whyNot(member, input, left.room);
     if (reason !== undefined) {
@@ -66,14 +67,22 @@ export function tell(input: TellInput): Told {
       continue;
     }
     if (isNew(member)) left.room -= 1;
-    const slots = tellOne(member, { input, free: left.free, told });
+    const slots = tellOne(member, { input, full, free: left.free, told });
     left.free -= slots;
   }
   return told;
 }
 
+/** `full`: what a machine waits for where the budget has no slot left. */
+type Telling = {
+  readonly input: TellInput;
+  readonly full: Omit<Hold, 'machine'>;
+  readonly free: number;
+  readonly told: Told;
+};
+
 /** Tells one machine, and returns how many slots that takes. */
-function tellOne(member: Member, { input, free, told }: { input: TellInput; free: number; told: Told }): number {
+function tellOne(member: Member, { input, full, free, told }: Telling): number {
   if (input.fetchFirst && member.standing.kind === 'fetching') {
     told.hold.push({ machine: member.facts.name, reason: 'InProgress', message: 'fetches; its go follows' });
     return 0;
@@ -86,7 +95,7 @@ function tellOne(member: Member, { input, free, told }: { input: TellInput; free
   // A machine that is sick already uses the slot that it holds.
   const slots = member.facts.well ? 1 : 0;
   if (slots > free) {
-    told.hold.push({ machine: member.facts.name, ...budgetFull(input.budget, input.turn) });
+    told.hold.push({ machine: member.facts.name, ...full });
     return 0;
   }
   told.dispatch.push(orderOf(input, member));
