@@ -42,6 +42,7 @@ const Activation = Type.Object(
       }),
     ),
     ...consentFields,
+    drift: Type.Optional(DriftPolicy),
   },
   { description: 'How a closure is activated on this machine.' },
 );

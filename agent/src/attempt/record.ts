@@ -1,6 +1,6 @@
 // What the journal keeps of one attempt: the order, how far it is, and all that is needed to go on after a crash.
 import type { AttemptPhase } from '@floe/crds/attempt-phase';
-import type { HealthCheck } from '@floe/crds/nix-machine';
+import type { CheckResult, HealthCheck } from '@floe/crds/health-check';
 
 export type Mode = 'switch' | 'boot' | 'test';
 
@@ -102,6 +102,8 @@ export type AttemptRecord = {
   readonly exitCode?: number;
   /** Units that failed on the new closure and had not before. */
   readonly failedUnits?: readonly string[];
+  /** What each health check came to. */
+  readonly checks?: readonly CheckResult[];
   readonly message?: string;
   /** How it will end once everything is put away. */
   readonly ending?: Ending;
