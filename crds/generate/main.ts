@@ -7,6 +7,7 @@ import { BuildError, BuildProgress, BuildRequest, BuildResult } from '../src/bui
 import { GROUP } from '../src/constants.ts';
 import { nixConfigKind } from '../src/nix-config.ts';
 import { nixMachineKind } from '../src/nix-machine.ts';
+import * as poll from '../src/poll.ts';
 import * as protocol from '../src/protocol.ts';
 import { RevisionRecord } from '../src/revision-record.ts';
 import { rolloutKind } from '../src/rollout.ts';
@@ -41,6 +42,8 @@ const untrusted: Record<string, TSchema> = {
   Confirm: protocol.Confirm,
   Confirmed: protocol.Confirmed,
   Denied: protocol.Denied,
+  PollRequest: poll.PollRequest,
+  PollAnswer: poll.PollAnswer,
   SecretsMessage: secrets.SecretsMessage,
   SecretMessage: secrets.SecretMessage,
   WantSecrets: secrets.WantSecrets,

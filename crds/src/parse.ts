@@ -3,6 +3,7 @@ import type { BuildError, BuildProgress, BuildRequest, BuildResult } from './bui
 import * as generated from './generated/validators.js';
 import type { NixConfig } from './nix-config.ts';
 import type { NixMachine } from './nix-machine.ts';
+import type { PollAnswer, PollRequest } from './poll.ts';
 import type { AgentMessage, HubMessage } from './protocol.ts';
 import type { RevisionRecord } from './revision-record.ts';
 import type { Rollout } from './rollout.ts';
@@ -147,6 +148,9 @@ export const parseBuildRequest: Parser<BuildRequest> = parser(generated.validate
 export const parseBuildProgress: Parser<BuildProgress> = parser(generated.validateBuildProgress);
 export const parseBuildResult: Parser<BuildResult> = parser(generated.validateBuildResult);
 export const parseBuildError: Parser<BuildError> = parser(generated.validateBuildError);
+
+export const parsePollRequest: Parser<PollRequest> = parser(generated.validatePollRequest);
+export const parsePollAnswer: Parser<PollAnswer> = parser(generated.validatePollAnswer);
 
 export const parseAgentMessage: Parser<AgentMessage> = byType({
   hello: generated.validateHello,

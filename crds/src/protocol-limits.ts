@@ -8,6 +8,14 @@ export const PROTOCOL_NAME = 'floe-agent/v1';
 export const SIGNATURE_NAMESPACE = 'floe-agent';
 /** Largest message in bytes that either side accepts. */
 export const MAX_MESSAGE_BYTES = 256 * 1024;
+/** Largest body of a long poll in bytes, either way. */
+export const MAX_POLL_BYTES = 512 * 1024;
+/** Messages in one body of a long poll at most. */
+export const MAX_POLL_MESSAGES = 16;
+/** Seconds that the hub holds a long poll at most. */
+export const POLL_HOLD_SECONDS = 25;
+/** Seconds from the answer to a long poll to the next request, after which the machine counts as gone. */
+export const POLL_GAP_SECONDS = 20;
 /** Seconds that a new connection has to complete the hello. */
 export const HELLO_TIMEOUT_SECONDS = 15;
 

@@ -35,6 +35,8 @@ export const Hello = Type.Object({
   publicKey: Type.String({ maxLength: 1024 }),
   /** SSHSIG (armoured) over the lines protocol name, version, purpose, host, namespace, machine, nonce, time; namespace `floe-agent`. */
   signature: Type.String({ maxLength: 4096 }),
+  /** A join token, from a machine that has no identity yet; read only where the NixMachine has none. Not signed. */
+  joinToken: Type.Optional(Type.String({ minLength: 1, maxLength: 512 })),
   agent: Type.Object({
     version: Type.String({ maxLength: 64 }),
     running: Type.Optional(Type.String({ maxLength: 512 })),
@@ -65,6 +67,8 @@ export const Refused = Type.Object({
     [
       'UnknownMachine',
       'NoIdentity',
+      'PendingApproval',
+      'BadToken',
       'WrongKey',
       'DuplicateKey',
       'BadSignature',

@@ -19,6 +19,8 @@ export const validateAck: Validate;
 export const validateConfirm: Validate;
 export const validateConfirmed: Validate;
 export const validateDenied: Validate;
+export const validatePollRequest: Validate;
+export const validatePollAnswer: Validate;
 export const validateSecretsMessage: Validate;
 export const validateSecretMessage: Validate;
 export const validateWantSecrets: Validate;
