@@ -15,12 +15,13 @@ import {
   stillAdmitted,
 } from './admission.ts';
 import { answerConfirmation } from './confirmation.ts';
-import { type AgentSocket, Connection, type ConnectionOwner } from './connection.ts';
+import { type AgentSocket, Connection, type ConnectionOwner, type Transport } from './connection.ts';
 import { desiredMessage } from './desired-message.ts';
 import type { HubMetrics } from './hub-metrics.ts';
 import type { News } from './news.ts';
 import { Recently } from './recently.ts';
 import { Roster } from './roster.ts';
+import type { SecretDelivery } from './secret-delivery.ts';
 import { draining, notReady } from './session.ts';
 
 /** Seconds within which the same refusal of the same machine is one Event. */
@@ -38,6 +39,8 @@ export interface AgentHubOptions {
   /** Whether the stores hold everything. */
   readonly isReady: () => boolean;
   readonly tell: (machine: NixMachine, reason: string, message: string) => void;
+  /** Files for machines whose agents know of them. */
+  readonly secrets: Pick<SecretDelivery, 'begin' | 'end' | 'want' | 'machineChanged'>;
   readonly metrics: HubMetrics;
   readonly log: Logger;
   readonly now?: () => Date;
@@ -63,8 +66,15 @@ export class AgentHub implements ConnectionOwner {
     return this.#connections.size;
   }
 
+  /** Open connections by the way that they came. */
+  connectionsBy(transport: Transport): number {
+    let count = 0;
+    for (const connection of this.#connections) if (connection.transport === transport) count += 1;
+    return count;
+  }
+
   /** Takes a new connection; the caller feeds it with frames and calls `left` when its socket is gone. */
-  accept(socket: AgentSocket, from: { host: string; address: string }): Connection {
+  accept(socket: AgentSocket, from: { host: string; address: string; transport: Transport }): Connection {
     const connection = new Connection(socket, this, from);
     this.#connections.add(connection);
     return connection;
@@ -75,6 +85,7 @@ export class AgentHub implements ConnectionOwner {
     connection.closed();
     this.#connections.delete(connection);
     const { peer } = connection;
+    if (peer !== undefined) this.#options.secrets.end(peer.key, connection);
     if (peer === undefined || !this.#roster.leave(peer.key, connection) || this.#draining) return;
     const at = this.#now();
     this.#options.log.info({ machine: peer.key }, 'agent disconnected');
@@ -115,6 +126,15 @@ export class AgentHub implements ConnectionOwner {
     if (peer !== undefined) void this.#answer(connection, peer.key, confirm);
   }
 
+  onWantSecrets(connection: Connection, names: readonly string[]): void {
+    const { metrics, secrets } = this.#options;
+    metrics.messages.inc({ direction: 'in', type: 'wantSecrets' });
+    const { peer } = connection;
+    if (peer !== undefined && this.#roster.get(peer.key) === connection) {
+      void secrets.want(peer.key, connection, names);
+    }
+  }
+
   onRefused(connection: Connection, reason: RefusalReason): void {
     const { metrics, log } = this.#options;
     metrics.refused.inc({ reason });
@@ -138,6 +158,7 @@ export class AgentHub implements ConnectionOwner {
     if (session === undefined || machine === undefined) return;
     this.#reclaim(session, key, machine);
     session.handle({ kind: 'desired', message: this.#desired(machine) });
+    this.#options.secrets.machineChanged(key, machine);
   }
 
   /** A config changed; only where its machines fetch from matters here. */
@@ -179,7 +200,13 @@ export class AgentHub implements ConnectionOwner {
     this.#roster.enter(key, connection)?.handle({ kind: 'replaced' });
     const at = this.#now();
     log.info(
-      { machine: key, address: connection.address, agent: hello.agent.version, machineTime: hello.time },
+      {
+        machine: key,
+        address: connection.address,
+        transport: connection.transport,
+        agent: hello.agent.version,
+        machineTime: hello.time,
+      },
       'agent connected',
     );
     const machine = machines.get(key);
@@ -187,6 +214,7 @@ export class AgentHub implements ConnectionOwner {
     connection.claimed = known?.online === true && known.replica === replica;
     writer.submit(key, { connection: { online: true, replica, at }, agent: hello.agent });
     if (machine !== undefined) connection.handle({ kind: 'desired', message: this.#desired(machine) });
+    if (hello.agent.features?.includes('secrets') === true) this.#options.secrets.begin(key, connection);
   }
 
   async #answer(connection: Connection, key: string, confirm: Confirm): Promise<void> {

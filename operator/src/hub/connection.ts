@@ -5,7 +5,10 @@ import { HELLO_TIMEOUT_SECONDS } from '@floe/crds/protocol-limits';
 import type { RefusalReason } from './admission.ts';
 import { newSession, type SessionAction, type SessionInput, type SessionState, step } from './session.ts';
 
-/** What a connection needs of a WebSocket. */
+/** How an agent reaches the hub. */
+export type Transport = 'websocket' | 'poll';
+
+/** What a connection needs of a WebSocket, or of what stands in for one. */
 export interface AgentSocket {
   send(text: string): void;
   ping(): void;
@@ -20,6 +23,7 @@ export interface ConnectionOwner {
   onHello(connection: Connection, hello: Hello): void;
   onReport(connection: Connection, seq: number, state: MachineState): void;
   onConfirm(connection: Connection, confirm: Confirm): void;
+  onWantSecrets(connection: Connection, names: readonly string[]): void;
   onRefused(connection: Connection, reason: RefusalReason): void;
   onSent(message: HubMessage): void;
 }
@@ -39,6 +43,7 @@ export class Connection {
   readonly host: string;
   /** Address that it came from, for the log. */
   readonly address: string;
+  readonly transport: Transport;
   readonly nonce: string = randomBytes(32).toString('base64');
   /** Set by the hub when the hello held. */
   peer: Peer | undefined;
@@ -52,11 +57,16 @@ export class Connection {
   #heartbeat: NodeJS.Timeout | undefined;
   #state: SessionState = newSession;
 
-  constructor(socket: AgentSocket, owner: ConnectionOwner, { host, address }: { host: string; address: string }) {
+  constructor(
+    socket: AgentSocket,
+    owner: ConnectionOwner,
+    { host, address, transport }: { host: string; address: string; transport: Transport },
+  ) {
     this.#socket = socket;
     this.#owner = owner;
     this.host = host;
     this.address = address;
+    this.transport = transport;
     this.#helloTimer = setTimeout(() => this.handle({ kind: 'timeout' }), HELLO_TIMEOUT_SECONDS * 1000);
     this.handle({ kind: 'opened', nonce: this.nonce });
   }
@@ -110,6 +120,9 @@ export class Connection {
         break;
       case 'confirm':
         this.#owner.onConfirm(this, action.confirm);
+        break;
+      case 'wantSecrets':
+        this.#owner.onWantSecrets(this, action.names);
         break;
       case 'count':
         this.#owner.onRefused(this, action.refused);

@@ -2,6 +2,7 @@
 import { parseAgentMessage } from '@floe/crds/parse';
 import type { Confirm, Confirmed, Denied, DesiredMessage, Hello, HubMessage, MachineState } from '@floe/crds/protocol';
 import { PROTOCOL_VERSIONS } from '@floe/crds/protocol-limits';
+import type { SecretMessage, SecretsMessage } from '@floe/crds/secrets';
 import type { Admitted, Refusal, RefusalReason } from './admission.ts';
 
 /** Close codes of the hub; docs/spec/agent-protocol.md lists them. */
@@ -29,6 +30,8 @@ export type SessionState = {
   readonly seq: number;
   /** The order that was sent last, as JSON. */
   readonly sent: string | undefined;
+  /** The list of secrets that was sent last, as JSON. */
+  readonly secrets: string | undefined;
   /** Pings since the last sign of life. */
   readonly missed: number;
   /** What is left of the message rate, and when that was, in seconds. */
@@ -39,13 +42,16 @@ export type SessionInput =
   | { kind: 'opened'; nonce: string }
   /** A text frame; `at` is monotonic, in seconds. */
   | { kind: 'text'; text: string; at: number }
-  | { kind: 'binary' }
+  /** What came in is no message at all. */
+  | { kind: 'malformed'; message: string }
   | { kind: 'pong' }
   | { kind: 'heartbeat' }
   | { kind: 'timeout' }
   | { kind: 'admitted'; admitted: Admitted; purpose: Hello['purpose']; replica: string; heartbeatSeconds: number }
   | { kind: 'refused'; refusal: Refusal }
   | { kind: 'desired'; message: DesiredMessage | undefined }
+  | { kind: 'secrets'; message: SecretsMessage }
+  | { kind: 'secret'; message: SecretMessage }
   | { kind: 'stored'; seq: number }
   | { kind: 'verdict'; verdict: Confirmed | Denied }
   | { kind: 'replaced' }
@@ -59,6 +65,8 @@ export type SessionAction =
   | { kind: 'report'; seq: number; state: MachineState }
   /** Judge this confirmation; answer with `verdict` or `refused`. */
   | { kind: 'confirm'; confirm: Confirm }
+  /** Send the content of these, if they are its own. */
+  | { kind: 'wantSecrets'; names: readonly string[] }
   | { kind: 'ping' }
   | { kind: 'count'; refused: RefusalReason }
   | { kind: 'close'; code: number; reason: string };
@@ -70,6 +78,7 @@ export const newSession: SessionState = {
   phase: 'greeting',
   seq: 0,
   sent: undefined,
+  secrets: undefined,
   missed: 0,
   budget: { left: BURST, at: 0 },
 };
@@ -84,8 +93,8 @@ export function step(state: SessionState, input: SessionInput): SessionStep {
       ]);
     case 'text':
       return onText(state, input.text, input.at);
-    case 'binary':
-      return refuse(state, badMessage('send JSON as text frames'));
+    case 'malformed':
+      return refuse(state, badMessage(input.message));
     case 'pong':
       return stay({ ...state, missed: 0 });
     case 'heartbeat':
@@ -100,6 +109,10 @@ export function step(state: SessionState, input: SessionInput): SessionStep {
       return refuse(state, input.refusal);
     case 'desired':
       return onDesired(state, input.message);
+    case 'secrets':
+      return onSecrets(state, input.message);
+    case 'secret':
+      return state.phase === 'session' ? stay(state, [{ kind: 'send', message: input.message }]) : stay(state);
     case 'stored':
       return state.phase === 'session'
         ? stay(state, [{ kind: 'send', message: { type: 'ack', seq: input.seq } }])
@@ -171,6 +184,9 @@ function onText(before: SessionState, text: string, at: number): SessionStep {
   if (state.phase === 'session' && message.type === 'report' && message.seq > state.seq) {
     return stay({ ...state, seq: message.seq }, [{ kind: 'report', seq: message.seq, state: message.state }]);
   }
+  if (state.phase === 'session' && message.type === 'wantSecrets' && state.secrets !== undefined) {
+    return stay(state, [{ kind: 'wantSecrets', names: message.names }]);
+  }
   if (state.phase === 'confirming' && message.type === 'confirm' && state.seq === 0) {
     // One question per connection: seq marks that it was asked.
     return stay({ ...state, seq: 1 }, [{ kind: 'confirm', confirm: message }]);
@@ -191,4 +207,11 @@ function onDesired(state: SessionState, message: DesiredMessage | undefined): Se
   if (state.phase !== 'session' || message === undefined) return stay(state);
   const json = JSON.stringify(message);
   return json === state.sent ? stay(state) : stay({ ...state, sent: json }, [{ kind: 'send', message }]);
+}
+
+/** The list goes to a session alone, and only where it differs from the last one. */
+function onSecrets(state: SessionState, message: SecretsMessage): SessionStep {
+  if (state.phase !== 'session') return stay(state);
+  const json = JSON.stringify(message);
+  return json === state.secrets ? stay(state) : stay({ ...state, secrets: json }, [{ kind: 'send', message }]);
 }

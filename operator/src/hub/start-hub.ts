@@ -8,16 +8,19 @@ import type { Registry } from 'prom-client';
 import { specOf } from '../conditions/standing.ts';
 import type { KubeClient, MergePatch } from '../kube/client.ts';
 import { startDeadline } from '../kube/deadline.ts';
+import { isNotFound, KubeError } from '../kube/error.ts';
 import type { EventRecorder } from '../kube/events.ts';
 import { holdLease } from '../kube/hold-lease.ts';
 import { parseKey } from '../kube/object.ts';
-import { nixMachines } from '../kube/resource.ts';
+import { nixMachines, secrets as secretObjects } from '../kube/resource.ts';
 import type { Store } from '../kube/store.ts';
 import { AgentHub } from './agent-hub.ts';
 import { type AgentServer, startAgentServer } from './agent-server.ts';
 import type { BuildReportHandler } from './build-reports.ts';
 import { createHubMetrics } from './hub-metrics.ts';
 import { startPlainServer } from './plain-server.ts';
+import { SecretDelivery } from './secret-delivery.ts';
+import type { ReadSecretData } from './secret-store.ts';
 import { type MachineApi, StatusWriter } from './status-writer.ts';
 
 /** The stores that the hub reads; it writes its own status writes back into `nixMachines`. */
@@ -49,6 +52,8 @@ export interface HubSettings {
   readonly maxConnections?: number;
   /** Seconds that agents and writes get when this replica ends. Default 8. */
   readonly drainSeconds?: number;
+  /** Seconds between two looks at a Secret that a machine names. Default 30; more where there are many. */
+  readonly secretPollSeconds?: number;
 }
 
 export interface HubOptions {
@@ -97,9 +102,16 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
     signal: writes.signal,
   });
   const metrics = createHubMetrics(registry, {
-    connections: () => hub.connections,
+    connections: (transport) => hub.connectionsBy(transport),
     pendingWrites: () => writer.pending,
     machines: () => stores.nixMachines.list(),
+  });
+  const secrets = new SecretDelivery({
+    read: secretReader(client),
+    machine: (key) => stores.nixMachines.get(key),
+    log,
+    signal,
+    ...(settings.secretPollSeconds === undefined ? {} : { pollSeconds: settings.secretPollSeconds }),
   });
   const hub: AgentHub = new AgentHub({
     replica: settings.replica,
@@ -109,6 +121,7 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
     readMachine: (key) => readFresh({ api, key, store: stores.nixMachines }, writes.signal),
     isReady: stores.isSynced,
     tell: (machine, reason, message) => events.event(machine, { type: 'Warning', reason, message, action: 'Refuse' }),
+    secrets,
     metrics,
     log,
     offlineGraceSeconds: settings.offlineGraceSeconds ?? 10,
@@ -132,6 +145,7 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
     stores.nixMachines.subscribe((delta) => hub.machineChanged(delta)),
     stores.nixConfigs.subscribe((delta) => hub.configChanged(delta)),
   ];
+  const looking = secrets.run();
   const sweeper = setInterval(() => hub.sweep(), SWEEP_SECONDS * 1000);
   const certificates = setInterval(
     () => void renewCertificate({ settings, server, tls, log }),
@@ -156,7 +170,7 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
     await hub.drain(limit);
     await writer.drain(limit);
     writes.abort();
-    await Promise.all([server.close(), plain.close(), lease]);
+    await Promise.all([server.close(), plain.close(), lease, looking]);
     log.info('hub is closed');
   };
   const closed = new Promise<void>((resolve) => {
@@ -171,6 +185,20 @@ function machineApi(client: KubeClient): MachineApi {
     get: (key, { signal }) => client.get(nixMachines, parseKey(key), { signal }),
     patchStatus: (key, patch, { signal }) =>
       client.mergePatch(nixMachines, parseKey(key), patch as MergePatch<NixMachine>, { subresource: 'status', signal }),
+  };
+}
+
+/** Reads the values of a Secret from the API server each time: contents are kept nowhere. */
+function secretReader(client: KubeClient): ReadSecretData {
+  return async (namespace, name, signal) => {
+    try {
+      const { data = {} } = await client.get(secretObjects, { namespace, name }, { signal });
+      return Object.fromEntries(Object.entries(data).map(([key, value]) => [key, Buffer.from(value, 'base64')]));
+    } catch (error) {
+      if (isNotFound(error)) return undefined;
+      if (error instanceof KubeError && error.status === 403) return 'forbidden';
+      throw error;
+    }
   };
 }
 
