@@ -15,6 +15,7 @@ export function pathsUnder(root: string) {
     bootedSystem: under('run/booted-system'),
     profile: under('nix/var/nix/profiles/system'),
     config: under('etc/floe-agent.json'),
+    checks: under('etc/floe-agent/checks'),
     boot: under('boot'),
     switchLists: ['start-list', 'restart-list', 'reload-list'].map((name) => under('run/nixos', name)),
     state,

@@ -40,6 +40,7 @@ export function attemptMessage(record: AttemptRecord): Attempt {
     ...(record.failedUnits === undefined
       ? {}
       : { failedUnits: record.failedUnits.slice(0, 16).map((one) => one.slice(0, 256)) }),
+    ...(record.checks === undefined ? {} : { checks: [...record.checks] }),
     ...(record.message === undefined ? {} : { message: record.message.slice(0, 2048) }),
     ...(record.finishedAt === undefined ? {} : { finishedAt: record.finishedAt }),
   };

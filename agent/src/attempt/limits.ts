@@ -11,9 +11,9 @@ export const SETTLE_SECONDS = 45;
 /** A health check without a time limit of its own. */
 const CHECK_SECONDS = 60;
 
-/** Limit of one health check. */
-export function checkSeconds(check: Order['healthChecks'][number]): number {
-  return durationSeconds(check.timeout ?? '') ?? CHECK_SECONDS;
+/** Limit of one health check, its grace included. */
+export function checkSeconds(check: Pick<Order['healthChecks'][number], 'grace' | 'timeout'>): number {
+  return (durationSeconds(check.grace ?? '') ?? 0) + (durationSeconds(check.timeout ?? '') ?? CHECK_SECONDS);
 }
 
 /** Limit of all health checks, which run side by side. */

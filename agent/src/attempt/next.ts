@@ -158,9 +158,12 @@ export function next(record: AttemptRecord, outcome: Outcome, at: Moment): Attem
       return switched(record, outcome, at);
     case 'hand-over':
       return enter(record, 'arm-health');
-    case 'health':
-      if (outcome.result.kind === 'healthy') return toConfirm({ ...record, passed: true }, at);
-      return undo({ ...record, failedUnits: outcome.result.units }, 'RolledBack', outcome.result.message);
+    case 'health': {
+      const { result } = outcome;
+      const checked = result.checks === undefined ? record : { ...record, checks: result.checks };
+      if (result.kind === 'healthy') return toConfirm({ ...checked, passed: true }, at);
+      return undo({ ...checked, failedUnits: result.units }, 'RolledBack', result.message);
+    }
     case 'confirm':
       return answered(record, outcome.result);
     case 'profile':

@@ -1,5 +1,6 @@
 // What can come of each step of an attempt: data that the next step is decided from.
 
+import type { CheckResult } from '@floe/crds/health-check';
 import type { Order } from './record.ts';
 
 /** How one run of switch-to-configuration ended. */
@@ -33,9 +34,10 @@ export type Fetched =
   /** It could not be had within the limits. */
   | { readonly kind: 'unavailable'; readonly message: string };
 
-export type Health =
+export type Health = { readonly checks?: readonly CheckResult[] } & (
   | { readonly kind: 'healthy' }
-  | { readonly kind: 'unhealthy'; readonly units: readonly string[]; readonly message: string };
+  | { readonly kind: 'unhealthy'; readonly units: readonly string[]; readonly message: string }
+);
 
 export type Confirmation =
   | { readonly kind: 'confirmed' }

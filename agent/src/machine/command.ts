@@ -15,6 +15,8 @@ export type CommandOptions = {
   /** Default 60. */
   readonly limitSeconds?: number;
   readonly env?: Readonly<Record<string, string>>;
+  /** Everything that it started goes with it when its time is up: for scripts. */
+  readonly group?: boolean;
 };
 
 /** Runs programs; a port, so that tests need none of them. */
@@ -24,7 +26,7 @@ export type Commander = (program: string, args: readonly string[], options: Comm
 const MAX_OUTPUT_BYTES = 128 * 1024 * 1024;
 
 /** Runs a program. Rejects only when the caller's signal aborts. */
-export const runCommand: Commander = (program, args, { signal, limitSeconds = 60, env }) =>
+export const runCommand: Commander = (program, args, { signal, limitSeconds = 60, env, group = false }) =>
   new Promise((resolve, reject) => {
     signal.throwIfAborted();
     const limit = AbortSignal.timeout(limitSeconds * 1000);
@@ -32,8 +34,22 @@ export const runCommand: Commander = (program, args, { signal, limitSeconds = 60
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...env },
       signal: AbortSignal.any([signal, limit]),
-      killSignal: 'SIGTERM',
+      killSignal: group ? 'SIGKILL' : 'SIGTERM',
+      detached: group,
     });
+    const { pid } = child;
+    if (group && pid !== undefined) {
+      const killGroup = () => {
+        try {
+          process.kill(-pid, 'SIGKILL');
+        } catch {
+          // It has just ended by itself.
+        }
+      };
+      const over = AbortSignal.any([signal, limit]);
+      over.addEventListener('abort', killGroup, { once: true });
+      child.once('close', () => over.removeEventListener('abort', killGroup));
+    }
     const streams = { stdout: [] as Buffer[], stderr: [] as Buffer[] };
     let size = 0;
     for (const name of ['stdout', 'stderr'] as const) {

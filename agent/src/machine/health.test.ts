@@ -1,6 +1,7 @@
 // Health checks against scripted samples of systemd's units.
 import { expect, test } from 'vitest';
 import type { Clock, HealthQuestion } from '../attempt/ports.ts';
+import { runCommand } from './command.ts';
 import { checkHealth } from './health.ts';
 import type { UnitState } from './units.ts';
 
@@ -33,8 +34,7 @@ async function judge(timeline: readonly (readonly UnitState[])[], question: Part
   };
   const health = await checkHealth(
     { checks: [], failedBefore: [], exitCode: 0, ...question },
-    units,
-    clock,
+    { units, clock, command: runCommand, named: '/nowhere', resolvePath: (path) => path },
     AbortSignal.timeout(5_000),
   );
   return { health, seconds };
@@ -48,7 +48,7 @@ test('nothing failed: healthy after a few samples', async () => {
 
 test('a unit that fails and stays so is named with its exit code', async () => {
   const { health, seconds } = await judge([[failed('a.service')]]);
-  expect(health).toEqual({ kind: 'unhealthy', units: ['a.service'], message: 'a.service failed (exit code 1).' });
+  expect(health).toMatchObject({ kind: 'unhealthy', units: ['a.service'], message: 'a.service failed (exit code 1).' });
   expect(seconds).toBeLessThan(5);
 });
 

@@ -1,114 +1,105 @@
-// Judges whether a new closure works: no unit fails that had not failed before, and the named units are active.
-
-import { checkSeconds, SETTLE_SECONDS } from '../attempt/limits.ts';
+// Judges whether a new closure works: makes all health checks side by side and says what each came to.
+import type { CheckResult } from '@floe/crds/health-check';
 import type { Health } from '../attempt/outcome.ts';
 import type { Clock, HealthQuestion } from '../attempt/ports.ts';
-import type { UnitState } from './units.ts';
+import type { Commander } from './command.ts';
+import { httpProbe } from './http-probe.ts';
+import { namedProbe } from './named-check.ts';
+import { type Probe, tryCheck } from './probe.ts';
+import { tcpProbe } from './tcp-probe.ts';
+import { inWords, nothingNewFailed, type Units, unitsActive, type Verdict } from './unit-checks.ts';
 
-export interface Units {
-  /** Units that failed or wait for their restart. */
-  troubled(signal: AbortSignal): Promise<readonly UnitState[]>;
-  states(names: readonly string[], signal: AbortSignal): Promise<readonly UnitState[]>;
+/** What the checks need of the machine. */
+export type Checking = {
+  /** Absent where no systemd can be asked. */
+  readonly units?: Units;
+  readonly command: Commander;
+  /** Folder of the checks that the machine's configuration defines. */
+  readonly named: string;
+  /** Finds a file of the machine. */
+  readonly resolvePath: (path: string) => string;
+  readonly clock: Clock;
+};
+
+/** The check that is always made. */
+const BUILT_IN = 'units';
+const LONGEST_MESSAGE = 512;
+/** What passed is told briefly. */
+const LONGEST_PASSED = 160;
+
+type Check = HealthQuestion['checks'][number];
+
+type Judged = {
+  readonly name: string;
+  readonly passed: boolean;
+  readonly said: string;
+  readonly units: readonly string[];
+};
+
+function ofUnits(name: string, verdict: Verdict, otherwise: string): Judged {
+  if (verdict.kind === 'good') return { name, passed: true, said: otherwise, units: [] };
+  return {
+    name,
+    passed: false,
+    said: verdict.units.map(inWords).join(', '),
+    units: verdict.units.map((unit) => unit.name),
+  };
 }
 
-const SAMPLE_MS = 1_000;
-/** Samples in a row that must agree: one alone may fall between a failure and its restart. */
-const AGREEING = 3;
+/** Without systemd what the switch itself said of the units stands. */
+function byExitCode(exitCode: number | undefined): Judged {
+  const passed = exitCode === undefined || exitCode === 0;
+  const said = passed ? 'the switch ended well' : `Some units failed on the new closure (exit code ${exitCode})`;
+  return { name: BUILT_IN, passed, said, units: [] };
+}
 
-type Verdict =
-  | { readonly kind: 'good' }
-  | { readonly kind: 'bad'; readonly units: readonly UnitState[] }
-  | { readonly kind: 'unsettled'; readonly units: readonly UnitState[] };
+async function builtIn(question: HealthQuestion, { units, clock }: Checking, signal: AbortSignal): Promise<Judged> {
+  if (units === undefined) return byExitCode(question.exitCode);
+  const verdict = await nothingNewFailed(question, units, clock, signal);
+  return ofUnits(BUILT_IN, verdict, 'no unit failed that had not failed before');
+}
 
-/** Samples until the verdict holds for a few samples, or the time is up. */
-async function settle(
-  sample: (signal: AbortSignal) => Promise<Verdict>,
-  limitSeconds: number,
-  clock: Clock,
-  signal: AbortSignal,
-): Promise<Verdict> {
-  const end = clock.now().monotonicMs + limitSeconds * 1000;
-  let agreeing = 0;
-  let last: Verdict['kind'] | undefined;
-  for (;;) {
-    const verdict = await sample(signal);
-    agreeing = verdict.kind === last ? agreeing + 1 : 1;
-    last = verdict.kind;
-    if (verdict.kind !== 'unsettled' && agreeing >= AGREEING) return verdict;
-    if (clock.now().monotonicMs >= end) return verdict.kind === 'good' ? verdict : { ...verdict, kind: 'bad' };
-    await clock.sleep(SAMPLE_MS, signal);
+function probeOf(check: Check, { command, named, resolvePath }: Checking): Probe {
+  if (check.http !== undefined) return httpProbe(check.http, resolvePath);
+  if (check.tcp !== undefined) return tcpProbe(check.tcp);
+  if (check.named !== undefined) return namedProbe(check.named, named, command);
+  // A kind of a newer hub: what can't be checked has not passed.
+  const said = 'this version of the agent does not know this kind of check: bring the machine a newer one first';
+  return async () => ({ passed: false, hopeless: true, said });
+}
+
+async function make(check: Check, checking: Checking, signal: AbortSignal): Promise<Judged> {
+  const { units, clock } = checking;
+  const { name, systemd } = check;
+  if (systemd === undefined) {
+    const { passed, said } = await tryCheck(check, probeOf(check, checking), clock, signal);
+    return { name, passed, said, units: [] };
   }
+  if (units === undefined) {
+    const said = `there is no systemd below --root that could be asked for ${systemd.units.join(', ')}`;
+    return { name, passed: false, said, units: systemd.units };
+  }
+  return ofUnits(name, await unitsActive(check, units, clock, signal), `${systemd.units.join(', ')} active`);
 }
 
-function inWords(unit: UnitState): string {
-  if (unit.sub === 'not-found') return `${unit.name} does not exist`;
-  const code = unit.exitStatus === 0 ? '' : ` (exit code ${unit.exitStatus})`;
-  if (unit.active === 'failed') return `${unit.name} failed${code}`;
-  if (unit.sub === 'auto-restart') return `${unit.name} fails and is restarted again and again${code}`;
-  return `${unit.name} is ${unit.active}${code}`;
-}
-
-/** The check that is always made. A unit that is restarted over and over counts as failed when the time is up. */
-async function nothingNewFailed(
-  question: HealthQuestion,
-  units: Units,
-  clock: Clock,
-  signal: AbortSignal,
-): Promise<Verdict> {
-  const restarts = new Map<string, number>();
-  const sample = async (): Promise<Verdict> => {
-    const troubled = (await units.troubled(signal)).filter((unit) => !question.failedBefore.includes(unit.name));
-    const failed = troubled.filter((unit) => unit.active === 'failed');
-    // A unit seen between two starts is watched from then on, since a later sample may find it up for a moment.
-    for (const unit of troubled) restarts.set(unit.name, unit.restarts);
-    if (failed.length > 0) return { kind: 'bad', units: failed };
-    if (troubled.length > 0) return { kind: 'unsettled', units: troubled };
-    if (restarts.size === 0) return { kind: 'good' };
-    const watched = await units.states([...restarts.keys()], signal);
-    const moved = watched.filter((unit) => unit.restarts !== restarts.get(unit.name));
-    for (const unit of watched) restarts.set(unit.name, unit.restarts);
-    return moved.length === 0 ? { kind: 'good' } : { kind: 'unsettled', units: moved };
-  };
-  return settle(sample, SETTLE_SECONDS, clock, signal);
-}
-
-async function unitsActive(
-  check: HealthQuestion['checks'][number],
-  units: Units,
-  clock: Clock,
-  signal: AbortSignal,
-): Promise<Verdict> {
-  const names = check.systemd?.units ?? [];
-  const sample = async (): Promise<Verdict> => {
-    const inactive = (await units.states(names, signal)).filter((unit) => unit.active !== 'active');
-    if (inactive.length === 0) return { kind: 'good' };
-    const hopeless = inactive.filter((unit) => unit.active === 'failed' || unit.sub === 'not-found');
-    return hopeless.length > 0 ? { kind: 'bad', units: hopeless } : { kind: 'unsettled', units: inactive };
-  };
-  return settle(sample, checkSeconds(check), clock, signal);
-}
-
-/** Makes all checks side by side. */
-export async function checkHealth(
-  question: HealthQuestion,
-  units: Units,
-  clock: Clock,
-  signal: AbortSignal,
-): Promise<Health> {
-  const verdicts = await Promise.all([
-    nothingNewFailed(question, units, clock, signal).then((verdict) => ({ verdict, name: undefined })),
-    ...question.checks.map((check) =>
-      unitsActive(check, units, clock, signal).then((verdict) => ({ verdict, name: check.name })),
-    ),
+/** Makes all checks side by side. Rejects only when the signal aborts, or the machine can't be asked at all. */
+export async function checkHealth(question: HealthQuestion, checking: Checking, signal: AbortSignal): Promise<Health> {
+  const stamped = async (judging: Promise<Judged>) => ({ ...(await judging), at: checking.clock.now().time });
+  const judged = await Promise.all([
+    stamped(builtIn(question, checking, signal)),
+    ...question.checks.map((check) => stamped(make(check, checking, signal))),
   ]);
-  const bad = verdicts.filter(({ verdict }) => verdict.kind !== 'good');
-  if (bad.length === 0) return { kind: 'healthy' };
-  const names = [
-    ...new Set(bad.flatMap(({ verdict }) => (verdict.kind === 'good' ? [] : verdict.units.map(({ name }) => name)))),
-  ];
-  const sentences = bad.map(({ verdict, name }) => {
-    const words = verdict.kind === 'good' ? '' : verdict.units.map(inWords).join(', ');
-    return name === undefined ? `${words}.` : `Check ${name}: ${words}.`;
-  });
-  return { kind: 'unhealthy', units: names.slice(0, 16), message: sentences.join(' ').slice(0, 1000) };
+  const checks = judged.map(
+    ({ name, passed, said, at }): CheckResult => ({
+      name,
+      passed,
+      message: said.slice(0, passed ? LONGEST_PASSED : LONGEST_MESSAGE),
+      at,
+    }),
+  );
+  const bad = judged.filter(({ passed }) => !passed);
+  if (bad.length === 0) return { kind: 'healthy', checks };
+  const units = [...new Set(bad.flatMap((one) => one.units))].slice(0, 16);
+  const sentences = bad.map(({ name, said }) => (name === BUILT_IN ? `${said}.` : `Check ${name}: ${said}.`));
+  return { kind: 'unhealthy', units, message: sentences.join(' ').slice(0, 1000), checks };
 }

@@ -5,7 +5,10 @@ import { join } from 'node:path';
 import type { Done, Health, RunOutcome } from '../attempt/outcome.ts';
 import type { DeadMan, HealthQuestion, Run } from '../attempt/ports.ts';
 import type { Paths } from '../paths.ts';
+import { realClock } from '../real-clock.ts';
 import { awaitRun } from './await-run.ts';
+import { runCommand } from './command.ts';
+import { checkHealth } from './health.ts';
 import type { Host } from './host.ts';
 import { identify, lives, type ProcessId, runEnd, runner, switchProcess } from './run-files.ts';
 import { switchUnitArguments } from './switch-unit.ts';
@@ -99,18 +102,9 @@ export class PlainHost implements Host {
   }
 
   /** No unit can be asked here, so what the switch itself said of them stands. */
-  async checkHealth({ checks, exitCode }: HealthQuestion): Promise<Health> {
-    if (exitCode !== undefined && exitCode !== 0) {
-      const message = `Some units failed on the new closure (exit code ${exitCode}).`;
-      return { kind: 'unhealthy', units: [], message };
-    }
-    const units = checks.flatMap((check) => check.systemd?.units ?? []);
-    if (units.length === 0) return { kind: 'healthy' };
-    return {
-      kind: 'unhealthy',
-      units,
-      message: `There is no systemd below --root that could be asked for ${units.join(', ')}.`,
-    };
+  checkHealth(question: HealthQuestion, signal: AbortSignal): Promise<Health> {
+    const { checks: named, resolve: resolvePath } = this.#settings.paths;
+    return checkHealth(question, { command: runCommand, clock: realClock, named, resolvePath }, signal);
   }
 
   #timerFile(attempt: string, number: number): string {

@@ -114,12 +114,13 @@ export class SystemdHost implements Host {
   }
 
   checkHealth(question: HealthQuestion, signal: AbortSignal): Promise<Health> {
-    const { command, clock } = this.#settings;
+    const { command, clock, paths } = this.#settings;
     const units = {
       troubled: (stop: AbortSignal) => troubledUnits(command, stop),
       states: (names: readonly string[], stop: AbortSignal) => unitStates(command, names, stop),
     };
-    return checkHealth(question, units, clock, signal);
+    const { checks: named, resolve: resolvePath } = paths;
+    return checkHealth(question, { units, command, clock, named, resolvePath }, signal);
   }
 
   async reboot(signal: AbortSignal): Promise<Done> {

@@ -1,0 +1,110 @@
+// A try of an http check: one request from the machine itself, judged by status and body.
+import { Buffer } from 'node:buffer';
+import { readFile } from 'node:fs/promises';
+import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import { createContext, Script } from 'node:vm';
+import type { HealthCheck } from '@floe/crds/health-check';
+import type { Probe, Tried } from './probe.ts';
+
+type Http = NonNullable<HealthCheck['http']>;
+
+/** One request may take this long. */
+const LIMIT_MS = 10_000;
+/** Bytes of the body that are read. */
+const MAX_BODY_BYTES = 64 * 1024;
+/** A regular expression may need this long; one that needs ages must not stop the agent. */
+const MATCH_LIMIT_MS = 500;
+/** Characters of the body that are shown where it fails. */
+const SHOWN = 200;
+
+type Answer = { readonly status: number; readonly body: string };
+
+/** Tries whether the address answers as it should. `resolvePath` finds files of the machine. */
+export function httpProbe(check: Http, resolvePath: (path: string) => string): Probe {
+  return async (signal) => {
+    try {
+      return judge(check, await ask(check, resolvePath, AbortSignal.any([signal, AbortSignal.timeout(LIMIT_MS)])));
+    } catch (error: unknown) {
+      return { passed: false, said: `${check.url}: ${reason(error)}` };
+    }
+  };
+}
+
+function reason(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error.name === 'AbortError' || error.name === 'TimeoutError') return 'no answer in time';
+  const code = 'code' in error ? String(error.code) : '';
+  return code === '' || error.message.includes(code) ? error.message : `${error.message} (${code})`;
+}
+
+async function ask(check: Http, resolvePath: (path: string) => string, signal: AbortSignal): Promise<Answer> {
+  const { method = 'GET', headers = {}, tls } = check;
+  const url = new URL(check.url);
+  const common = { method, headers: { 'user-agent': 'floe-agent', ...headers }, agent: false, signal } as const;
+  const trust = {
+    rejectUnauthorized: tls?.insecureSkipVerify !== true,
+    ...(tls?.caFile === undefined ? {} : { ca: await readFile(resolvePath(tls.caFile)) }),
+  };
+  return new Promise((resolve, reject) => {
+    const told = (answer: IncomingMessage) => {
+      const chunks: Buffer[] = [];
+      let size = 0;
+      const done = () => {
+        const body = Buffer.concat(chunks).subarray(0, MAX_BODY_BYTES).toString('utf8');
+        resolve({ status: answer.statusCode ?? 0, body });
+      };
+      answer.on('data', (chunk: Buffer) => {
+        chunks.push(chunk);
+        size += chunk.length;
+        if (size < MAX_BODY_BYTES) return;
+        done();
+        answer.destroy();
+      });
+      answer.once('end', done);
+      answer.once('error', reject);
+    };
+    const sent = url.protocol === 'https:' ? httpsRequest(url, { ...common, ...trust }) : httpRequest(url, common);
+    sent.once('response', told).once('error', reject).end();
+  });
+}
+
+function judge({ url, status, body }: Http, answer: Answer): Tried {
+  const fits = status === undefined ? answer.status >= 200 && answer.status < 300 : status.includes(answer.status);
+  const shown = answer.body.trim().slice(0, SHOWN);
+  if (!fits) {
+    const wanted = status === undefined ? '200 to 299' : status.join(', ');
+    return { passed: false, said: `${url} answers ${answer.status}, wanted is ${wanted}: ${shown || 'no body'}` };
+  }
+  if (body?.contains !== undefined && !answer.body.includes(body.contains)) {
+    return { passed: false, said: `${url}: the body has no "${body.contains}": ${shown || 'it is empty'}` };
+  }
+  if (body?.matches !== undefined) {
+    const matched = matches(body.matches, answer.body);
+    if (matched === 'invalid') {
+      return { passed: false, hopeless: true, said: `/${body.matches}/ is no regular expression: correct the check` };
+    }
+    if (matched === 'late') {
+      const said = `/${body.matches}/ needs more than ${MATCH_LIMIT_MS} ms on the body of ${url}: make it simpler`;
+      return { passed: false, hopeless: true, said };
+    }
+    if (!matched) {
+      return { passed: false, said: `${url}: the body does not match /${body.matches}/: ${shown || 'it is empty'}` };
+    }
+  }
+  return { passed: true, said: `${url} answers ${answer.status}` };
+}
+
+function matches(pattern: string, text: string): boolean | 'invalid' | 'late' {
+  try {
+    new RegExp(pattern);
+  } catch {
+    return 'invalid';
+  }
+  try {
+    const script = new Script('new RegExp(pattern).test(text)');
+    return script.runInContext(createContext({ pattern, text }), { timeout: MATCH_LIMIT_MS }) === true;
+  } catch {
+    return 'late';
+  }
+}
