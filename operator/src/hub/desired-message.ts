@@ -3,6 +3,8 @@ import { durationSeconds } from '@floe/crds/duration';
 import type { NixConfig } from '@floe/crds/nix-config';
 import type { NixMachine } from '@floe/crds/nix-machine';
 import type { DesiredMessage } from '@floe/crds/protocol';
+import { consentDeadline } from '../conditions/consent.ts';
+import { rfc3339 } from '../conditions/derive.ts';
 import { isHeld, specOf } from '../conditions/standing.ts';
 
 const SWITCH_TIMEOUT_SECONDS = 600;
@@ -19,6 +21,7 @@ export function desiredMessage(
   if (desired === undefined) return undefined;
   const { mode, timeout, confirmTimeout, healthChecks } = specOf(machine).activation ?? {};
   const url = config?.status?.cache?.url;
+  const deadline = consentDeadline(machine);
   return {
     type: 'desired',
     id: desired.id,
@@ -31,6 +34,7 @@ export function desiredMessage(
     confirmTimeoutSeconds: seconds(confirmTimeout, CONFIRM_TIMEOUT_SECONDS),
     healthChecks: healthChecks ?? [],
     substituters: url === undefined ? [] : [url],
+    ...(deadline === undefined ? {} : { consent: { until: rfc3339(new Date(deadline)) } }),
   };
 }
 

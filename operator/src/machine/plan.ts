@@ -1,6 +1,7 @@
 // Decides what the machine's own reconciler writes: why it waits, that it is offline, that its spec was looked at.
-import type { NixMachineStatus } from '@floe/crds/nix-machine';
+import type { NixMachine, NixMachineStatus } from '@floe/crds/nix-machine';
 import { parseNixMachine } from '@floe/crds/parse';
+import { consentWait } from '../conditions/consent.ts';
 import { rfc3339 } from '../conditions/derive.ts';
 import { keyOfMachine } from '../conditions/identity.ts';
 import { type StatusWrite, statusPatch } from '../conditions/patch.ts';
@@ -58,7 +59,13 @@ function offline(before: NixMachineStatus['connection'], now: Date): NonNullable
 
 /** The first reason of its own for not moving. What holds for all machines of a config is said there, not here. */
 function waitingFor(snapshot: MachineSnapshot, now: Date): Reason | undefined {
-  return wrongSpec(snapshot) ?? wrongKey(snapshot) ?? held(snapshot, now) ?? nothingToRun(snapshot, now);
+  return (
+    wrongSpec(snapshot) ??
+    wrongKey(snapshot) ??
+    held(snapshot, now) ??
+    forUser(snapshot, now) ??
+    nothingToRun(snapshot, now)
+  );
 }
 
 function wrongSpec({ machine }: MachineSnapshot): Reason | undefined {
@@ -92,6 +99,11 @@ function held({ machine }: MachineSnapshot, now: Date): Reason | undefined {
   return isHeld(machine, now) ? { reason: 'OnHold', message: heldMessage(machine) } : undefined;
 }
 
+function forUser({ machine }: MachineSnapshot, now: Date): Reason | undefined {
+  const wait = consentWait(machine, now.getTime());
+  return wait === undefined ? undefined : { reason: 'WaitingForUser', message: wait.message };
+}
+
 function nothingToRun({ machine, config, closure, isSelected }: MachineSnapshot, now: Date): Reason | undefined {
   const name = specOf(machine).configRef?.name ?? '';
   if (config === undefined) {
@@ -119,9 +131,15 @@ function nextCheck({ machine, config, replicaGoneIn }: MachineSnapshot, now: Dat
   const times = [
     isHeld(machine, now) && until !== undefined ? (Date.parse(until) - now.getTime()) / 1000 : undefined,
     config === undefined ? CONFIG_GRACE_SECONDS - ageSeconds(machine.metadata.creationTimestamp, now) : undefined,
+    userLimit(machine, now),
     replicaGoneIn,
   ].filter((seconds): seconds is number => seconds !== undefined && seconds > 0);
   return times.length === 0 ? undefined : Math.min(...times);
+}
+
+function userLimit(machine: NixMachine, now: Date): number | undefined {
+  const wait = consentWait(machine, now.getTime());
+  return wait === undefined ? undefined : (wait.until - now.getTime()) / 1000;
 }
 
 function ageSeconds(created: string | undefined, now: Date): number {

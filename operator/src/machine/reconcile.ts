@@ -55,6 +55,9 @@ async function apply(
 
 function tell(before: NixMachine, { status }: NixMachine, events: Pick<EventRecorder, 'event'>): void {
   const why = status?.waiting;
+  if (why?.reason === 'WaitingForUser' && before.status?.waiting?.reason !== why.reason) {
+    events.event(before, { type: 'Normal', reason: why.reason, message: why.message, action: 'Ask' });
+  }
   if (why === undefined || !TOLD.has(why.reason) || before.status?.waiting?.message === why.message) return;
   events.event(before, { type: 'Warning', reason: why.reason, message: why.message, action: 'Reconcile' });
 }

@@ -2,6 +2,7 @@
 import type { NixConfig } from '@floe/crds/nix-config';
 import type { NixMachine } from '@floe/crds/nix-machine';
 import type { ControllerRevision } from '@floe/crds/revision-record';
+import { asksConsent } from '../conditions/consent.ts';
 import { keyOfMachine } from '../conditions/identity.ts';
 import { sameJson } from '../conditions/merge-patch.ts';
 import { keyOf } from '../kube/object.ts';
@@ -53,8 +54,16 @@ function matters({ type, old, object }: Delta<NixMachine>): boolean {
     object.status?.observedGeneration !== object.metadata.generation ||
     !sameJson(old.metadata.labels, object.metadata.labels) ||
     !sameJson(old.status?.waiting, object.status?.waiting) ||
+    asking(old) !== asking(object) ||
     old.status?.connection?.replica !== object.status?.connection?.replica
   );
+}
+
+/** What a question to the people at the machine hangs on; nothing where nobody is asked. */
+function asking(machine: NixMachine): string {
+  if (!asksConsent(machine)) return '';
+  const { desired, attempt, consent } = machine.status ?? {};
+  return JSON.stringify([desired?.id, desired?.go, attempt?.desiredId, attempt?.phase, consent]);
 }
 
 /** SSH host keys of which the holders may have changed. */

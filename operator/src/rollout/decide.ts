@@ -175,6 +175,7 @@ function nextCheck({ state, stage, members }: Position, { now }: Context, more: 
   for (const { standing, facts } of members) {
     if ('until' in standing && standing.until !== undefined) moments.push(standing.until);
     if (facts.hold?.until !== undefined) moments.push(facts.hold.until);
+    if (facts.waitsForUser !== undefined) moments.push(facts.waitsForUser.until);
   }
   const coming = moments.filter((moment) => moment > now);
   return coming.length === 0 ? undefined : coming.reduce((a, b) => Math.min(a, b));

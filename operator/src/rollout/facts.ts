@@ -1,6 +1,7 @@
 // What a machine's status says, as far as a rollout cares: online, healthy, on hold, busy.
 import { FINAL_PHASES } from '@floe/crds/attempt-phase';
 import type { Attempt, Desired, NixMachine } from '@floe/crds/nix-machine';
+import { asksConsent, type ConsentWait, consentWait } from '../conditions/consent.ts';
 import { timeMs } from './time.ts';
 
 /** Phases in which an attempt has not changed the machine yet. */
@@ -27,6 +28,10 @@ export type Facts = {
   readonly wellSince: number | undefined;
   /** `spec.hold`, while it is in force. */
   readonly hold: { readonly reason: string; readonly until: number | undefined } | undefined;
+  /** Whether its people are asked before it switches: it fetches first. */
+  readonly asks: boolean;
+  /** It has fetched, and waits for the yes of its people. */
+  readonly waitsForUser: ConsentWait | undefined;
 };
 
 /** Whether an attempt does nothing more; phases that this version does not know are open until they have an end. */
@@ -56,6 +61,8 @@ export function factsOf(machine: NixMachine, now: number): Facts {
     well: healthy === undefined ? (failedUnits ?? []).length === 0 : healthy.status !== 'False',
     wellSince: timeMs(healthy?.lastTransitionTime),
     hold: holdOf(machine, now),
+    asks: asksConsent(machine),
+    waitsForUser: consentWait(machine, now),
   };
 }
 

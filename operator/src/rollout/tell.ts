@@ -32,6 +32,7 @@ export type HoldReason =
   | 'OtherRollout'
   | 'Failed'
   | 'KnownBad'
+  | 'WaitingForUser'
   | 'InvalidSpec'
   | 'DeliveryImmediate';
 
@@ -83,12 +84,13 @@ type Telling = {
 
 /** Tells one machine, and returns how many slots that takes. */
 function tellOne(member: Member, { input, full, free, told }: Telling): number {
-  if (input.fetchFirst && member.standing.kind === 'fetching') {
+  const fetchFirst = input.fetchFirst || member.facts.asks;
+  if (fetchFirst && member.standing.kind === 'fetching') {
     told.hold.push({ machine: member.facts.name, reason: 'InProgress', message: 'fetches; its go follows' });
     return 0;
   }
   // Who is told again was here already, and keeps its place in the batch.
-  if (input.fetchFirst && member.standing.kind !== 'fetched' && member.standing.kind !== 'again') {
+  if (fetchFirst && member.standing.kind !== 'fetched' && !goesAtOnce(member)) {
     told.fetch.push(orderOf(input, member));
     return 0;
   }
@@ -102,6 +104,10 @@ function tellOne(member: Member, { input, full, free, told }: Telling): number {
   return slots;
 }
 
+/** Who is told again goes at once; people who are asked are so anew, unless it is for want of a confirmation alone. */
+const goesAtOnce = ({ standing, facts }: Member): boolean =>
+  standing.kind === 'again' && (standing.byItself || !facts.asks);
+
 /** Whether it takes room in the batch: who is told again was counted before. */
 const isNew = ({ standing }: Member): boolean => standing.kind !== 'again';
 
@@ -111,6 +117,9 @@ function whyNot(member: Member, input: TellInput, room: number): Omit<Hold, 'mac
   if (alone !== undefined) return alone;
   if (member.standing.kind === 'busy') return { reason: 'InProgress', message: 'carries out another order first' };
   if (isNew(member) && room <= 0) return input.later;
+  // Takes no room meanwhile: others of the batch go on.
+  const user = member.standing.kind === 'fetched' ? member.facts.waitsForUser : undefined;
+  if (user !== undefined) return { reason: 'WaitingForUser', message: user.message };
   return sick(member, input);
 }
 
