@@ -1,4 +1,4 @@
-// The HTTPS server of a replica: `GET /agent` becomes a WebSocket, `POST /v1/builds` goes to whoever takes reports.
+// The HTTPS server of a replica: `GET /agent` becomes a WebSocket, `POST /agent/poll` is its stand-in, `POST /v1/builds` goes to whoever takes reports.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -10,6 +10,7 @@ import { AddressLimit } from './address-limit.ts';
 import type { AgentHub } from './agent-hub.ts';
 import { answerBuildReport, type BuildReportHandler } from './build-reports.ts';
 import { listen } from './listen.ts';
+import { PollServer } from './poll-server.ts';
 import { CLOSE } from './session.ts';
 
 export interface AgentServerOptions {
@@ -36,20 +37,30 @@ export interface AgentServer {
 const ADDRESS_LIMIT = { burst: 2000, perSecond: 500 };
 /** How long a peer may take to answer a close before its socket is destroyed. */
 const CLOSE_MS = 5000;
+/** How long an idle connection is kept: longer than an agent takes to its next long poll. */
+const KEEP_ALIVE_MS = 75_000;
+/** Connections beyond those of agents: builds that report, handshakes that are under way. */
+const OTHER_CONNECTIONS = 1000;
 
 /** Starts the server; rejects when the port is taken or the certificate can't be read. */
 export async function startAgentServer(options: AgentServerOptions): Promise<AgentServer> {
   const { hub, log, maxConnections } = options;
   const addresses = new AddressLimit(ADDRESS_LIMIT);
   const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: MAX_MESSAGE_BYTES });
+  const polls = new PollServer({ hub, maxConnections, addresses });
   const server = createServer({
     ...options.tls,
     minVersion: 'TLSv1.2',
+    // Whoever is slow to shake hands or to ask holds a socket for so long and no longer.
+    handshakeTimeout: 15_000,
     headersTimeout: 15_000,
+    connectionsCheckingInterval: 5000,
     requestTimeout: 120_000,
+    keepAliveTimeout: KEEP_ALIVE_MS,
   });
+  server.maxConnections = maxConnections + OTHER_CONNECTIONS;
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-    route(request, response, options);
+    route(request, response, { ...options, polls });
   });
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const { host } = request.headers;
@@ -67,7 +78,10 @@ export async function startAgentServer(options: AgentServerOptions): Promise<Age
   return {
     port: (server.address() as AddressInfo).port,
     renew: (tls) => server.setSecureContext({ ...tls, minVersion: 'TLSv1.2' }),
-    close: () => closeServer(server, sockets),
+    close: () => {
+      polls.close();
+      return closeServer(server, sockets);
+    },
   };
 }
 
@@ -84,9 +98,9 @@ function serve(ws: WebSocket, { hub, host, address }: { hub: AgentHub; host: str
       return ws.bufferedAmount;
     },
   };
-  const connection = hub.accept(socket, { host, address });
+  const connection = hub.accept(socket, { host, address, transport: 'websocket' });
   ws.on('message', (data: Buffer, isBinary: boolean) => {
-    if (isBinary) connection.handle({ kind: 'binary' });
+    if (isBinary) connection.handle({ kind: 'malformed', message: 'send JSON as text frames' });
     else connection.text(data.toString('utf8'));
   });
   ws.on('ping', () => connection.handle({ kind: 'pong' }));
@@ -96,10 +110,18 @@ function serve(ws: WebSocket, { hub, host, address }: { hub: AgentHub; host: str
   ws.on('close', () => hub.left(connection));
 }
 
-function route(request: IncomingMessage, response: ServerResponse, options: AgentServerOptions): void {
+function route(
+  request: IncomingMessage,
+  response: ServerResponse,
+  options: AgentServerOptions & { readonly polls: PollServer },
+): void {
   const path = pathOf(request);
   if (path === '/v1/builds') {
     void answerBuildReport(request, response, options.buildReport);
+    return;
+  }
+  if (path === '/agent/poll') {
+    void options.polls.serve(request, response);
     return;
   }
   const [status, error] = path === '/agent' ? [426, 'this is a WebSocket'] : [404, 'there is nothing here'];

@@ -2,6 +2,7 @@
 import type { NixMachine } from '@floe/crds/nix-machine';
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { RefusalReason } from './admission.ts';
+import type { Transport } from './connection.ts';
 
 export type HubMetrics = {
   readonly refused: Counter<'reason'>;
@@ -13,7 +14,7 @@ export type HubMetrics = {
 /** What the gauges read when they are scraped. */
 export type HubLevels = {
   /** Open connections, also those that have not said hello yet. */
-  readonly connections: () => number;
+  readonly connections: (transport: Transport) => number;
   /** Machines whose news are not stored yet. */
   readonly pendingWrites: () => number;
   readonly machines: () => Iterable<NixMachine>;
@@ -22,6 +23,8 @@ export type HubLevels = {
 const REFUSALS: readonly RefusalReason[] = [
   'UnknownMachine',
   'NoIdentity',
+  'PendingApproval',
+  'BadToken',
   'WrongKey',
   'DuplicateKey',
   'BadSignature',
@@ -47,10 +50,13 @@ export function createHubMetrics(registry: Registry, levels: HubLevels): HubMetr
   const registers = [registry];
   new Gauge({
     name: 'floe_hub_connections',
-    help: 'Connections of agents to this replica.',
+    help: 'Connections of agents to this replica, by transport: websocket, poll.',
+    labelNames: ['transport'],
     registers,
     collect() {
-      this.set(levels.connections());
+      for (const transport of ['websocket', 'poll'] as const) {
+        this.set({ transport }, levels.connections(transport));
+      }
     },
   });
   new Gauge({

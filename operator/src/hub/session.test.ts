@@ -120,7 +120,7 @@ describe('a connection', () => {
     ],
     ['not JSON', [opened, { kind: 'text', text: '{', at: 1 }], ['challenge', ...bad]],
     ['a field is wrong', [opened, text({ ...hello, namespace: 7 })], ['challenge', ...bad]],
-    ['binary', [opened, { kind: 'binary' }], ['challenge', ...bad]],
+    ['binary', [opened, { kind: 'malformed', message: 'no text' }], ['challenge', ...bad]],
     ['no hello in time', [opened, { kind: 'timeout' }], ['challenge', `close ${CLOSE.silent}`]],
     ['replaced', [...inSession, { kind: 'replaced' }], ['challenge', 'admit', 'welcome', `close ${CLOSE.replaced}`]],
     [
@@ -173,7 +173,7 @@ const anyInput: fc.Arbitrary<SessionInput> = fc.oneof(
     opened,
     admitted('session'),
     admitted('confirm'),
-    { kind: 'binary' },
+    { kind: 'malformed', message: 'no text' },
     { kind: 'pong' },
     { kind: 'heartbeat' },
     { kind: 'timeout' },
