@@ -60,6 +60,15 @@ export const NixMachineSpec = Type.Object(
         maxLength: 253,
       }),
     ),
+    timeZone: Type.Optional(
+      Type.String({
+        description:
+          'Where the machine is: a name of the IANA data base, `Europe/Berlin`. Windows with `timeZone: Machine` go by it.',
+        default: 'UTC',
+        minLength: 1,
+        maxLength: 64,
+      }),
+    ),
     identity: Type.Optional(
       Type.Object(
         {
@@ -147,6 +156,12 @@ export const NixMachineStatus = Type.Object(
           reason: Type.String({ description: 'Why: Rollout, Joined, Rollback, Retry or Immediate.', maxLength: 64 }),
           go: Type.Boolean({ description: 'False: fetch only. True: switch.' }),
           since: Time('When it was told so.'),
+          reboot: Type.Optional(
+            Type.Boolean({
+              description: 'True: it may restart now, where the closure needs it. Default false.',
+            }),
+          ),
+          rebootSince: Type.Optional(Time('When it was told that it may restart, where that came after its go.')),
         },
         { description: 'What the machine is told to run.' },
       ),

@@ -1,5 +1,7 @@
 // Parses what comes from outside: each function returns the typed value, or the field that is wrong and how.
 import type { BuildError, BuildProgress, BuildRequest, BuildResult } from './build.ts';
+import { analysisProblem } from './check-analysis.ts';
+import { checkFreezes, checkTimeZone, checkWindows } from './check-times.ts';
 import * as generated from './generated/validators.js';
 import type { NixConfig } from './nix-config.ts';
 import type { NixMachine } from './nix-machine.ts';
@@ -93,6 +95,8 @@ function isRegularExpression(text: string): boolean {
 }
 
 function checkMachine(machine: NixMachine): Parsed<NixMachine> {
+  const zone = checkTimeZone('spec.timeZone', machine.spec.timeZone);
+  if (zone !== undefined) return refuse(zone.field, zone.message);
   for (const [index, check] of (machine.spec.activation?.healthChecks ?? []).entries()) {
     const field = `spec.activation.healthChecks[${index}]`;
     if (given(check, ['systemd', 'http', 'tcp', 'named']).length !== 1) {
@@ -125,11 +129,34 @@ function checkQuantity(
 }
 
 function checkRollout(rollout: Rollout): Parsed<Rollout> {
+  const times = checkWindows(rollout.spec.windows) ?? checkFreezes(rollout.spec.freezes);
+  if (times !== undefined) return refuse(times.field, times.message);
   const wrong = checkQuantity('spec.maxUnavailable', rollout.spec.maxUnavailable);
   if (wrong !== undefined) return refuse(wrong.field, wrong.message);
+  const rebooting = checkQuantity('spec.maxRebooting', rollout.spec.maxRebooting);
+  if (rebooting !== undefined) return refuse(rebooting.field, rebooting.message);
+  for (const [index, budget] of (rollout.spec.budgets ?? []).entries()) {
+    const field = `spec.budgets[${index}]`;
+    if (given(budget, ['maxUnavailable', 'minAvailable']).length !== 1) {
+      return refuse(field, 'set exactly one of maxUnavailable, minAvailable');
+    }
+    const size =
+      checkQuantity(`${field}.maxUnavailable`, budget.maxUnavailable) ??
+      checkQuantity(`${field}.minAvailable`, budget.minAvailable);
+    if (size !== undefined) return refuse(size.field, size.message);
+  }
+  for (const [index, { name }] of (rollout.spec.dependsOn ?? []).entries()) {
+    if (name === rollout.metadata.name) {
+      return refuse(`spec.dependsOn[${index}].name`, 'a Rollout can not wait for itself; name another one');
+    }
+  }
   for (const [index, step] of (rollout.spec.steps ?? []).entries()) {
     const field = `spec.steps[${index}]`;
-    if (given(step, ['batch', 'pause']).length !== 1) return refuse(field, 'set exactly one of batch, pause');
+    if (given(step, ['batch', 'pause', 'analysis']).length !== 1) {
+      return refuse(field, 'set exactly one of batch, pause, analysis');
+    }
+    const unclear = step.analysis && analysisProblem(step.analysis, `${field}.analysis`, { background: false });
+    if (unclear !== undefined) return refuse(unclear.field, unclear.message);
     if (step.batch === undefined) continue;
     if (step.batch.size === undefined && step.batch.selector === undefined) {
       return refuse(`${field}.batch`, 'set size, selector or both');
@@ -137,7 +164,9 @@ function checkRollout(rollout: Rollout): Parsed<Rollout> {
     const size = checkQuantity(`${field}.batch.size`, step.batch.size);
     if (size !== undefined) return refuse(size.field, size.message);
   }
-  return { ok: true, value: rollout };
+  const { analysis } = rollout.spec;
+  const unclear = analysis && analysisProblem(analysis, 'spec.analysis', { background: true });
+  return unclear === undefined ? { ok: true, value: rollout } : refuse(unclear.field, unclear.message);
 }
 
 export const parseNixConfig: Parser<NixConfig> = parser(generated.validateNixConfig, checkConfig);

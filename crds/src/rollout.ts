@@ -1,6 +1,9 @@
 // The kind Rollout: how a revision reaches machines.
 import { type Static, Type } from 'typebox';
+import { AnalysisStatus, AnalysisStep, BackgroundAnalysis } from './analysis.ts';
+import { DisruptionBudget, LabelKey } from './budget.ts';
 import type { ObjectMeta } from './object-meta.ts';
+import { Freezes, Progress, Urgent, Waiting, Windows } from './rollout-window.ts';
 import {
   Conditions,
   CountOrPercent,
@@ -42,8 +45,8 @@ export const Pause = Type.Object(
 );
 
 export const Step = Type.Object(
-  { batch: Type.Optional(Batch), pause: Type.Optional(Pause) },
-  { 'x-kubernetes-validations': [exactlyOneOf(['batch', 'pause'], 'spec.steps[]')] },
+  { batch: Type.Optional(Batch), pause: Type.Optional(Pause), analysis: Type.Optional(AnalysisStep) },
+  { 'x-kubernetes-validations': [exactlyOneOf(['batch', 'pause', 'analysis'], 'spec.steps[]')] },
 );
 
 export const RolloutSpec = Type.Object(
@@ -71,6 +74,34 @@ export const RolloutSpec = Type.Object(
         '10%',
       ),
     ),
+    budgets: Type.Optional(
+      Type.Array(DisruptionBudget, {
+        description:
+          'Budgets over all machines of the namespace, whichever Rollout moves them. Every Rollout of the namespace keeps to the budgets of all, rollbacks included.',
+        maxItems: 16,
+      }),
+    ),
+    maxRebooting: Type.Optional(
+      CountOrPercent(
+        'How many machines may restart at once: a count, or a percentage of all machines of the namespace, rounded down, at least 1. Default no limit of its own.',
+      ),
+    ),
+    order: Type.Optional(
+      Type.Object(
+        { label: LabelKey('Label whose values are kept together, machines without it last.') },
+        {
+          description:
+            'In which order machines have their turn: by the value of a label, then by a hash of rollout and machine name. Default the label `topology.kubernetes.io/zone`.',
+        },
+      ),
+    ),
+    dependsOn: Type.Optional(
+      Type.Array(Type.Object({ name: ObjectName('Name of a Rollout in this namespace, another than this one.') }), {
+        description:
+          'Rollouts that go first: nobody is told before each of them is completed with the newest revision that is built of its config. Rollbacks do not wait.',
+        maxItems: 16,
+      }),
+    ),
     successThreshold: Type.Optional(
       Type.Integer({
         description: 'Percentage of a batch that must succeed; a batch that ends below it does not advance.',
@@ -80,8 +111,18 @@ export const RolloutSpec = Type.Object(
       }),
     ),
     machineTimeout: Type.Optional(
-      Duration('How long a machine may take from its go until it is done; beyond it the machine failed.', '30m'),
+      Duration(
+        'How long a machine may take from its go until it is done; beyond it the machine failed. Time in which its windows are closed does not count.',
+        '30m',
+      ),
     ),
+    progressDeadline: Type.Optional(
+      Duration(
+        'The run fails, as when a threshold is missed, once no machine got further for so long although one could have: one was switching or fetching, or was waiting for its turn. Pauses, soaks, closed windows, freezes and machines that are off or on hold do not count. Default no limit.',
+      ),
+    ),
+    windows: Type.Optional(Windows),
+    freezes: Type.Optional(Freezes),
     offline: Type.Optional(
       OneOf(
         ['Wait', 'Skip'],
@@ -91,11 +132,12 @@ export const RolloutSpec = Type.Object(
     ),
     onFailure: Type.Optional(
       OneOf(
-        ['Pause', 'Rollback'],
-        'When a threshold is missed. `Pause`: tell nobody else and wait for a person. `Rollback`: return failed and updated machines to the stable revision.',
+        ['Pause', 'Rollback', 'Continue'],
+        'When a threshold is missed. `Pause`: tell nobody else and wait for a person. `Rollback`: return failed and updated machines to the stable revision. `Continue`: count and report it, and go on once the batch has ended.',
         'Pause',
       ),
     ),
+    analysis: Type.Optional(BackgroundAnalysis),
     suspend: Type.Optional(Type.Boolean({ description: 'Tell nobody anything while true.', default: false })),
     historyLimit: Type.Optional(
       Type.Integer({ description: 'Ended runs that are kept in the status.', default: 10, minimum: 0, maximum: 50 }),
@@ -179,8 +221,15 @@ export const RolloutStatus = Type.Object(
           outcome: OneOf(['Completed', 'Failed', 'Aborted', 'Superseded', 'RolledBack'], 'How it ended.'),
           startedAt: Time('When it started.'),
           endedAt: Time('When it ended.'),
+          totalSeconds: Type.Optional(Type.Integer({ description: 'Seconds from start to end.' })),
+          progressingSeconds: Type.Optional(
+            Type.Integer({ description: 'Seconds of it that were not paused; total = progressing + paused.' }),
+          ),
           pausedSeconds: Type.Optional(
-            Type.Integer({ description: 'Seconds of it that were spent in pauses; total = progressing + paused.' }),
+            Type.Integer({
+              description:
+                'Seconds of it in which the run waited by its own plan: in pauses, suspended, for a window to open or a freeze to end.',
+            }),
           ),
         }),
         { description: 'Runs that ended, newest first.', maxItems: 50 },
@@ -228,7 +277,62 @@ export const RolloutStatus = Type.Object(
         },
       ),
     ),
-    pausedSeconds: Type.Optional(Type.Integer({ description: 'Seconds that the run has spent in pauses that ended.' })),
+    promoted: Type.Optional(
+      Type.Boolean({ description: 'Whether a person sent the run straight to its last batch; absent: no.' }),
+    ),
+    orders: Type.Optional(
+      Type.Array(
+        Type.Object({
+          verb: Type.String({ description: 'What was ordered: approve, retry and the like.', maxLength: 32 }),
+          value: Type.String({ description: 'Value of the annotation.', maxLength: 256 }),
+          by: Type.Optional(
+            Type.String({
+              description:
+                'Who gave it: as the annotation `floe.dev/by` says, else the field manager of the annotation. As told by the client; the audit log of the API server has the proof.',
+              maxLength: 256,
+            }),
+          ),
+          at: Time('When it was carried out.'),
+        }),
+        { description: 'The last ten orders of people, newest first; `reconcile` is not among them.', maxItems: 10 },
+      ),
+    ),
+    skipped: Type.Optional(
+      Type.Object(
+        {
+          count: Type.Integer({ description: 'Machines that were off when the run completed and do not have it yet.' }),
+          machines: Type.Optional(
+            Type.Array(Type.String({ maxLength: 253 }), {
+              description: 'The first ten of them, by name.',
+              maxItems: 10,
+            }),
+          ),
+          returned: Type.Integer({ description: 'Machines that got it after the run had completed without them.' }),
+          last: Type.Optional(
+            Type.Array(
+              Type.Object({
+                machine: Type.String({ description: 'Name of the NixMachine.', maxLength: 253 }),
+                at: Time('When it was told.'),
+              }),
+              { description: 'The last ten of those, newest first.', maxItems: 10 },
+            ),
+          ),
+        },
+        { description: 'With `offline: Skip`, once the run is complete: who was passed over, and who returned.' },
+      ),
+    ),
+    pausedSeconds: Type.Optional(
+      Type.Integer({ description: 'Seconds that the run has spent in pauses, closed windows and freezes that ended.' }),
+    ),
+    nextChange: Type.Optional(
+      Time(
+        'When time alone leads on: a pause, a soak, a hold or a freeze ends, or a window opens. Absent where nothing of that is awaited.',
+      ),
+    ),
+    waiting: Type.Optional(Waiting),
+    progress: Type.Optional(Progress),
+    urgent: Type.Optional(Urgent),
+    analysis: Type.Optional(AnalysisStatus),
     stepsHash: Type.Optional(
       Type.String({ description: 'Hash of the steps that the run goes by; a change starts them anew.', maxLength: 64 }),
     ),
