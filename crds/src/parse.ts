@@ -8,7 +8,7 @@ import type { NixMachine } from './nix-machine.ts';
 import type { PollAnswer, PollRequest } from './poll.ts';
 import type { AgentMessage, HubMessage } from './protocol.ts';
 import type { RevisionRecord } from './revision-record.ts';
-import type { Rollout } from './rollout.ts';
+import type { Rollout, Step } from './rollout.ts';
 
 /** A parsed value, or where and how it is wrong; `message` is a sentence for people. */
 export type Parsed<T> = { ok: true; value: T } | { ok: false; field: string; message: string };
@@ -128,6 +128,18 @@ function checkQuantity(
   return { field, message: `${shown} is neither a count above 0 nor a share from "1%" to "100%"` };
 }
 
+function checkStep(step: Step, field: string): { field: string; message: string } | undefined {
+  if (given(step, ['batch', 'pause', 'analysis']).length !== 1) {
+    return { field, message: 'set exactly one of batch, pause, analysis' };
+  }
+  if (step.analysis !== undefined) return analysisProblem(step.analysis, `${field}.analysis`, { background: false });
+  if (step.batch === undefined) return undefined;
+  if (step.batch.size === undefined && step.batch.selector === undefined) {
+    return { field: `${field}.batch`, message: 'set size, selector or both' };
+  }
+  return checkQuantity(`${field}.batch.size`, step.batch.size);
+}
+
 function checkRollout(rollout: Rollout): Parsed<Rollout> {
   const times = checkWindows(rollout.spec.windows) ?? checkFreezes(rollout.spec.freezes);
   if (times !== undefined) return refuse(times.field, times.message);
@@ -151,18 +163,8 @@ function checkRollout(rollout: Rollout): Parsed<Rollout> {
     }
   }
   for (const [index, step] of (rollout.spec.steps ?? []).entries()) {
-    const field = `spec.steps[${index}]`;
-    if (given(step, ['batch', 'pause', 'analysis']).length !== 1) {
-      return refuse(field, 'set exactly one of batch, pause, analysis');
-    }
-    const unclear = step.analysis && analysisProblem(step.analysis, `${field}.analysis`, { background: false });
+    const unclear = checkStep(step, `spec.steps[${index}]`);
     if (unclear !== undefined) return refuse(unclear.field, unclear.message);
-    if (step.batch === undefined) continue;
-    if (step.batch.size === undefined && step.batch.selector === undefined) {
-      return refuse(`${field}.batch`, 'set size, selector or both');
-    }
-    const size = checkQuantity(`${field}.batch.size`, step.batch.size);
-    if (size !== undefined) return refuse(size.field, size.message);
   }
   const { analysis } = rollout.spec;
   const unclear = analysis && analysisProblem(analysis, 'spec.analysis', { background: true });
