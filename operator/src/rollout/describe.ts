@@ -131,6 +131,7 @@ const WAITS: readonly (readonly [HoldReason, string])[] = [
   ['NotReady', 'until healthy'],
   ['Offline', 'to come back online'],
   ['MachineSuspended', 'for the end of their hold'],
+  ['WaitingForUser', 'for a yes of their users'],
   ['KnownBad', 'for kubectl floe retry: the closure failed on them before'],
   ['NotBuilt', 'for their closure to be built'],
   ['InProgress', 'to finish another order'],
