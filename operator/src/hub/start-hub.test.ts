@@ -326,7 +326,7 @@ describe('who is refused', () => {
       { numRuns: 30 },
     );
     expect((await connect(hub)).closed).toBeUndefined();
-    await vi.waitFor(async () => expect(await hub.registry.metrics()).toContain('floe_hub_connections 1\n'));
+    await vi.waitFor(async () => expect(await hub.registry.metrics()).toContain('floe_hub_connections{transport="websocket"} 1\n'));
   });
 
   test('more connections than there may be', async () => {
@@ -435,7 +435,7 @@ describe('what else it serves', () => {
     expect(await get('/healthz')).toBe('ok\n');
     expect(await get('/readyz')).toBe('ok\n');
     const metrics = await get('/metrics');
-    expect(metrics).toContain('floe_hub_connections 1');
+    expect(metrics).toContain('floe_hub_connections{transport="websocket"} 1');
     expect(metrics).toContain('floe_machines{namespace="shop",state="online"} 1');
     expect(metrics).toContain('floe_hub_messages_total{direction="in",type="report"} 1');
     expect(metrics).toContain('floe_hub_status_writes_total{result="written"} 1');
