@@ -11,13 +11,19 @@ export const API_VERSION = 'floe.dev/v1alpha1';
  * Annotations by which a person gives an order. Any new value is an order; the value handled last is echoed in
  * `status.lastHandled`. `approve` is the exception: it names what it approves, as `<run>.<step>`.
  */
-export const VERBS = ['approve', 'retry', 'abort', 'continue', 'rollback', 'reconcile'] as const;
+export const VERBS = ['approve', 'retry', 'abort', 'continue', 'promote', 'urgent', 'rollback', 'reconcile'] as const;
 export type Verb = (typeof VERBS)[number];
 
 /** Annotation key of a verb, `floe.dev/approve` for instance. */
 export function verbAnnotation(verb: Verb): string {
   return `${GROUP}/${verb}`;
 }
+
+/**
+ * Annotation that names who gave an order: `<verb> <value of its annotation> <who>`. It counts for that order alone, so
+ * it can stay behind. It is a client's own word, for people to read; nothing is allowed by it.
+ */
+export const ANNOTATION_BY = `${GROUP}/by`;
 
 /** Label on Jobs, ConfigMaps and ControllerRevisions: name of the NixConfig they belong to. */
 export const LABEL_CONFIG = 'floe.dev/config';

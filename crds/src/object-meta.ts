@@ -10,6 +10,15 @@ export type OwnerReference = {
   blockOwnerDeletion?: boolean;
 };
 
+/** One writer of an object, and the fields that it owns, as keys `f:NAME` within each other. */
+export type ManagedFields = {
+  manager?: string;
+  operation?: string;
+  time?: string;
+  subresource?: string;
+  fieldsV1?: Record<string, unknown>;
+};
+
 /** Metadata of an object, times as RFC 3339 strings. */
 export type ObjectMeta = {
   name: string;
@@ -23,6 +32,8 @@ export type ObjectMeta = {
   creationTimestamp?: string;
   deletionTimestamp?: string;
   finalizers?: string[];
+  /** Who wrote which fields; kept for Rollouts only. */
+  managedFields?: ManagedFields[];
 };
 
 /** A condition as in meta/v1. */

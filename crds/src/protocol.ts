@@ -97,6 +97,11 @@ export const DesiredMessage = Type.Object({
    * asks with `confirm`.
    */
   go: Type.Boolean(),
+  /**
+   * True: the machine may restart now, where the closure needs it. May come later than the go, with the same id and a
+   * higher sequence. Absent: false.
+   */
+  reboot: Type.Optional(Type.Boolean()),
   mode: OneOf(['switch', 'boot', 'test'], 'How.'),
   /** Limits in seconds. */
   switchTimeoutSeconds: Type.Number({ minimum: 1, maximum: 86400 }),
