@@ -121,3 +121,21 @@ test('one that could only not confirm is told again after a pause, twice at most
     [],
   );
 });
+
+test('a machine that asks its people fetches first, and gets its go under the same id', () => {
+  const plain = machine('m1');
+  const asking: NixMachine = { ...plain, spec: { ...plain.spec, activation: { consent: 'Ask', deferLimit: '1h' } } };
+  const order = only(orders([asking]).orders);
+  expect(order.changes.desired?.go).toBe(false);
+  const fetching = told(order, { phase: 'Fetching' });
+  expect(orders([fetching]).orders).toEqual([]);
+  const fetched = told(order, { phase: 'Fetched' });
+  expect(orders([fetched])).toEqual({ orders: [], nextCheckSeconds: 3600 });
+  const id = order.changes.desired?.id ?? '';
+  const consent = { desiredId: id, state: 'Approved' as const, at: '2026-01-01T12:10:00Z' };
+  const go = only(orders([{ ...fetched, status: { ...fetched.status, consent } }]).orders);
+  expect(go.changes.desired).toMatchObject({ id, go: true, since: '2026-01-01T12:00:00Z' });
+  expect(go.changes.desired?.sequence).toBeGreaterThan(order.changes.desired?.sequence ?? 0);
+  const late = new Date(NOW.getTime() + 3600_000);
+  expect(only(orders([fetched], late).orders).changes.desired?.go).toBe(true);
+});

@@ -2,6 +2,7 @@
 import { verbAnnotation } from '@floe/crds/constants';
 import { desiredId, nextSequence } from '@floe/crds/desired-id';
 import type { Desired, NixMachine, NixMachineStatus } from '@floe/crds/nix-machine';
+import { asksConsent, consentWait } from '../conditions/consent.ts';
 import { isHeld } from '../conditions/standing.ts';
 import { rfc3339 } from './conditions.ts';
 import type { MachineBuilds } from './machine-builds.ts';
@@ -65,7 +66,18 @@ function decide(machine: NixMachine, aim: Aim): Decision {
   if (status.desired?.closure !== aim.closure || status.desired.revision !== aim.revision) {
     return { kind: 'order', changes: { desired: order(machine, aim, { number: 0, reason: 'Immediate' }) } };
   }
-  return unconfirmed(machine, aim);
+  return status.desired.go ? unconfirmed(machine, aim) : goAfterConsent(machine, status.desired, aim);
+}
+
+/** It was told to fetch and to ask its people; now it may switch, or there is something to wait for. */
+function goAfterConsent(machine: NixMachine, desired: Desired, aim: Aim): Decision {
+  const { attempt } = machine.status ?? {};
+  const fetched = attempt?.desiredId === desired.id && attempt.phase === 'Fetched';
+  if (asksConsent(machine) && !fetched) return { kind: 'nothing' };
+  const wait = consentWait(machine, aim.now.getTime());
+  if (wait !== undefined) return { kind: 'later', seconds: (wait.until - aim.now.getTime()) / 1000 };
+  const sequence = nextSequence(desired.sequence, aim.now.getTime());
+  return { kind: 'order', changes: { desired: { ...desired, sequence, go: true, since: rfc3339(aim.now) } } };
 }
 
 /** Rolled back only for want of a connection: told again after a pause, twice at most. */
@@ -88,7 +100,8 @@ function order(machine: NixMachine, aim: Aim, { number, reason }: { number: numb
     revision: aim.revision,
     closure: aim.closure,
     reason,
-    go: true,
+    // Who runs it already is only told its name.
+    go: !asksConsent(machine) || machine.status?.current?.closure === aim.closure,
     since: rfc3339(aim.now),
   };
 }
