@@ -12,6 +12,7 @@ import { startConfigController } from './config/controller.ts';
 import { helpText, readFlags, SettingError } from './flags.ts';
 import { startHub } from './hub/start-hub.ts';
 import { KubeClient } from './kube/client.ts';
+import { CongestionWindow } from './kube/congestion-window.ts';
 import { EventRecorder } from './kube/events.ts';
 import { isInCluster } from './kube/in-cluster.ts';
 import { LeaderElection } from './kube/lease.ts';
@@ -61,11 +62,12 @@ async function lead(
   given: Root & {
     readonly client: KubeClient;
     readonly watched: Watched;
+    readonly window: CongestionWindow;
     readonly events: EventRecorder;
     readonly metrics: KubeMetrics;
   },
 ): Promise<void> {
-  const { client, watched, events, log, registry, signal, metrics } = given;
+  const { client, watched, window, events, log, registry, signal, metrics } = given;
   const { stores } = watched;
   const common = { client, stores, registry, log, events, signal, metrics };
   const reportCa = settings.reportCaFile === undefined ? undefined : await readFile(settings.reportCaFile, 'utf8');
@@ -73,7 +75,7 @@ async function lead(
   await Promise.all([
     startConfigController({ ...common, settings: { ...settings, reportCa } }),
     startMachineController(common),
-    startRolloutController(common),
+    startRolloutController({ ...common, window }),
   ]);
 }
 
@@ -93,8 +95,10 @@ async function operator(argv: readonly string[]): Promise<number> {
   let code = 0;
   const watching = watched.run(signal);
   const recording = events.run(signal);
+  const window = new CongestionWindow();
   const hub = await startHub({
     client,
+    window,
     stores: { ...watched.stores, isSynced: watched.isSynced },
     settings,
     registry,
@@ -125,7 +129,7 @@ async function operator(argv: readonly string[]): Promise<number> {
   const leading = settings.leaderElection ? leadership.leading : Promise.resolve();
   const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
   await Promise.race([Promise.all([leading, watched.synced]), aborted]);
-  if (!signal.aborted) await lead(settings, { client, watched, events, log, registry, signal, metrics });
+  if (!signal.aborted) await lead(settings, { client, watched, window, events, log, registry, signal, metrics });
   await hub.closed;
   election.abort();
   await Promise.all([elected, watching, recording]);

@@ -12,6 +12,7 @@ import { FakeApiServer } from '../../../e2e/fake-apiserver/fake-api-server.ts';
 import { silentLog } from '../../../e2e/fake-apiserver/silent-log.ts';
 import { machineIndexes, recordIndexes } from '../conditions/indexes.ts';
 import { desired, machine, NEW, OLD } from '../conditions/machine.fixture.ts';
+import { CongestionWindow } from '../kube/congestion-window.ts';
 import { EventRecorder } from '../kube/events.ts';
 import { Reflector } from '../kube/reflector.ts';
 import { nixMachines } from '../kube/resource.ts';
@@ -45,6 +46,7 @@ beforeEach(async () => {
   const reflector = new Reflector({ client, resource: nixMachines, store, log });
   ended = [reflector.run(end.signal)];
   hub = await startHub({
+    window: new CongestionWindow(),
     client,
     stores: {
       nixMachines: store,

@@ -8,6 +8,7 @@ import { Registry } from 'prom-client';
 import { generate } from 'selfsigned';
 import { machineIndexes, recordIndexes } from '../conditions/indexes.ts';
 import type { KubeClient } from '../kube/client.ts';
+import { CongestionWindow } from '../kube/congestion-window.ts';
 import { EventRecorder } from '../kube/events.ts';
 import { Reflector } from '../kube/reflector.ts';
 import { nixMachines } from '../kube/resource.ts';
@@ -69,6 +70,7 @@ export async function startReplica(given: {
   const watching = reflector.run(watches.signal);
   const registry = new Registry();
   const hub = await startHub({
+    window: new CongestionWindow(),
     client,
     stores: {
       nixMachines: machines,

@@ -14,6 +14,7 @@ import { FakeApiServer } from '../../../e2e/fake-apiserver/fake-api-server.ts';
 import { silentLog } from '../../../e2e/fake-apiserver/silent-log.ts';
 import { machineIndexes, recordIndexes } from '../conditions/indexes.ts';
 import { attempt, desired, machine, NEW, running } from '../conditions/machine.fixture.ts';
+import { CongestionWindow } from '../kube/congestion-window.ts';
 import { EventRecorder } from '../kube/events.ts';
 import { Reflector } from '../kube/reflector.ts';
 import { leases, nixMachines } from '../kube/resource.ts';
@@ -61,6 +62,7 @@ async function replica(name = 'floe-0', over: Partial<HubSettings> & { synced?: 
   const registry = new Registry();
   const events = new EventRecorder({ client, instance: name, log: silentLog() });
   const hub = await startHub({
+    window: new CongestionWindow(),
     client,
     stores,
     registry,
@@ -326,7 +328,9 @@ describe('who is refused', () => {
       { numRuns: 30 },
     );
     expect((await connect(hub)).closed).toBeUndefined();
-    await vi.waitFor(async () => expect(await hub.registry.metrics()).toContain('floe_hub_connections{transport="websocket"} 1\n'));
+    await vi.waitFor(async () =>
+      expect(await hub.registry.metrics()).toContain('floe_hub_connections{transport="websocket"} 1\n'),
+    );
   });
 
   test('more connections than there may be', async () => {

@@ -7,6 +7,7 @@ import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import { specOf } from '../conditions/standing.ts';
 import type { KubeClient, MergePatch } from '../kube/client.ts';
+import type { CongestionWindow } from '../kube/congestion-window.ts';
 import { startDeadline } from '../kube/deadline.ts';
 import { isNotFound, KubeError } from '../kube/error.ts';
 import type { EventRecorder } from '../kube/events.ts';
@@ -58,6 +59,8 @@ export interface HubSettings {
 
 export interface HubOptions {
   readonly client: KubeClient;
+  /** Room among all writes of this process to the API server. */
+  readonly window: CongestionWindow;
   readonly stores: HubStores;
   readonly settings: HubSettings;
   readonly registry: Registry;
@@ -97,6 +100,7 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
     machines: stores.nixMachines,
     records: (machine) =>
       stores.controllerRevisions.by('config', `${machine.metadata.namespace}/${specOf(machine).configRef?.name}`),
+    window: options.window,
     log,
     count: (result) => metrics.statusWrites.inc({ result }),
     signal: writes.signal,

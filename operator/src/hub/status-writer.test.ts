@@ -4,6 +4,7 @@ import { FakeApiServer } from '../../../e2e/fake-apiserver/fake-api-server.ts';
 import { silentLog } from '../../../e2e/fake-apiserver/silent-log.ts';
 import { machineIndexes } from '../conditions/indexes.ts';
 import { attempt, machine } from '../conditions/machine.fixture.ts';
+import { CongestionWindow } from '../kube/congestion-window.ts';
 import { parseKey } from '../kube/object.ts';
 import { nixMachines } from '../kube/resource.ts';
 import { Store } from '../kube/store.ts';
@@ -31,6 +32,7 @@ beforeEach(async () => {
     api: port,
     machines: store,
     records: () => [],
+    window: new CongestionWindow(),
     log: silentLog(),
     count: (result) => counts.push(result),
     signal: end.signal,

@@ -5,6 +5,7 @@ import type { ControllerRevision } from '@floe/crds/revision-record';
 import type { Logger } from 'pino';
 import type { StatusPatch } from '../conditions/patch.ts';
 import { Backoff } from '../kube/backoff.ts';
+import type { CongestionWindow, Send } from '../kube/congestion-window.ts';
 import { isConflict, isNotFound, KubeError } from '../kube/error.ts';
 import { mergeNews, type News, patienceFor, writeOf } from './news.ts';
 
@@ -25,13 +26,15 @@ export interface StatusWriterOptions {
   readonly machines: MachineCache;
   /** Revision records of a machine's config. */
   readonly records: (machine: NixMachine) => readonly ControllerRevision[];
+  /** Room among all writes of this process to the API server. */
+  readonly window: Pick<CongestionWindow, 'run'>;
   readonly log: Logger;
   readonly count: (result: 'written' | 'unchanged' | 'conflict' | 'failed') => void;
   readonly signal: AbortSignal;
   readonly now?: () => Date;
   /** How long news wait for more of the same machine, in milliseconds. Default 300, for phases on the way 2000. */
   readonly mergeMs?: { readonly short: number; readonly long: number };
-  /** Writes in flight at once, over all machines. Default 32. */
+  /** Writes that ask for room in the window at once, over all machines. Default 32. */
   readonly concurrency?: number;
   /** Upper bound of the delay after failures, in seconds. Default 10. */
   readonly maxBackoffSeconds?: number;
@@ -141,7 +144,7 @@ export class StatusWriter {
     entry.onStored = undefined;
     this.#writing += 1;
     const outcome =
-      news === undefined ? 'stored' : await this.#write(key, news).catch((error) => this.#failed(key, error));
+      news === undefined ? 'stored' : await this.#writeInTurn(key, news).catch((error) => this.#failed(key, error));
     this.#writing -= 1;
     entry.state = 'resting';
     if (outcome === 'stored' || outcome === 'refused') {
@@ -160,7 +163,12 @@ export class StatusWriter {
     this.#tellIdle();
   }
 
-  async #write(key: string, news: News): Promise<'stored' | 'dropped'> {
+  /** What to write is worked out when its turn has come: by then the machine may have changed. */
+  #writeInTurn(key: string, news: News): Promise<'stored' | 'dropped'> {
+    return this.#options.window.run((send) => this.#write(key, news, send), this.#options.signal);
+  }
+
+  async #write(key: string, news: News, send: Send): Promise<'stored' | 'dropped'> {
     const { api, machines, records, count, signal } = this.#options;
     // Twice at most: after a conflict the machine is read anew; a second conflict waits like any failure.
     for (let fresh = false; ; fresh = true) {
@@ -173,7 +181,7 @@ export class StatusWriter {
         return 'stored';
       }
       try {
-        machines.put(await api.patchStatus(key, write.patch, { signal }));
+        machines.put(await send(() => api.patchStatus(key, write.patch, { signal })));
         count('written');
         return 'stored';
       } catch (error) {

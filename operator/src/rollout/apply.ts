@@ -4,6 +4,7 @@ import type { Rollout, RolloutStatus } from '@floe/crds/rollout';
 import { mergePatchOf } from '../conditions/merge-patch.ts';
 import { statusPatch } from '../conditions/patch.ts';
 import type { KubeClient, MergePatch } from '../kube/client.ts';
+import type { CongestionWindow, Send } from '../kube/congestion-window.ts';
 import { isConflict, isNotFound } from '../kube/error.ts';
 import { nixMachines, rollouts } from '../kube/resource.ts';
 import { orderChanges } from './order-desired.ts';
@@ -14,12 +15,14 @@ import type { Order } from './tell.ts';
 
 export const FIELD_MANAGER = 'floe-rollout';
 
-/** Orders that are written at once. */
+/** Orders that ask for room in the window at once; more would only keep the hub's own writes waiting. */
 const PARALLEL = 16;
 
 export type ApplyPorts = {
   readonly client: Pick<KubeClient, 'mergePatch'>;
   readonly stores: RolloutStores;
+  /** Room among all writes to the API server. */
+  readonly window: Pick<CongestionWindow, 'run'>;
   readonly now: () => Date;
   readonly signal: AbortSignal;
 };
@@ -63,13 +66,13 @@ export async function writeOrders({ machines, rollout }: Snapshot, plan: Plan, p
     for (const { order, go } of queue) {
       const machine = byName.get(order.machine);
       if (machine === undefined || ports.signal.aborted) continue;
-      const changes = orderChanges(machine, order, {
-        rollout: rollout.metadata.name,
-        run,
-        go,
-        now: ports.now().getTime(),
-      });
-      if (await writeMachine(machine, changes, ports)) written += 1;
+      // The order is dated when it is written, not when it began to wait for room.
+      const isWritten = await ports.window.run((send) => {
+        const now = ports.now().getTime();
+        const changes = orderChanges(machine, order, { rollout: rollout.metadata.name, run, go, now });
+        return writeMachine(machine, changes, { ...ports, send });
+      }, ports.signal);
+      if (isWritten) written += 1;
       else lost += 1;
     }
   };
@@ -80,22 +83,14 @@ export async function writeOrders({ machines, rollout }: Snapshot, plan: Plan, p
 async function writeMachine(
   machine: NixMachine,
   changes: ReturnType<typeof orderChanges>,
-  { client, stores, now, signal }: ApplyPorts,
+  { client, stores, now, signal, send }: ApplyPorts & { readonly send: Send },
 ): Promise<boolean> {
   const write = statusPatch(machine, changes, now());
   if (write === undefined) return true;
   try {
-    const answer = await client.mergePatch(
-      nixMachines,
-      machine.metadata,
-      write.patch as unknown as MergePatch<NixMachine>,
-      {
-        subresource: 'status',
-        fieldManager: FIELD_MANAGER,
-        signal,
-      },
-    );
-    stores.nixMachines.put(answer);
+    const patch = write.patch as unknown as MergePatch<NixMachine>;
+    const options = { subresource: 'status', fieldManager: FIELD_MANAGER, signal } as const;
+    stores.nixMachines.put(await send(() => client.mergePatch(nixMachines, machine.metadata, patch, options)));
     return true;
   } catch (error) {
     if (isConflict(error) || isNotFound(error)) return false;

@@ -2,6 +2,7 @@
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import type { KubeClient } from '../kube/client.ts';
+import type { CongestionWindow } from '../kube/congestion-window.ts';
 import { runController } from '../kube/controller.ts';
 import type { EventRecorder } from '../kube/events.ts';
 import type { KubeMetrics } from '../kube/metrics.ts';
@@ -16,6 +17,8 @@ export type RolloutControllerOptions = {
   readonly client: Pick<KubeClient, 'mergePatch'>;
   /** Stores with the index that `RolloutStores` names; their reflectors must have synced. */
   readonly stores: RolloutStores;
+  /** Room among all writes of this process to the API server. */
+  readonly window: Pick<CongestionWindow, 'run'>;
   readonly registry: Registry;
   readonly metrics?: KubeMetrics | undefined;
   readonly events: Pick<EventRecorder, 'event'>;
@@ -30,13 +33,14 @@ const WORKERS = 4;
 
 /** Reconciles Rollouts until `signal` is aborted; to be called on the leader only. */
 export async function startRolloutController(options: RolloutControllerOptions): Promise<void> {
-  const { client, stores, registry, metrics, events, log, signal } = options;
+  const { client, stores, window, registry, metrics, events, log, signal } = options;
   const queue = new WorkQueue({ name: NAME, ...(metrics === undefined ? {} : { metrics: metrics.queues }) });
   const observer = new Observer(stores);
   const waker = new Waker(stores, queue, observer);
   const reconcile = rolloutReconciler({
     client,
     stores,
+    window,
     observer,
     metrics: new RolloutMetrics(registry),
     events,

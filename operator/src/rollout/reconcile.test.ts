@@ -4,6 +4,7 @@ import type { Rollout } from '@floe/crds/rollout';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { expect, test } from 'vitest';
+import { CongestionWindow } from '../kube/congestion-window.ts';
 import { KubeError } from '../kube/error.ts';
 import type { Happening } from '../kube/events.ts';
 import { type KubeObject, keyOf } from '../kube/object.ts';
@@ -94,6 +95,7 @@ class World {
     return rolloutReconciler({
       client: { mergePatch: (resource, key, patch) => this.#patch(resource.kind, keyOf(key), patch as never) },
       stores: this.stores,
+      window: new CongestionWindow(),
       observer: new Observer(this.stores),
       metrics: new RolloutMetrics(this.registry.getMetricsAsArray().length === 0 ? this.registry : registry),
       events: { event: (_: KubeObject, { reason, message }: Happening) => this.events.push(`${reason}: ${message}`) },

@@ -16,6 +16,8 @@ import { timeMs } from './time.ts';
 export type RolloutReconcilerPorts = {
   readonly client: ApplyPorts['client'];
   readonly stores: RolloutStores;
+  /** Room for writes to machines. */
+  readonly window: ApplyPorts['window'];
   readonly observer: Observer;
   readonly metrics: RolloutMetrics;
   readonly events: Pick<EventRecorder, 'event'>;
@@ -48,7 +50,13 @@ export function rolloutReconciler(ports: RolloutReconcilerPorts): Reconcile {
     const planned = plan(snapshot, now);
     const seconds = (performance.now() - start) / 1000;
     ports.onPlanned(key, seconds);
-    const apply: ApplyPorts = { client: ports.client, stores: ports.stores, now: ports.now, signal };
+    const apply: ApplyPorts = {
+      client: ports.client,
+      stores: ports.stores,
+      window: ports.window,
+      now: ports.now,
+      signal,
+    };
     const wait = await storeStatus(rollout, planned.status, { apply, at: written.get(key) ?? 0, now: now.getTime() });
     if (wait.stored) written.set(key, now.getTime());
     if (wait.stored) announce(rollout, planned, ports);
