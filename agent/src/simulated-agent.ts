@@ -4,6 +4,8 @@ import { Agent } from './agent.ts';
 import type { Clock } from './attempt/ports.ts';
 import { confirmOnce } from './hub/confirm.ts';
 import type { Caller } from './hub/connect.ts';
+import type { HubProxy } from './hub/proxy.ts';
+import { TransportMemory } from './hub/transport.ts';
 import { makeHostKey } from './identity/make-host-key.ts';
 import type { HostKey } from './identity/openssh-key.ts';
 import { Ledger } from './journal/ledger.ts';
@@ -18,6 +20,9 @@ export type SimulatedAgentOptions = {
   readonly hub: string;
   /** One context for all agents of a process: `createSecureContext({ ca })`. Absent: what Node trusts. */
   readonly tls?: SecureContext;
+  /** What stands between the agent and the hub. */
+  readonly proxy?: HubProxy;
+  readonly joinToken?: string;
   readonly namespace: string;
   readonly machine: string;
   /** Default: a new key. */
@@ -45,11 +50,13 @@ export class SimulatedAgent {
     this.machine = new SimulatedMachine({ closure: options.closure, behaviour });
     this.publicKey = key.publicKey;
     const caller: Caller = {
-      address: { url: options.hub, tls: options.tls },
+      address: { url: options.hub, tls: options.tls, proxy: options.proxy },
       namespace: options.namespace,
       machine: options.machine,
       key,
       agent: { version: AGENT_VERSION },
+      transports: new TransportMemory(),
+      joinToken: options.joinToken,
     };
     this.#agent = new Agent({
       machine: this.machine,

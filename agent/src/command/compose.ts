@@ -5,6 +5,8 @@ import { createSecureContext, type SecureContext } from 'node:tls';
 import type { Clock, HubConfirmer } from '../attempt/ports.ts';
 import { confirmOnce } from '../hub/confirm.ts';
 import type { Caller } from '../hub/connect.ts';
+import { proxyFor } from '../hub/proxy.ts';
+import { TransportMemory } from '../hub/transport.ts';
 import { type HostKey, HostKeyError, parseHostKey } from '../identity/openssh-key.ts';
 import { diskFiles } from '../journal/files.ts';
 import { JournalFile } from '../journal/journal.ts';
@@ -22,6 +24,8 @@ import { realClock } from '../real-clock.ts';
 import { parseSettings, type Settings, SettingsError } from '../settings.ts';
 import { NixStore } from '../store/nix-store.ts';
 import { SystemProfile } from '../store/system-profile.ts';
+import { TruthKeeper } from '../truth/keeper.ts';
+import { TruthFile } from '../truth/truth-file.ts';
 import { AGENT_VERSION } from '../version.ts';
 
 /** Command line of this agent, for units and timers that outlive it. */
@@ -38,6 +42,7 @@ export type World = {
   readonly ledger: Ledger;
   readonly host: Host;
   readonly machine: RealMachine;
+  readonly truth: TruthKeeper;
   /** Reads the configuration. Throws SettingsError. */
   readonly settings: () => Promise<Settings>;
   readonly caller: () => Promise<Caller>;
@@ -70,12 +75,14 @@ function callerFactory(paths: Paths, settings: () => Promise<Settings>): () => P
     if (kept?.ca !== ca) kept = { ca, context: createSecureContext({ ca: [ca] }) };
     return kept.context;
   };
+  const transports = new TransportMemory();
   return async () => {
     const { hub, caFile, namespace, machine, hostKeyFile } = await settings();
     const file = paths.resolve(hostKeyFile);
     const running = closureOf(ownProgram()[0] ?? '') ?? closureOf(ownProgram()[1] ?? '');
     return {
-      address: { url: hub, tls: await tls(caFile) },
+      address: { url: hub, tls: await tls(caFile), proxy: proxyFor(hub, process.env) },
+      transports,
       namespace,
       machine,
       key: await readHostKey(file),
@@ -128,13 +135,20 @@ export async function compose({ root, config }: Choices): Promise<World> {
       })
     : new PlainHost({ paths, program, heard });
   const caller = callerFactory(paths, settings);
+  const machine = new RealMachine({ paths, store, profile: new SystemProfile(paths, runCommand), host, log, program });
   return {
     paths,
     log,
     clock: realClock,
     ledger: new Ledger(new JournalFile(diskFiles, paths.state), (signal) => lock(paths.lock, signal)),
     host,
-    machine: new RealMachine({ paths, store, profile: new SystemProfile(paths, runCommand), host, program }),
+    machine,
+    truth: new TruthKeeper({
+      store: new TruthFile(diskFiles, paths.state),
+      evidence: (expected) => machine.evidence(expected),
+      clock: realClock,
+      log,
+    }),
     settings,
     caller,
     hub: {

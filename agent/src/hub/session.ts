@@ -1,25 +1,38 @@
 // Keeps the machine connected: reconnects with jitter, takes orders, and reports until what is reported is acknowledged.
-import type { DesiredMessage, MachineState } from '@floe/crds/protocol';
+import type { AgentMessage, DesiredMessage, MachineState } from '@floe/crds/protocol';
+import type { SecretMessage, SecretsMessage } from '@floe/crds/secrets';
 import type { Clock } from '../attempt/ports.ts';
 import { backoffMs } from '../backoff.ts';
 import type { Log } from '../log.ts';
-import { type Caller, connect } from './connect.ts';
+import { type Caller, connect, isWebSocketOpen } from './connect.ts';
+import type { HubSocket } from './hub-socket.ts';
 import type { Reporter } from './reporter.ts';
-import type { HubSocket } from './socket.ts';
+
+/** Where lists and contents of secrets go. */
+export interface SecretsTaker {
+  list(list: SecretsMessage, send: (message: AgentMessage) => void): void;
+  content(message: SecretMessage): void;
+}
 
 export type SessionPorts = {
   readonly caller: () => Promise<Caller>;
   readonly reporter: Reporter;
   readonly onDesired: (message: DesiredMessage) => void;
+  /** Takes files of secrets; absent: the hub sends none. */
+  readonly secrets?: SecretsTaker;
   readonly clock: Clock;
   readonly log: Log;
   readonly random?: () => number;
+  /** Milliseconds between two tries of a WebSocket while the session goes by long poll; default an hour. */
+  readonly probeMs?: number;
 };
 
 const BACKOFF = { baseMs: 1_000, maxMs: 60_000 };
 const MIN_PAUSE_MS = 250;
 /** A connection that lasted this long starts the back-off anew. */
 const STABLE_MS = 60_000;
+/** Between two looks whether a WebSocket gets through by now, while the session goes by long poll. */
+const PROBE_MS = 3_600_000;
 /** Pings without a sign of life after which the connection counts as dead. */
 const MISSED_PINGS = 3;
 
@@ -45,6 +58,12 @@ async function converse(socket: HubSocket, ports: SessionPorts, signal: AbortSig
       case 'desired':
         ports.onDesired(message);
         break;
+      case 'secrets':
+        ports.secrets?.list(message, (question) => socket.send(question));
+        break;
+      case 'secret':
+        ports.secrets?.content(message);
+        break;
       case 'ack':
         ports.reporter.acknowledged(message.seq);
         break;
@@ -58,16 +77,34 @@ async function converse(socket: HubSocket, ports: SessionPorts, signal: AbortSig
   }
 }
 
+/** Ends a session by long poll once a WebSocket gets through; the next connection is one. */
+async function probe(
+  socket: HubSocket,
+  { address, transports }: Caller,
+  { clock, probeMs = PROBE_MS }: SessionPorts,
+  signal: AbortSignal,
+): Promise<void> {
+  while (socket.transport === 'poll') {
+    await clock.sleep(probeMs, signal);
+    if (!(await isWebSocketOpen(address, signal))) continue;
+    transports.worked('websocket');
+    socket.close(1000, 'a WebSocket gets through now');
+    return;
+  }
+}
+
 /** One session from its welcome to its end. */
 async function hold(
-  socket: HubSocket,
-  heartbeatSeconds: number,
+  { socket, heartbeatSeconds, dialler }: { socket: HubSocket; heartbeatSeconds: number; dialler: Caller },
   ports: SessionPorts,
   signal: AbortSignal,
 ): Promise<string> {
   const over = new AbortController();
   const within = AbortSignal.any([signal, over.signal]);
-  const beating = heartbeat(socket, heartbeatSeconds, ports, within).catch(() => undefined);
+  const beating = Promise.allSettled([
+    heartbeat(socket, heartbeatSeconds, ports, within),
+    probe(socket, dialler, ports, within),
+  ]);
   try {
     ports.reporter.attach((seq, state: MachineState) => socket.send({ type: 'report', seq, state }));
     await converse(socket, ports, signal);
@@ -83,15 +120,19 @@ async function hold(
 /** One try: connects and holds the session to its end. Returns how long it lasted and what to wait at least. */
 async function once(ports: SessionPorts, signal: AbortSignal): Promise<{ lastedMs: number; floorMs: number }> {
   const { clock, log, caller } = ports;
-  const connected = await connect(await caller(), 'session', signal);
+  const dialler = await caller();
+  const connected = await connect(dialler, 'session', signal);
   if (connected.kind !== 'open') {
     log.warn(`no connection to the hub: ${connected.message}`);
     const seconds = connected.kind === 'refused' ? (connected.retryAfterSeconds ?? 0) : 0;
     return { lastedMs: 0, floorMs: seconds * 1000 };
   }
-  log.info(`connected to the hub (replica ${connected.welcome.replica})`);
+  const { socket, welcome } = connected;
+  const way = socket.transport === 'poll' ? ', by long poll: no WebSocket gets through' : '';
+  log.info(`connected to the hub (replica ${welcome.replica}${way})`);
   const since = clock.now().monotonicMs;
-  const reason = await hold(connected.socket, connected.welcome.heartbeatSeconds, ports, signal);
+  const { heartbeatSeconds } = welcome;
+  const reason = await hold({ socket, heartbeatSeconds, dialler }, ports, signal);
   log.warn(`the connection to the hub ended: ${reason}`);
   return { lastedMs: clock.now().monotonicMs - since, floorMs: 0 };
 }

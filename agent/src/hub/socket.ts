@@ -1,77 +1,73 @@
 // One WebSocket to the hub: sends and receives whole protocol messages, and nothing malformed gets past it.
-import type { SecureContext } from 'node:tls';
-import { parseHubMessage } from '@floe/crds/parse';
+import type { ClientRequest } from 'node:http';
 import type { AgentMessage, HubMessage } from '@floe/crds/protocol';
 import { HELLO_TIMEOUT_SECONDS, MAX_MESSAGE_BYTES } from '@floe/crds/protocol-limits';
 import WebSocket from 'ws';
+import type { Address, Ended, HubSocket } from './hub-socket.ts';
+import { Inbox } from './inbox.ts';
+import { type Route, routeTo } from './route.ts';
 
-/** Why a connection ended. */
-export type Ended = { readonly reason: string };
-
-export interface HubSocket {
-  send(message: AgentMessage): void;
-  /** The next message; undefined once the connection has ended. Rejects when the signal aborts. */
-  receive(signal: AbortSignal): Promise<HubMessage | undefined>;
-  /** Sends a ping; the answer counts as a sign of life. */
-  ping(): void;
-  /** Pings without any sign of life since. */
-  readonly unanswered: number;
-  close(code: number, reason: string): void;
-  /** Resolves when the connection has ended, for whatever reason. */
-  readonly ended: Promise<Ended>;
-}
-
-export type Address = {
-  /** `https://host:port` of the hub. */
-  readonly url: string;
-  /** Shared by all connections of a process; absent: what Node trusts. */
-  readonly tls: SecureContext | undefined;
-};
-
-/** Messages that may wait to be read; a hub that sends more has lost its mind. */
-const MAX_WAITING = 256;
 /** RFC 6455: a message of a type or form that can't be accepted. */
 const POLICY = 1008;
+/** Answers to the upgrade that come from a hub which has no room: another way would find none either. */
+const BUSY = [429, 503];
 
 /** Dials the hub. The socket is returned at once; `ended` says if it never opened. */
-export function dial({ url, tls }: Address): HubSocket {
-  const target = new URL('/agent', url);
+export function dial(address: Address): HubSocket {
+  const target = new URL('/agent', address.url);
   target.protocol = 'wss:';
+  const over = new AbortController();
+  const route = routeTo(address, over.signal);
+  let secured = false;
   const socket = new WebSocket(target, {
     maxPayload: MAX_MESSAGE_BYTES,
     handshakeTimeout: HELLO_TIMEOUT_SECONDS * 1000,
     perMessageDeflate: false,
     followRedirects: false,
-    ...(tls === undefined ? {} : { secureContext: tls }),
+    ...(address.proxy === undefined ? {} : { agent: route.agent }),
+    ...route.options,
+    finishRequest: (request: ClientRequest) => {
+      route.watch(request);
+      request.once('socket', (own) => own.once('secureConnect', () => (secured = true)));
+      request.end();
+    },
   });
-  return new OpenSocket(socket);
+  socket.once('close', () => over.abort());
+  return new OpenSocket(socket, route, () => secured);
 }
 
 class OpenSocket implements HubSocket {
-  readonly ended: Promise<Ended>;
+  readonly transport = 'websocket';
   unanswered = 0;
   readonly #socket: WebSocket;
-  readonly #waiting: HubMessage[] = [];
-  #wake: () => void = () => undefined;
-  #end: Ended | undefined;
+  readonly #inbox = new Inbox();
+  readonly #route: Route;
+  readonly #isSecured: () => boolean;
+  /** Status of an answer that is no upgrade. */
+  #refusedWith: number | undefined;
   #failure: string | undefined;
 
-  constructor(socket: WebSocket) {
+  constructor(socket: WebSocket, route: Route, isSecured: () => boolean) {
     this.#socket = socket;
+    this.#route = route;
+    this.#isSecured = isSecured;
     socket.on('message', (data, isBinary) => this.#onMessage(data, isBinary));
     socket.on('pong', () => this.#alive());
     socket.on('ping', () => this.#alive());
+    socket.on('unexpected-response', (_, response) => {
+      this.#refusedWith = response.statusCode;
+      response.resume();
+      this.#failure ??= `the upgrade to a WebSocket was answered with ${response.statusCode}`;
+      socket.terminate();
+    });
     socket.on('error', (error) => {
       this.#failure ??= error.message;
     });
-    this.ended = new Promise((resolve) => {
-      socket.once('close', (code, reason) => {
-        const said = reason.toString('utf8').slice(0, 200);
-        this.#end = { reason: this.#failure ?? `closed with code ${code}${said === '' ? '' : `: ${said}`}` };
-        this.#wake();
-        resolve(this.#end);
-      });
-    });
+    socket.once('close', (code, reason) => this.#onClose(code, reason.toString('utf8').slice(0, 200)));
+  }
+
+  get ended(): Promise<Ended> {
+    return this.#inbox.ended;
   }
 
   send(message: AgentMessage): void {
@@ -83,14 +79,8 @@ class OpenSocket implements HubSocket {
     if (this.#socket.readyState === WebSocket.OPEN) this.#socket.ping();
   }
 
-  async receive(signal: AbortSignal): Promise<HubMessage | undefined> {
-    for (;;) {
-      signal.throwIfAborted();
-      const message = this.#waiting.shift();
-      if (message !== undefined) return message;
-      if (this.#end !== undefined) return undefined;
-      await this.#change(signal);
-    }
+  receive(signal: AbortSignal): Promise<HubMessage | undefined> {
+    return this.#inbox.next(signal);
   }
 
   close(code: number, reason: string): void {
@@ -101,6 +91,13 @@ class OpenSocket implements HubSocket {
     setTimeout(() => this.#socket.terminate(), 2_000).unref();
   }
 
+  #onClose(code: number, said: string): void {
+    const reason = this.#failure ?? `closed with code ${code}${said === '' ? '' : `: ${said}`}`;
+    const busy = this.#refusedWith !== undefined && BUSY.includes(this.#refusedWith);
+    const blocked = this.#isSecured() && this.#inbox.count === 0 && !busy && !this.#route.refusedByProxy;
+    this.#inbox.end({ reason: this.#route.explain(reason), blocked });
+  }
+
   #alive(): void {
     this.unanswered = 0;
   }
@@ -108,31 +105,15 @@ class OpenSocket implements HubSocket {
   #onMessage(data: WebSocket.RawData, isBinary: boolean): void {
     this.#alive();
     if (this.#failure !== undefined) return;
-    const parsed = isBinary ? undefined : parse(data.toString());
-    if (parsed === undefined) this.close(POLICY, 'a message of the hub is not JSON');
-    else if (!parsed.ok) this.close(POLICY, `a message of the hub is malformed: ${parsed.field}: ${parsed.message}`);
-    else if (this.#waiting.length >= MAX_WAITING) this.close(POLICY, 'the hub sends faster than it is read');
-    else {
-      this.#waiting.push(parsed.value);
-      this.#wake();
-    }
-  }
-
-  #change(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const abort = () => reject(signal.reason);
-      signal.addEventListener('abort', abort, { once: true });
-      this.#wake = () => {
-        signal.removeEventListener('abort', abort);
-        resolve();
-      };
-    });
+    const value = isBinary ? undefined : parse(data.toString());
+    const fault = value === undefined ? 'a message of the hub is not JSON' : this.#inbox.take(value);
+    if (fault !== undefined) this.close(POLICY, fault);
   }
 }
 
-function parse(text: string): ReturnType<typeof parseHubMessage> | undefined {
+function parse(text: string): unknown {
   try {
-    return parseHubMessage(JSON.parse(text));
+    return JSON.parse(text);
   } catch {
     return undefined;
   }
