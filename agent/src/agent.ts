@@ -1,5 +1,5 @@
 // The agent: takes orders from the hub, carries them out one at a time, and reports what the machine is.
-import type { DesiredMessage } from '@floe/crds/protocol';
+import type { DesiredMessage, MachineState } from '@floe/crds/protocol';
 import { drive } from './attempt/drive.ts';
 import { type AttemptPorts, type Clock, HandOverError, type HubConfirmer, type Machine } from './attempt/ports.ts';
 import {
@@ -14,11 +14,12 @@ import {
 import { resume } from './attempt/resume.ts';
 import type { Caller } from './hub/connect.ts';
 import { Reporter } from './hub/reporter.ts';
-import { runSession } from './hub/session.ts';
+import { runSession, type SecretsTaker } from './hub/session.ts';
 import { type Ledger, StaleJournalError } from './journal/ledger.ts';
 import type { Log } from './log.ts';
 import { isHandled, orderFault, orderOf } from './order.ts';
 import { closureAfterReboot, machineState, type Reading } from './state.ts';
+import type { TruthKeeper } from './truth/keeper.ts';
 
 /** The machine as the agent sees it between attempts, too. */
 export interface WatchedMachine extends Machine {
@@ -26,6 +27,25 @@ export interface WatchedMachine extends Machine {
   facts(current: string | undefined): Promise<Readonly<Record<string, string>>>;
   /** Told when an attempt is over. A service restarts itself after a roll-back, so that the old closure's agent runs. */
   finished?(record: AttemptRecord): Promise<void>;
+  /** Calls back when something on the machine changes that a look would tell. Absent: it must be looked at often. */
+  watch?(changed: () => void): { close(): void };
+}
+
+/** Files of secrets; reports how far they are. */
+export interface SecretsPart extends SecretsTaker {
+  readonly status: MachineState['secrets'];
+  onChange(changed: () => void): void;
+}
+
+/** What the people at the machine are asked, while an order of the hub waits for them. */
+export type Question = { readonly id: string; readonly closure: string; readonly until: string };
+
+/** The people at the machine; reports what they said. */
+export interface PeoplePart {
+  /** The question that is open; undefined where there is none (any more). */
+  ask(question: Question | undefined): void;
+  readonly consent: MachineState['consent'];
+  onChange(changed: () => void): void;
 }
 
 export type AgentParts = {
@@ -36,7 +56,11 @@ export type AgentParts = {
   readonly ledger: Ledger;
   readonly clock: Clock;
   readonly log: Log;
-  /** Seconds between looks at the machine; default 10. */
+  readonly secrets?: SecretsPart;
+  readonly people?: PeoplePart;
+  /** What was kept last, and whether something else changed it. Absent: nobody else can. */
+  readonly truth?: TruthKeeper;
+  /** Seconds between looks at the machine; default 300 where it tells of changes by itself, else 10. */
   readonly watchSeconds?: number;
   readonly random?: () => number;
 };
@@ -50,6 +74,12 @@ type InHand = {
   note: string | undefined;
 };
 
+/** Changes come in flocks: the look waits until they are through. */
+const FLOCK_MS = 1_000;
+/** Between two looks at a machine where something changes all the time. */
+const PAUSE_MS = 4_000;
+const SLOW_WATCH_SECONDS = 300;
+const QUICK_WATCH_SECONDS = 10;
 /** Between two tries of something that failed unexpectedly. */
 const RETRY_MS = 5_000;
 
@@ -58,6 +88,8 @@ export class Agent {
   readonly #reporter = new Reporter();
   /** The hub's newest order that was accepted. */
   #wanted: Order | undefined;
+  /** What the hub wants the people to be asked about the order. */
+  #question: Question | undefined;
   #current: InHand | undefined;
   #reading: Reading | undefined;
   #wake: () => void = () => undefined;
@@ -71,7 +103,12 @@ export class Agent {
 
   /** Runs until the signal aborts. An attempt in hand stops between two steps; the journal says where to go on. */
   async run(signal: AbortSignal): Promise<void> {
-    const { ledger, log, clock, caller, random } = this.#parts;
+    const { ledger, log, clock, caller, random, secrets, people } = this.#parts;
+    const tell = () => {
+      this.#look(signal).catch((error: unknown) => log.warn(String(error)));
+    };
+    secrets?.onChange(tell);
+    people?.onChange(tell);
     await ledger.refresh();
     if (ledger.damage !== undefined) log.error(`the journal was damaged: ${ledger.damage}`);
     await this.#settleReboot(signal);
@@ -79,7 +116,18 @@ export class Agent {
     const reporter = this.#reporter;
     const onDesired = (message: DesiredMessage) => this.#onDesired(message);
     await Promise.all([
-      runSession({ caller, reporter, onDesired, clock, log, ...(random === undefined ? {} : { random }) }, signal),
+      runSession(
+        {
+          caller,
+          reporter,
+          onDesired,
+          clock,
+          log,
+          ...(random === undefined ? {} : { random }),
+          ...(secrets === undefined ? {} : { secrets }),
+        },
+        signal,
+      ),
       this.#work(signal),
       this.#watch(signal),
     ]);
@@ -104,6 +152,13 @@ export class Agent {
       return;
     }
     this.#wanted = order;
+    const { id, closure, go, consent } = message;
+    this.#question = go || consent === undefined ? undefined : { id, closure, until: consent.until };
+    if (this.#question === undefined) this.#parts.people?.ask(undefined);
+    this.#parts.truth?.setPolicy(message.drift ?? 'Report').then(
+      () => this.#notify(),
+      (error: unknown) => this.#parts.log.warn(`what to do about drift can't be noted: ${error}`),
+    );
     const current = this.#current;
     if (current !== undefined && isReplaceable(current.record) && !isSameOrder(current.order, order)) {
       current.cancel.abort(new Error(`order ${order.id} replaces it`));
@@ -168,19 +223,32 @@ export class Agent {
       if (!dropped) return resume(last, await machine.see());
       await ledger.write(this.#cancelled(last), signal);
     }
-    if (wanted === undefined) return undefined;
-    if (isHandled(wanted, ledger.journal)) {
+    if (wanted !== undefined) {
+      if (!this.#isHandled(wanted)) return newAttempt(wanted, clock.now().time);
       await ledger.accept(wanted.sequence, signal);
-      return undefined;
     }
-    return newAttempt(wanted, clock.now().time);
+    const back = await this.#parts.truth?.revert(await machine.see());
+    return back === undefined ? undefined : newAttempt(back, clock.now().time);
+  }
+
+  /** Whether the order was dealt with, by the journal or by what was done by hand since. */
+  #isHandled(order: Order): boolean {
+    const { truth, ledger } = this.#parts;
+    return truth?.isHandled(order) ?? isHandled(order, ledger.journal);
   }
 
   #hasWork(): boolean {
     const { journal } = this.#parts.ledger;
     if (journal.attempt !== undefined && !isDone(journal.attempt)) return true;
+    if (this.#parts.truth?.wantsRevert === true) return true;
     if (this.#wanted === undefined) return false;
-    return !isHandled(this.#wanted, journal) || this.#wanted.sequence > journal.sequence;
+    return !this.#isHandled(this.#wanted) || this.#wanted.sequence > journal.sequence;
+  }
+
+  /** Whether an attempt, of another process perhaps, is in the middle of its work. */
+  #isUnfinished(): boolean {
+    const { attempt } = this.#parts.ledger.journal;
+    return attempt !== undefined && !isDone(attempt) && !isReplaceable(attempt);
   }
 
   #cancelled(record: AttemptRecord): AttemptRecord {
@@ -234,18 +302,33 @@ export class Agent {
     if (order.origin === 'local') return order;
     for (;;) {
       const woken = this.#woken;
+      // There is something to say yes to now.
+      const question = this.#question;
+      if (question !== undefined && isSameOrder(order, question)) this.#parts.people?.ask(question);
       if (this.#wanted !== undefined && isSameOrder(this.#wanted, order) && this.#wanted.go) return this.#wanted;
       await this.#changed(woken, signal);
     }
   }
 
-  /** Looks at the machine now and then: people switch it by hand, units fail later. */
+  /** Looks at the machine when it tells of a change, and now and then: people switch it by hand, units fail later. */
   async #watch(signal: AbortSignal): Promise<void> {
-    const { clock, log, watchSeconds = 10 } = this.#parts;
+    const { clock, log, machine, truth } = this.#parts;
+    let changed = new AbortController();
+    const watching = machine.watch?.(() => changed.abort());
+    signal.addEventListener('abort', () => watching?.close(), { once: true });
+    const { watchSeconds = watching === undefined ? QUICK_WATCH_SECONDS : SLOW_WATCH_SECONDS } = this.#parts;
     for (;;) {
       try {
-        await clock.sleep(watchSeconds * 1000, signal);
+        const seconds = truth?.unsettled === true ? Math.min(QUICK_WATCH_SECONDS / 2, watchSeconds) : watchSeconds;
+        await clock.sleep(seconds * 1000, AbortSignal.any([signal, changed.signal])).catch((error: unknown) => {
+          if (signal.aborted || !changed.signal.aborted) throw error;
+        });
+        if (changed.signal.aborted) {
+          await clock.sleep(FLOCK_MS, signal);
+          changed = new AbortController();
+        }
         await this.#tick(signal);
+        if (watching !== undefined) await clock.sleep(PAUSE_MS, signal);
       } catch (error: unknown) {
         if (signal.aborted) return;
         log.warn(`the machine can't be read: ${error instanceof Error ? error.message : error}`);
@@ -256,8 +339,8 @@ export class Agent {
   async #tick(signal: AbortSignal): Promise<void> {
     // Someone at the console may have made an attempt, or left one behind.
     if (this.#current === undefined) await this.#parts.ledger.refresh();
-    if (this.#hasWork()) this.#notify();
     await this.#look(signal);
+    if (this.#hasWork()) this.#notify();
   }
 
   /** Reads the machine and reports what it is. */
@@ -272,10 +355,19 @@ export class Agent {
       machine.rebootReasons(seen.booted, closureAfterReboot(ledger.journal, seen)),
       machine.facts(seen.current),
     ]);
-    this.#reading = { seen, failedUnits, rebootReasons, facts };
-    const state = machineState(ledger.journal, this.#reading, this.#wanted);
+    const told = await this.#parts.truth?.look(ledger.journal, seen, busy || this.#isUnfinished());
+    this.#reading = { seen, failedUnits, rebootReasons, facts, ...(told === undefined ? {} : { told }) };
+    const state: MachineState = { ...machineState(ledger.journal, this.#reading, this.#wanted), ...this.#ofPeople() };
     const note = this.#current?.note;
     if (note === undefined || state.attempt === undefined) this.#reporter.update(state);
     else this.#reporter.update({ ...state, attempt: { ...state.attempt, message: note.slice(0, 2048) } });
+  }
+
+  /** What secrets and people have to report. */
+  #ofPeople(): Pick<MachineState, 'secrets' | 'consent'> {
+    const { secrets, people } = this.#parts;
+    const { status } = secrets ?? {};
+    const { consent } = people ?? {};
+    return { ...(status === undefined ? {} : { secrets: status }), ...(consent === undefined ? {} : { consent }) };
   }
 }
