@@ -37,8 +37,8 @@ async function execute(command: Command): Promise<number> {
     case 'run': {
       // Said once, at the start; later a configuration that can't be read is tried again.
       await world.caller();
-      const { machine, hub, caller, ledger, clock, log } = world;
-      await new Agent({ machine, hub, caller, ledger, clock, log }).run(signal);
+      const { machine, hub, caller, ledger, clock, log, truth } = world;
+      await new Agent({ machine, hub, caller, ledger, clock, log, truth }).run(signal);
       return 0;
     }
     case 'apply': {

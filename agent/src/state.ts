@@ -4,6 +4,7 @@ import type { MachineState } from '@floe/crds/protocol';
 import type { Seen } from './attempt/outcome.ts';
 import type { AttemptRecord } from './attempt/record.ts';
 import { findAttempt, type Journal } from './journal/journal.ts';
+import type { Told } from './truth/keeper.ts';
 
 /** What is read from the machine for a report. */
 export type Reading = {
@@ -11,6 +12,7 @@ export type Reading = {
   readonly failedUnits: readonly string[];
   readonly rebootReasons: readonly string[];
   readonly facts: Readonly<Record<string, string>>;
+  readonly told?: Told;
 };
 
 /** The attempt that a report is about: the one that carries out the hub's order, else the last there was. */
@@ -68,6 +70,7 @@ export function machineState(
     ...(seen.current === undefined ? {} : { current: { closure: seen.current } }),
     ...(seen.booted === undefined ? {} : { booted: { closure: seen.booted } }),
     ...(seen.bootDefault === undefined ? {} : { bootDefault: seen.bootDefault }),
+    ...reading.told,
     ...(attempt === undefined ? {} : { attempt: attemptMessage(attempt) }),
   };
 }

@@ -12,6 +12,10 @@ export type Order = {
   /** `local` is root on the machine itself: needs no signature and no sequence. */
   readonly origin: 'hub' | 'local';
   readonly sequence: number;
+  /** The agent's own order, by which drift is put back. */
+  readonly revert?: true;
+  /** Who gave it, where that is a person. */
+  readonly by?: string;
   readonly revision?: string;
   /** False: fetch, then wait. */
   readonly go: boolean;

@@ -7,20 +7,25 @@ import { attemptName } from '../attempt/names.ts';
 import type { Done, Fetched, Health, RunOutcome, Seen } from '../attempt/outcome.ts';
 import type { DeadMan, HealthQuestion, Run } from '../attempt/ports.ts';
 import type { AttemptRecord, Order } from '../attempt/record.ts';
+import type { Log } from '../log.ts';
 import type { Paths } from '../paths.ts';
 import type { NixStore } from '../store/nix-store.ts';
 import type { SystemProfile } from '../store/system-profile.ts';
+import type { Evidence } from '../truth/drift.ts';
 import { AGENT_VERSION } from '../version.ts';
 import type { Host } from './host.ts';
 import { observe } from './observe.ts';
 import { rebootReasons } from './reboot-reasons.ts';
 import { forgetRuns } from './run-files.ts';
+import { familyOf } from './specialisations.ts';
+import { type Watching, watchMachine } from './watch.ts';
 
 type Parts = {
   readonly paths: Paths;
   readonly store: NixStore;
   readonly profile: SystemProfile;
   readonly host: Host;
+  readonly log: Log;
   /** Command line of the agent that runs. */
   readonly program: readonly string[];
 };
@@ -95,6 +100,21 @@ export class RealMachine implements WatchedMachine {
 
   checkHealth(question: HealthQuestion, signal: AbortSignal): Promise<Health> {
     return this.#parts.host.checkHealth(question, signal);
+  }
+
+  watch(changed: () => void): Watching {
+    return watchMachine(this.#parts.paths, changed, this.#parts.log);
+  }
+
+  /** What drift from the closure is judged by. */
+  async evidence(expected: string): Promise<Pick<Evidence, 'family' | 'generations' | 'present'>> {
+    const { profile } = this.#parts;
+    const [family, generations, present] = await Promise.all([
+      familyOf(expected),
+      profile.generations(),
+      profile.present(),
+    ]);
+    return { family, generations, present };
   }
 
   rebootReasons(booted: string | undefined, wanted: string | undefined): Promise<string[]> {

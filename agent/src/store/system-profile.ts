@@ -27,7 +27,7 @@ export class SystemProfile {
    * menu offers it. Undefined: there was no profile.
    */
   async restore(closure: string | undefined, dropped: string, signal: AbortSignal): Promise<Done> {
-    const generations = await this.#generations();
+    const generations = await this.generations();
     const old = generations.findLast((one) => one.closure === closure);
     const failed = generations.at(-1);
     if (closure === undefined) await rm(this.#path, { force: true });
@@ -46,8 +46,15 @@ export class SystemProfile {
     return result.code === 0 ? { kind: 'ok' } : { kind: 'failed', message: complaintOf(result) };
   }
 
+  /** Number of the generation that the profile is at; undefined where there is none. */
+  async present(): Promise<number | undefined> {
+    const target = await readlink(this.#path).catch(() => '');
+    const number = Number(new RegExp(`^${basename(this.#path)}-(\\d+)-link$`).exec(basename(target))?.[1]);
+    return Number.isInteger(number) ? number : undefined;
+  }
+
   /** All generations by number, the newest last. */
-  async #generations(): Promise<{ readonly number: number; readonly closure: string }[]> {
+  async generations(): Promise<{ readonly number: number; readonly closure: string }[]> {
     const folder = dirname(this.#path);
     const names = await readdir(folder).catch(() => []);
     const found = names.map(async (name) => {
