@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import { VERBS, type Verb } from '@floe/crds/constants';
+import { courseCommand } from './course-command.ts';
 import { InputError } from './input-error.ts';
 import { PLAN_HELP, planCommand } from './plan-command.ts';
 import { verbCommand, verbHelp } from './verb-command.ts';
@@ -78,7 +79,9 @@ const wantsHelp = (argv: readonly string[]): boolean => argv.includes('--help') 
 
 async function planned(argv: readonly string[]): Promise<number> {
   if (wantsHelp(argv)) return say(PLAN_HELP);
-  print(await planCommand(argv, { read: readInput, now: new Date() }), process.stdout);
+  const ports = { read: readInput, now: new Date() };
+  if (argv.includes('--course')) return say(await courseCommand(argv, ports));
+  print(await planCommand(argv, ports), process.stdout);
   return 0;
 }
 

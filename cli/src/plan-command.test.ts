@@ -193,7 +193,7 @@ test.each<[string, string, string[], string]>([
   ['a flag that is not known', JSON.stringify(objects), ['--nowish', 'x'], '--nowish'],
   ['a flag without value', JSON.stringify(objects), ['--rollout'], '--rollout'],
   ['an argument too many', JSON.stringify(objects), ['web'], 'web'],
-  ['the course, which is not built', JSON.stringify(objects), ['--course'], '--course'],
+  ['a flag of the course alone', JSON.stringify(objects), ['--machines'], '--machines'],
 ])('wrong input: %s', async (_, text, argv, field) => {
   const given = argv.includes('--now') ? ['-f', '-', ...argv] : ['-f', '-', '--now', '2026-03-01T12:00:00Z', ...argv];
   const failure = await planCommand(given, { read: () => Promise.resolve(text), now: new Date() }).catch(

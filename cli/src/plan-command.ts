@@ -1,14 +1,10 @@
 // `floe plan`: the rollout planner as a dry run over files; touches nothing.
-import type { Rollout } from '@floe/crds/rollout';
-import { closuresOf } from '@floe/operator/rollout/closures';
 import { plan } from '@floe/operator/rollout/plan';
-import { documentsOf } from './documents.ts';
 import { readFlags } from './flags.ts';
-import { InputError } from './input-error.ts';
-import { type Objects, objectsOf } from './objects.ts';
+import { PLAN_FLAGS, type PlanPorts, planInput } from './plan-input.ts';
 import { type PrintedPlan, printedPlan } from './printed-plan.ts';
 
-export const PLAN_HELP = `floe plan -f FILE|- [--now TIME] [--rollout NAME]
+export const PLAN_HELP = `floe plan -f FILE|- [--now TIME] [--rollout NAME] [--course]
 
 Says what a Rollout would do now, and touches nothing.
 
@@ -19,94 +15,18 @@ Says what a Rollout would do now, and touches nothing.
 Prints JSON: rollout, phase, step, dispatch, fetch, hold, rollback, budget, counts, conditions, nextCheck, status.
 Exit code 2, and JSON with error, field and remedy, on wrong input.
 
+      --course       the whole course of the Rollout instead: who moves when, what it waits for, how it ends
+      --machines     with --course: machine by machine
+      --approved     with --course: each pause that waits for a person is approved at once; else the course ends there
+      --json         with --course: JSON with rollout, revision, waves, end, left; -o json is the same
+
+The course is what the same planner does as time goes by, where every machine takes as long as machines took before,
+comes up healthy, and stays online or offline as it is.
+
   kubectl get rollouts.floe.dev,nixconfigs,nixmachines,controllerrevisions -o yaml | floe plan -f - --rollout web`;
 
-/** Reads a file, or the standard input for \`-\`. */
-export type ReadText = (file: string) => Promise<string>;
-
 /** Plans what the arguments name. Throws InputError on wrong input. */
-export async function planCommand(
-  argv: readonly string[],
-  { read, now }: { read: ReadText; now: Date },
-): Promise<PrintedPlan> {
-  const flags = readFlags(argv, { file: 'text', now: 'text', rollout: 'text', course: 'flag' }, { f: 'file' });
-  const [extra] = flags.rest;
-  if (extra !== undefined) {
-    throw new InputError({ error: `${extra} is not understood`, field: extra, remedy: 'see floe plan --help' });
-  }
-  if (flags.flag('course')) {
-    throw new InputError({ error: '--course is not built yet', field: '--course', remedy: 'plan without it' });
-  }
-  const file = flags.text('file');
-  if (file === undefined) {
-    throw new InputError({
-      error: 'no input is named',
-      field: '--file',
-      remedy: 'give -f FILE, or -f - for the standard input',
-    });
-  }
-  const at = timeOf(flags.text('now'), now);
-  const source = file === '-' ? 'standard input' : file;
-  const objects = objectsOf(documentsOf(await read(file), source), source);
-  return printedPlan(planOf(objects, pick(objects.rollouts, flags.text('rollout')), at));
-}
-
-function planOf(objects: Objects, rollout: Rollout, now: Date): ReturnType<typeof plan> {
-  const name = rollout.spec.configRef.name;
-  const here = ({ metadata }: { metadata: { namespace?: string } }) =>
-    (metadata.namespace ?? 'default') === (rollout.metadata.namespace ?? 'default');
-  return plan(
-    {
-      rollout,
-      rollouts: objects.rollouts.filter(here),
-      config: objects.configs.find((config) => here(config) && config.metadata.name === name),
-      machines: objects.machines.filter(here),
-      closures: closuresOf(objects.records.filter(here), name, 'built'),
-    },
-    now,
-  );
-}
-
-function pick(rollouts: readonly Rollout[], wanted: string | undefined): Rollout {
-  const names = rollouts.map(({ metadata }) => metadata.name).sort();
-  const listed = names.length === 0 ? 'there is none in the input' : `the input has ${names.join(', ')}`;
-  const found = rollouts.filter(({ metadata: { name, namespace } }) => {
-    return wanted === undefined || wanted === name || wanted === `${namespace ?? 'default'}/${name}`;
-  });
-  const [first, second] = found;
-  if (first === undefined) {
-    throw wanted === undefined
-      ? new InputError({
-          error: 'no Rollout is in the input',
-          field: 'kind',
-          remedy: 'add a Rollout of floe.dev/v1alpha1',
-        })
-      : new InputError({ error: `no Rollout ${wanted}: ${listed}`, field: '--rollout', remedy: 'name one of them' });
-  }
-  if (second !== undefined) {
-    throw new InputError({
-      error: `several Rollouts fit: ${listed}`,
-      field: '--rollout',
-      remedy:
-        wanted === undefined
-          ? `choose one with --rollout, --rollout ${first.metadata.name} for instance`
-          : 'name its namespace: NAMESPACE/NAME',
-    });
-  }
-  return first;
-}
-
-/** RFC 3339 with its zone: a time without one would mean something else on each machine. */
-function timeOf(text: string | undefined, now: Date): Date {
-  if (text === undefined) return now;
-  const isTime = /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})$/.test(text);
-  const time = new Date(text.toUpperCase().replace(' ', 'T'));
-  if (!isTime || Number.isNaN(time.getTime())) {
-    throw new InputError({
-      error: `${JSON.stringify(text)} is no time`,
-      field: '--now',
-      remedy: 'give RFC 3339 with its zone, 2026-03-01T14:31:00Z',
-    });
-  }
-  return time;
+export async function planCommand(argv: readonly string[], ports: PlanPorts): Promise<PrintedPlan> {
+  const { snapshot, now } = await planInput(readFlags(argv, PLAN_FLAGS, { f: 'file' }), ports);
+  return printedPlan(plan(snapshot, now));
 }

@@ -23,6 +23,8 @@ export const VERB_HELP: Readonly<Record<Verb, string>> = {
   approve: 'Answers the pause that a Rollout waits in, so that its next step begins.',
   retry: 'Tells the machines that failed in this step again; after an abort or a rollback the run starts anew.',
   continue: 'Accepts the failures of this step and goes on.',
+  promote: 'Ends steps, pauses and analysis of the run: everyone may have the revision now, under the budgets.',
+  urgent: 'Lets the run pass windows, freezes and consent.',
   abort: 'Tells nobody else; machines that have the revision keep it.',
   rollback: 'Takes the machines of the run back to the stable revision, failed ones first, under the budget.',
   reconcile: 'Looks at the Rollout again now.',
@@ -131,6 +133,10 @@ function sentence(verb: Verb, { metadata, status }: Rollout): string {
       return `${where}: machines that failed in ${run} are told again`;
     case 'continue':
       return `${where}: the failures of step ${status?.step?.column ?? '?'} of ${run} are accepted`;
+    case 'promote':
+      return `${where}: ${run} goes on to everyone`;
+    case 'urgent':
+      return `${where}: ${run} passes windows, freezes and consent`;
     case 'abort':
       return `${where}: ${run} tells nobody else`;
     case 'rollback':

@@ -1,6 +1,6 @@
 // What a machine of a forecast does with its order: it fetches, switches and is well, each in its time.
 import { FINAL_PHASES } from '@floe/crds/attempt-phase';
-import type { Attempt, NixMachine, NixMachineStatus } from '@floe/crds/nix-machine';
+import type { Attempt, Desired, NixMachine, NixMachineStatus } from '@floe/crds/nix-machine';
 import type { Pace } from './forecast-pace.ts';
 import { orderChanges } from './order-desired.ts';
 import type { Order } from './tell.ts';
@@ -23,17 +23,26 @@ export function withOrder(
  * machine stays offline. One that is late already is assumed to answer after the time of a switch.
  */
 export function answerOf(machine: NixMachine, pace: Pace, now: number): Answer | undefined {
-  const { desired, attempt, connection, current } = machine.status ?? {};
-  if (desired === undefined || connection?.online !== true) return undefined;
-  const own = attempt?.desiredId === desired.id ? attempt : undefined;
-  if (own !== undefined && isOver(own)) return undefined;
-  if (own === undefined && current?.closure === desired.closure && attemptIsOver(attempt)) return undefined;
-  if (!desired.go && own?.phase === 'Fetched') return undefined;
-  const since = timeMs(desired.since) ?? now;
-  const takes = desired.go ? (own?.phase === 'Fetched' ? pace.switchMs : pace.goMs) : pace.fetchMs;
-  const due = since + takes;
+  const desired = openOrder(machine);
+  if (desired === undefined || machine.status?.connection?.online !== true) return undefined;
+  const own = ownAttempt(machine);
+  const goMs = own?.phase === 'Fetched' ? pace.switchMs : pace.goMs;
+  const due = (timeMs(desired.since) ?? now) + (desired.go ? goMs : pace.fetchMs);
   const at = due > now ? due : now + (desired.go ? pace.switchMs : pace.fetchMs);
   return { at, machine: desired.go ? committed(machine, at) : fetched(machine, at) };
+}
+
+function ownAttempt({ status }: NixMachine): Attempt | undefined {
+  return status?.desired !== undefined && status.attempt?.desiredId === status.desired.id ? status.attempt : undefined;
+}
+
+/** The order that the machine has something to do for. */
+function openOrder(machine: NixMachine): Desired | undefined {
+  const { desired, attempt, current } = machine.status ?? {};
+  const own = ownAttempt(machine);
+  if (desired === undefined || (own !== undefined && isOver(own))) return undefined;
+  if (own === undefined && current?.closure === desired.closure && attemptIsOver(attempt)) return undefined;
+  return !desired.go && own?.phase === 'Fetched' ? undefined : desired;
 }
 
 const isOver = (attempt: Attempt): boolean =>
@@ -62,11 +71,7 @@ function committed(machine: NixMachine, at: number): NixMachine {
   });
 }
 
-function attemptAt(
-  desired: NonNullable<NixMachineStatus['desired']>,
-  phase: string,
-  { from, at }: { from: string | undefined; at: number },
-): Attempt {
+function attemptAt(desired: Desired, phase: string, { from, at }: { from: string | undefined; at: number }): Attempt {
   const { id, revision, closure } = desired;
   return {
     desiredId: id,

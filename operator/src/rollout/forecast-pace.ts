@@ -22,27 +22,34 @@ const SHORTEST_MS = 1000;
 
 /** The pace of a fleet, from the attempts that ended well. Times that can't be true are left out. */
 export function paceOf(machines: Iterable<NixMachine>): Pace {
-  const whole: number[] = [];
-  const switches: number[] = [];
-  for (const { status } of machines) {
-    const { desired, attempt } = status ?? {};
-    if (desired?.go !== true || attempt?.desiredId !== desired.id || attempt.phase !== 'Committed') continue;
-    const told = timeMs(desired.since);
-    const began = timeMs(attempt.startedAt);
-    const ended = timeMs(attempt.finishedAt);
-    if (told === undefined || ended === undefined || ended <= told) continue;
-    (began !== undefined && began < told ? switches : whole).push(ended - told);
-    if (whole.length + switches.length >= SAMPLE) break;
+  const times: Time[] = [];
+  for (const machine of machines) {
+    const time = timeOf(machine);
+    if (time !== undefined) times.push(time);
+    if (times.length >= SAMPLE) break;
   }
-  const known = whole.length + switches.length;
-  if (known === 0) return DEFAULT_PACE;
-  const goMs = Math.max(SHORTEST_MS, median(whole) ?? DEFAULT_PACE.fetchMs + (median(switches) ?? 0));
-  const switchMs = Math.max(SHORTEST_MS, median(switches) ?? Math.min(goMs, DEFAULT_PACE.switchMs));
-  return { fetchMs: Math.max(SHORTEST_MS, goMs - switchMs), goMs, switchMs, known };
+  if (times.length === 0) return DEFAULT_PACE;
+  const go = median(times.filter(({ hadFetched }) => !hadFetched));
+  const switches = median(times.filter(({ hadFetched }) => hadFetched));
+  const goMs = Math.max(SHORTEST_MS, go ?? DEFAULT_PACE.fetchMs + (switches ?? 0));
+  const switchMs = Math.max(SHORTEST_MS, switches ?? Math.min(goMs, DEFAULT_PACE.switchMs));
+  return { fetchMs: Math.max(SHORTEST_MS, goMs - switchMs), goMs, switchMs, known: times.length };
+}
+
+type Time = { readonly ms: number; readonly hadFetched: boolean };
+
+/** How long a machine took from its go; undefined where its last attempt did not end well. */
+function timeOf({ status }: NixMachine): Time | undefined {
+  const { desired, attempt } = status ?? {};
+  if (desired?.go !== true || attempt?.desiredId !== desired.id || attempt.phase !== 'Committed') return undefined;
+  const told = timeMs(desired.since);
+  const ended = timeMs(attempt.finishedAt);
+  if (told === undefined || ended === undefined || ended <= told) return undefined;
+  return { ms: ended - told, hadFetched: (timeMs(attempt.startedAt) ?? told) < told };
 }
 
 /** The middle one, the upper of two; whole seconds. */
-function median(values: readonly number[]): number | undefined {
-  const middle = values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
+function median(times: readonly Time[]): number | undefined {
+  const middle = times.map(({ ms }) => ms).toSorted((a, b) => a - b)[Math.floor(times.length / 2)];
   return middle === undefined ? undefined : Math.round(middle / 1000) * 1000;
 }

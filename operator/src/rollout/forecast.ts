@@ -1,13 +1,11 @@
 // The course of a rollout as it stands: the real planner, run forward in simulated time. Pure and deterministic.
-import type { NixMachine } from '@floe/crds/nix-machine';
-import type { Rollout, RolloutPhase } from '@floe/crds/rollout';
-import { answerOf, withOrder } from './forecast-machine.ts';
+import type { RolloutPhase } from '@floe/crds/rollout';
 import { type Pace, paceOf } from './forecast-pace.ts';
-import { plan } from './plan.ts';
+import { World } from './forecast-world.ts';
 import type { Plan } from './plan-result.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { Hold, Order } from './tell.ts';
-import { rfc3339, timeMs } from './time.ts';
+import { rfc3339 } from './time.ts';
 
 export type ForecastOptions = {
   /** How long machines take; default what they took before. */
@@ -68,138 +66,39 @@ const TERMINAL: readonly string[] = ['Completed', 'Failed'];
 export function forecast(snapshot: Snapshot, now: Date, options: ForecastOptions = {}): Course {
   const pace = options.pace ?? paceOf(snapshot.machines);
   const world = new World(snapshot, pace, now.getTime());
-  const horizon = now.getTime() + (options.horizonMs ?? HORIZON_MS);
+  const limits = {
+    horizon: now.getTime() + (options.horizonMs ?? HORIZON_MS),
+    looks: Math.max(10, Math.floor((options.looks ?? LOOKS) / Math.max(1, snapshot.machines.length))),
+  };
   const waves: Wave[] = [];
-  let left = Math.max(10, Math.floor((options.looks ?? LOOKS) / Math.max(1, snapshot.machines.length)));
   let approved = false;
-  for (;;) {
+  for (let look = 1; ; look++) {
     const planned = world.step();
-    left -= 1;
     const wave = waveOf(planned, world);
     if (isNews(wave, waves.at(-1))) waves.push(wave);
-    if (isOver(planned, world)) return course({ kind: 'ended', message: messageOf(planned) }, planned);
-    const next = world.nextMoment(planned);
-    if (next === undefined && options.approved === true && world.approve(planned)) approved = true;
-    else if (next === undefined) return course({ kind: 'waits', waitsFor: messageOf(planned) }, planned);
-    else if (next > horizon) {
-      return course({ kind: 'cut', waitsFor: `${messageOf(planned)}; nobody looks further ahead` }, planned);
-    } else if (left <= 0) {
-      return course({ kind: 'cut', waitsFor: 'the course is longer than is planned ahead' }, planned);
-    } else world.advance(next);
-  }
-
-  type Ending =
-    | { readonly kind: 'ended'; readonly message: string }
-    | { readonly kind: 'waits' | 'cut'; readonly waitsFor: string };
-
-  function course(ending: Ending, planned: Plan): Course {
-    const at = rfc3339(world.now);
-    const { revision, stableRevision, startedAt } = planned.status;
-    return {
-      rollout: planned.rollout,
-      revision,
-      from: stableRevision === revision ? undefined : stableRevision,
-      startedAt,
-      waves,
-      end: { ...ending, at, phase: planned.phase },
-      left: planned.hold,
-      pace,
-      approved,
-    };
+    const next = nextOf(planned, world, { ...limits, look });
+    if (typeof next === 'number') world.advance(next);
+    else if (next.kind === 'waits' && options.approved === true && world.approve(planned)) approved = true;
+    else return { ...headOf(planned), waves, end: next, left: planned.hold, pace, approved };
   }
 }
 
-/** The rollout, its machines and what they have in hand, at one simulated moment. */
-class World {
-  now: number;
-  readonly #snapshot: Snapshot;
-  readonly #pace: Pace;
-  #rollout: Rollout;
-  readonly #machines: Map<string, NixMachine>;
-  /** Machines that have something in hand, and what becomes of them when. */
-  readonly #inHand = new Map<string, { readonly at: number; readonly machine: NixMachine }>();
+function headOf({ rollout, status }: Plan): Pick<Course, 'rollout' | 'revision' | 'from' | 'startedAt'> {
+  const { revision, stableRevision, startedAt } = status;
+  return { rollout, revision, from: stableRevision === revision ? undefined : stableRevision, startedAt };
+}
 
-  constructor(snapshot: Snapshot, pace: Pace, now: number) {
-    this.#snapshot = snapshot;
-    this.#pace = pace;
-    this.now = now;
-    this.#rollout = snapshot.rollout;
-    this.#machines = new Map(snapshot.machines.map((machine) => [machine.metadata.name, machine]));
-    for (const name of this.#machines.keys()) this.#await(name);
-  }
+type Limits = { readonly horizon: number; readonly looks: number; readonly look: number };
 
-  get busy(): boolean {
-    return this.#inHand.size > 0;
-  }
-
-  /** Plans once and carries out what the plan says. */
-  step(): Plan {
-    const { name } = this.#rollout.metadata;
-    const planned = plan(
-      {
-        ...this.#snapshot,
-        rollout: this.#rollout,
-        rollouts: this.#snapshot.rollouts.map((other) => (other.metadata.name === name ? this.#rollout : other)),
-        machines: [...this.#machines.values()],
-      },
-      new Date(this.now),
-    );
-    this.#rollout = { ...this.#rollout, status: planned.status };
-    for (const order of [...planned.rollback, ...planned.dispatch, ...planned.adopt]) this.#tell(order, planned, true);
-    for (const order of planned.fetch) this.#tell(order, planned, false);
-    return planned;
-  }
-
-  /** When something happens next: a machine answers, or time alone changes something. */
-  nextMoment({ nextCheck, dispatch, rollback, fetch, adopt }: Plan): number | undefined {
-    const moments = [...this.#inHand.values()].map(({ at }) => at);
-    const check = timeMs(nextCheck ?? undefined);
-    if (check !== undefined) moments.push(check);
-    // Nothing is in hand, but what was just told changes what the planner sees.
-    if (moments.length === 0 && dispatch.length + rollback.length + fetch.length + adopt.length > 0)
-      return this.now + 1;
-    const next = moments.length === 0 ? undefined : moments.reduce((a, b) => Math.min(a, b));
-    return next === undefined ? undefined : Math.max(this.now + 1, next);
-  }
-
-  /** Goes to a moment; machines that answer until then have answered. */
-  advance(to: number): void {
-    this.now = to;
-    for (const [name, { at, machine }] of this.#inHand) {
-      if (at > to) continue;
-      this.#machines.set(name, machine);
-      this.#inHand.delete(name);
-    }
-  }
-
-  /** Approves the pause in hand; false where the run waits for something else. */
-  approve({ phase, status }: Plan): boolean {
-    const reason = status.conditions?.find(({ type }) => type === 'Ready')?.reason;
-    if (phase !== 'Paused' || reason === 'Suspended' || status.run === undefined || status.step === undefined) {
-      return false;
-    }
-    const value = `${status.run}.${status.step.index}`;
-    if (status.lastHandled?.['approve'] === value) return false;
-    const { metadata } = this.#rollout;
-    const annotations = { ...metadata.annotations, 'floe.dev/approve': value };
-    this.#rollout = { ...this.#rollout, metadata: { ...metadata, annotations } };
-    return true;
-  }
-
-  #tell(order: Order, planned: Plan, go: boolean): void {
-    const machine = this.#machines.get(order.machine);
-    if (machine === undefined) return;
-    const giver = { rollout: planned.rollout, run: planned.status.run ?? '', go, now: this.now };
-    this.#machines.set(order.machine, withOrder(machine, order, giver));
-    this.#await(order.machine);
-  }
-
-  #await(name: string): void {
-    const machine = this.#machines.get(name);
-    const answer = machine === undefined ? undefined : answerOf(machine, this.#pace, this.now);
-    if (answer === undefined) this.#inHand.delete(name);
-    else this.#inHand.set(name, answer);
-  }
+/** The moment to look at next, in ms, or how the course ends. */
+function nextOf(planned: Plan, world: World, { horizon, looks, look }: Limits): number | CourseEnd {
+  const here = { at: rfc3339(world.now), phase: planned.phase };
+  if (isOver(planned, world)) return { kind: 'ended', ...here, message: messageOf(planned) };
+  const next = world.nextMoment(planned);
+  if (next === undefined) return { kind: 'waits', ...here, waitsFor: messageOf(planned) };
+  if (next > horizon) return { kind: 'cut', ...here, waitsFor: `${messageOf(planned)}; nobody looks further ahead` };
+  if (look >= looks) return { kind: 'cut', ...here, waitsFor: 'the course is longer than is planned ahead' };
+  return next;
 }
 
 function isOver({ phase, dispatch, fetch, rollback, adopt }: Plan, world: World): boolean {
