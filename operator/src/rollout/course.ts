@@ -24,7 +24,7 @@ export type Position = {
 const THIRTY_MINUTES = 30 * 60_000;
 
 /** Looks at the run as it is, without going on. `facts` are those of the machines that it moves, in order. */
-export function positionOf(state: State, facts: readonly Facts[], { snapshot, now }: Context): Position {
+export function positionOf(state: State, facts: readonly Facts[], { snapshot, now, times }: Context): Position {
   const { spec, metadata } = snapshot.rollout;
   const stages = stagesOf(spec, state.run.direct);
   const end = stages.length - 1;
@@ -38,6 +38,7 @@ export function positionOf(state: State, facts: readonly Facts[], { snapshot, no
       closures: snapshot.closures,
       machineTimeoutMs: durationMs(spec.machineTimeout, THIRTY_MINUTES),
       soakMs: stage.kind === 'batch' ? stage.soakMs : 0,
+      times,
       now,
     };
     return { view, members: facts.map((fact) => memberOf(view, fact)) };

@@ -10,6 +10,7 @@ import type { Member } from './standing.ts';
 import { type Context, type State, stop } from './state.ts';
 import { type Hold, type Order, type Told, tell } from './tell.ts';
 import { clockTime } from './time.ts';
+import { frozenHold, momentOf } from './time-holds.ts';
 
 export type Decision = {
   readonly state: State;
@@ -79,6 +80,12 @@ function telling(position: Position, { budget, turn, context }: Telling): Told {
     }));
     return { dispatch: [], fetch: [], hold };
   }
+  const moment = momentOf(position, context);
+  const frozen = frozenHold(moment);
+  if (frozen !== undefined) {
+    const hold = turn.map((member) => ({ machine: member.facts.name, ...commonReason(member, frozen) }));
+    return { dispatch: [], fetch: [], hold };
+  }
   const { batch, stage, state } = position;
   const canary = stage.kind === 'batch' && batch !== undefined && !state.run.completed ? stage : undefined;
   return tell({
@@ -87,7 +94,8 @@ function telling(position: Position, { budget, turn, context }: Telling): Told {
     room: canary === undefined ? undefined : batch?.room,
     budget,
     fetchFirst: spec.offline === 'Skip',
-    sickToo: canary === undefined || maySickBeTold(canary, batch),
+    moment,
+    sickToo: canary === undefined || state.run.urgent !== undefined || maySickBeTold(canary, batch),
     reason: state.run.completed || state.run.direct ? 'Joined' : 'Rollout',
     later: { reason: 'LaterStep', message: 'its turn comes in a later step' },
   });
@@ -105,7 +113,8 @@ function maySickBeTold(stage: BatchStage, batch: Batch | undefined): boolean {
   return batch.taken === 0 && !others;
 }
 
-function restHold(position: Position, member: Member, { snapshot, now }: Context): Hold[] {
+function restHold(position: Position, member: Member, context: Context): Hold[] {
+  const { snapshot, now } = context;
   const { state, stage } = position;
   const { name } = snapshot.rollout.metadata;
   const fixed = fixedReason(member, name, now);
@@ -120,7 +129,7 @@ function restHold(position: Position, member: Member, { snapshot, now }: Context
     if (snapshot.rollout.spec.suspend === true)
       return { reason: 'Suspended', message: 'spec.suspend of the Rollout is true' };
     if (stage.kind === 'pause') return { reason: 'StepPaused', message: pauseMessage(position, name, now) };
-    return { reason: 'LaterStep', message: 'its turn comes in a later step' };
+    return frozenHold(momentOf(position, context)) ?? { reason: 'LaterStep', message: 'its turn comes in a later step' };
   }
 }
 

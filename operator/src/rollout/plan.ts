@@ -20,6 +20,7 @@ import { begin, type Context, type State } from './state.ts';
 import { statusOf } from './status.ts';
 import type { Hold } from './tell.ts';
 import { rfc3339 } from './time.ts';
+import { Times } from './times.ts';
 import { handleVerbs, newVerbs } from './verbs.ts';
 
 const HISTORY_LIMIT = 10;
@@ -38,6 +39,7 @@ export function plan(snapshot: Snapshot, now: Date): Plan {
     snapshot,
     now: now.getTime(),
     historyLimit: rollout.spec.historyLimit ?? HISTORY_LIMIT,
+    times: new Times(rollout.spec),
   };
   const verbs = newVerbs(rollout);
   const state = stateNow(facts, verbs, context);

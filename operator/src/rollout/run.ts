@@ -6,6 +6,8 @@ import { rfc3339, timeMs } from './time.ts';
 
 export type Stopped = NonNullable<RolloutStatus['stopped']>;
 export type Repetition = NonNullable<RolloutStatus['unconfirmed']>[number];
+export type Waiting = NonNullable<RolloutStatus['waiting']>;
+export type Progress = NonNullable<RolloutStatus['progress']>;
 export type Failure = NonNullable<RolloutStatus['failures']>[number];
 
 /** The step in hand and the few numbers that tell how far it is; times in ms. */
@@ -35,6 +37,12 @@ export type Run = {
   readonly unconfirmed: ReadonlyMap<string, Repetition>;
   readonly failures: readonly Failure[];
   readonly pausedSeconds: number;
+  /** What the run as a whole waits for. */
+  readonly waiting: Waiting | undefined;
+  /** The clock of `spec.progressDeadline`. */
+  readonly progress: Progress | undefined;
+  /** Since when windows, freezes and consent do not bind it, and who said so. */
+  readonly urgent: { readonly at: number; readonly by: string | undefined } | undefined;
   readonly stepsHash: string;
 };
 
@@ -64,6 +72,9 @@ export function runOf(rollout: Rollout): Run | undefined {
     unconfirmed: new Map((status.unconfirmed ?? []).map((entry) => [entry.machine, entry])),
     failures: status.failures ?? [],
     pausedSeconds: status.pausedSeconds ?? 0,
+    waiting: status.waiting,
+    progress: status.progress,
+    urgent: urgentOf(status),
     stepsHash: status.stepsHash ?? stepsHash(rollout.spec),
   };
 }
@@ -92,6 +103,20 @@ function rollbackOf(status: RolloutStatus): Run['rollback'] {
   return status.phase === 'RollingBack' ? { to: status.stableRevision, startedAt: 0 } : undefined;
 }
 
+function urgentOf({ urgent }: RolloutStatus): Run['urgent'] {
+  return urgent === undefined ? undefined : { at: timeMs(urgent.at) ?? 0, by: urgent.by };
+}
+
+/**
+ * Since when neither windows nor freezes bind the run: since it was called urgent, since it is taken back, or from its
+ * start where it goes back to the stable revision. Undefined: they do. It ends with the run.
+ */
+export function hurryOf({ urgent, direct, completed, startedAt, rollback }: Run): number | undefined {
+  if (completed) return undefined;
+  if (direct) return startedAt ?? 0;
+  return urgent?.at ?? rollback?.startedAt;
+}
+
 /** A new run that begins at `now` (ms). */
 export function newRun(rollout: Rollout, revision: string, now: number): Run {
   const { uid, name } = rollout.metadata;
@@ -109,6 +134,9 @@ export function newRun(rollout: Rollout, revision: string, now: number): Run {
     unconfirmed: new Map(),
     failures: [],
     pausedSeconds: 0,
+    waiting: undefined,
+    progress: undefined,
+    urgent: undefined,
     stepsHash: stepsHash(rollout.spec),
   };
 }

@@ -2,8 +2,9 @@
 import type { Closures } from './closures.ts';
 import { type Facts, isFinal } from './facts.ts';
 import { isBeforeRetry, mayRetryItself } from './retries.ts';
-import type { Run } from './run.ts';
+import { hurryOf, type Run } from './run.ts';
 import { spokenMs, timeMs } from './time.ts';
+import type { Times } from './times.ts';
 import { attemptFailure } from './wording.ts';
 
 export type Standing =
@@ -43,6 +44,8 @@ export type View = {
   readonly machineTimeoutMs: number;
   /** Soak of the step in hand; 0 where it is no batch. */
   readonly soakMs: number;
+  /** Windows and freezes: `machineTimeoutMs` runs only while a machine may act. */
+  readonly times: Times;
   readonly now: number;
 };
 
@@ -133,17 +136,23 @@ function goStanding(view: View, facts: Facts, told: Told): Standing {
 
 function underWay(view: View, facts: Facts): Standing {
   const go = timeMs(facts.desired?.since) ?? view.now;
-  const until = go + view.machineTimeoutMs;
-  if (view.now < until) return { kind: 'updating', until };
+  const until = timeIsUp(view, facts, go);
+  if (until === undefined || view.now < until) return { kind: 'updating', until };
   const state = facts.own === undefined ? 'nothing was heard of it' : `it is still ${facts.own.phase}`;
   const message = `not done ${spokenMs(view.machineTimeoutMs)} after its go, ${facts.online ? state : 'and it is offline'}`;
   return { kind: 'failed', message, at: until };
 }
 
+/** When a machine that got its go at `since` has had its time; undefined: its windows never leave it so much. */
+function timeIsUp({ times, run, machineTimeoutMs }: View, facts: Facts, since: number): number | undefined {
+  return times.after(facts, { action: 'Switch', hurry: hurryOf(run) }, { since, forMs: machineTimeoutMs });
+}
+
 /** Tried again by itself; one that is off meanwhile has as long as for its go. */
 function unconfirmed(view: View, facts: Facts): Standing {
   const go = timeMs(facts.desired?.since) ?? view.now;
-  const late = !facts.online && view.now >= go + view.machineTimeoutMs;
+  const until = timeIsUp(view, facts, go);
+  const late = !facts.online && until !== undefined && view.now >= until;
   if (!late && mayRetryItself(view, facts)) return { kind: 'again', byItself: true };
   const message = facts.own === undefined ? 'not confirmed' : attemptFailure(facts, facts.own);
   return { kind: 'failed', message, at: endOf(facts, view.now) };

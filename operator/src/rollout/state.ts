@@ -5,6 +5,7 @@ import { freshStep, goesOn, newRun, type Run, type Stopped } from './run.ts';
 import type { Snapshot } from './snapshot.ts';
 import { stagesOf, stepsHash } from './stage.ts';
 import { rfc3339 } from './time.ts';
+import type { Times } from './times.ts';
 
 export type State = {
   readonly run: Run;
@@ -14,7 +15,13 @@ export type State = {
   readonly fresh: boolean;
 };
 
-export type Context = { readonly snapshot: Snapshot; readonly now: number; readonly historyLimit: number };
+export type Context = {
+  readonly snapshot: Snapshot;
+  readonly now: number;
+  readonly historyLimit: number;
+  /** Windows and freezes of the Rollout. */
+  readonly times: Times;
+};
 
 type Outcome = HistoryEntry['outcome'];
 

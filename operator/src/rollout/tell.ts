@@ -2,8 +2,10 @@
 import { desiredId } from '@floe/crds/desired-id';
 import type { Budget } from './budget.ts';
 import type { Facts } from './facts.ts';
+import type { GroupBudgets } from './group-budgets.ts';
 import { isNumbered, nextRetry, type Orders, orderKey, timesByItself } from './retries.ts';
 import { isForeignOrder, type Member } from './standing.ts';
+import { fetchesApart, type Moment, timeHold } from './time-holds.ts';
 
 /** One order to a machine. */
 export type Order = {
@@ -24,6 +26,8 @@ export type HoldReason =
   | 'NotReady'
   | 'Offline'
   | 'BudgetFull'
+  | 'GroupBudgetFull'
+  | 'WaitingForDependency'
   | 'StepPaused'
   | 'LaterStep'
   | 'NotBuilt'
@@ -33,6 +37,8 @@ export type HoldReason =
   | 'Failed'
   | 'KnownBad'
   | 'WaitingForUser'
+  | 'OutsideWindow'
+  | 'Frozen'
   | 'InvalidSpec'
   | 'DeliveryImmediate';
 
@@ -47,8 +53,12 @@ export type TellInput = {
   /** How many of those not told yet may be taken; undefined: all. */
   readonly room: number | undefined;
   readonly budget: Budget;
+  /** Budgets of the namespace; who is told takes its slots in them. */
+  readonly groups: GroupBudgets;
   /** Whether machines fetch first and switch on a second word. */
   readonly fetchFirst: boolean;
+  /** Windows, and the time that they are asked for. */
+  readonly moment: Moment;
   /** Whether machines that are sick already may have their turn. */
   readonly sickToo: boolean;
   readonly reason: 'Rollout' | 'Joined';
@@ -84,14 +94,22 @@ type Telling = {
 
 /** Tells one machine, and returns how many slots that takes. */
 function tellOne(member: Member, { input, full, free, told }: Telling): number {
-  const fetchFirst = input.fetchFirst || member.facts.asks;
-  if (fetchFirst && member.standing.kind === 'fetching') {
+  const closed = timeHold(input.moment, member.facts, 'Switch');
+  const apart = fetchesApart(input.moment);
+  const fetchFirst = input.fetchFirst || asks(member, input) || apart.download || closed !== undefined;
+  if ((fetchFirst || apart.switch) && member.standing.kind === 'fetching') {
     told.hold.push({ machine: member.facts.name, reason: 'InProgress', message: 'fetches; its go follows' });
     return 0;
   }
   // Who is told again was here already, and keeps its place in the batch.
-  if (fetchFirst && member.standing.kind !== 'fetched' && !goesAtOnce(member)) {
-    told.fetch.push(orderOf(input, member));
+  if (fetchFirst && member.standing.kind !== 'fetched' && !goesAtOnce(member, input)) {
+    const later = timeHold(input.moment, member.facts, 'Download');
+    if (later === undefined) told.fetch.push(orderOf(input, member));
+    else told.hold.push({ machine: member.facts.name, ...later });
+    return 0;
+  }
+  if (closed !== undefined) {
+    told.hold.push({ machine: member.facts.name, ...closed });
     return 0;
   }
   // A machine that is sick already uses the slot that it holds.
@@ -105,8 +123,11 @@ function tellOne(member: Member, { input, full, free, told }: Telling): number {
 }
 
 /** Who is told again goes at once; people who are asked are so anew, unless it is for want of a confirmation alone. */
-const goesAtOnce = ({ standing, facts }: Member): boolean =>
-  standing.kind === 'again' && (standing.byItself || !facts.asks);
+const goesAtOnce = (member: Member, input: TellInput): boolean =>
+  member.standing.kind === 'again' && (member.standing.byItself || !asks(member, input));
+
+/** Whether its users are asked; what is urgent asks nobody. */
+const asks = ({ facts }: Member, { orders }: TellInput): boolean => facts.asks && orders.run.urgent === undefined;
 
 /** Whether it takes room in the batch: who is told again was counted before. */
 const isNew = ({ standing }: Member): boolean => standing.kind !== 'again';
@@ -118,7 +139,8 @@ function whyNot(member: Member, input: TellInput, room: number): Omit<Hold, 'mac
   if (member.standing.kind === 'busy') return { reason: 'InProgress', message: 'carries out another order first' };
   if (isNew(member) && room <= 0) return input.later;
   // Takes no room meanwhile: others of the batch go on.
-  const user = member.standing.kind === 'fetched' ? member.facts.waitsForUser : undefined;
+  const isAsked = member.standing.kind === 'fetched' && asks(member, input);
+  const user = isAsked ? member.facts.waitsForUser : undefined;
   if (user !== undefined) return { reason: 'WaitingForUser', message: user.message };
   return sick(member, input);
 }
