@@ -19,7 +19,7 @@ export function desiredMessage(
 ): DesiredMessage | undefined {
   const desired = machine.status?.desired;
   if (desired === undefined) return undefined;
-  const { mode, timeout, confirmTimeout, healthChecks } = specOf(machine).activation ?? {};
+  const { mode, timeout, confirmTimeout, healthChecks, drift } = specOf(machine).activation ?? {};
   const url = config?.status?.cache?.url;
   const deadline = consentDeadline(machine);
   return {
@@ -34,6 +34,7 @@ export function desiredMessage(
     confirmTimeoutSeconds: seconds(confirmTimeout, CONFIRM_TIMEOUT_SECONDS),
     healthChecks: healthChecks ?? [],
     substituters: url === undefined ? [] : [url],
+    ...(drift === undefined ? {} : { drift }),
     ...(deadline === undefined ? {} : { consent: { until: rfc3339(new Date(deadline)) } }),
   };
 }

@@ -92,6 +92,8 @@ function reported(
     failedUnits: state.failedUnits.length === 0 ? undefined : state.failedUnits,
     facts: Object.keys(state.facts).length === 0 ? undefined : state.facts,
     knownBad: knownBad(machine, state.attempt),
+    drift: state.drift,
+    held: state.held,
     consent: state.consent,
     secrets: state.secrets,
   };

@@ -26,7 +26,7 @@ export type Facts = {
   readonly well: boolean;
   /** Since when it is well, or not; in ms. */
   readonly wellSince: number | undefined;
-  /** `spec.hold`, while it is in force. */
+  /** `spec.hold`, while it is in force, or what was activated by hand. */
   readonly hold: { readonly reason: string; readonly until: number | undefined } | undefined;
   /** Whether its people are asked before it switches: it fetches first. */
   readonly asks: boolean;
@@ -56,7 +56,10 @@ export function factsOf(machine: NixMachine, now: number): Facts {
     online:
       connection?.online ?? conditions?.some(({ type, status }) => type === 'Online' && status === 'True') ?? false,
     connectionSince: timeMs(connection?.since),
-    inHand: unanswered || (attempt !== undefined && !isFinal(attempt) && isSwitching(attempt, desired)),
+    inHand:
+      unanswered ||
+      isToRestart(own, desired) ||
+      (attempt !== undefined && !isFinal(attempt) && isSwitching(attempt, desired)),
     unanswered,
     well: healthy === undefined ? (failedUnits ?? []).length === 0 : healthy.status !== 'False',
     wellSince: timeMs(healthy?.lastTransitionTime),
@@ -72,12 +75,29 @@ function isSwitching(attempt: Attempt, desired: Desired | undefined): boolean {
   return attempt.desiredId === desired?.id && desired.go;
 }
 
+/** What root activated by hand stays until it is released at the machine, or a person orders something newer. */
+function heldOf(machine: NixMachine): Facts['hold'] {
+  const held = machine.status?.held;
+  if (held === undefined) return undefined;
+  return { reason: `activated by hand at ${held.since}; floe-agent release on it ends this`, until: undefined };
+}
+
 /** A time that can't be read holds for ever: rather still than moved. */
 function holdOf(machine: NixMachine, now: number): Facts['hold'] {
   const { hold } = machine.spec;
-  if (hold === undefined) return undefined;
+  if (hold === undefined) return heldOf(machine);
   const until = timeMs(hold.until);
   return until !== undefined && until <= now ? undefined : { reason: hold.reason, until };
+}
+
+/** Whether it was told that it may restart, which its closure needs, and has not done so yet. */
+function isToRestart(own: Attempt | undefined, desired: Desired | undefined): boolean {
+  return desired?.reboot === true && own?.phase === 'RebootRequired';
+}
+
+/** Whether it restarts: it was told that it may, or does so already. */
+export function isRebooting({ own, attempt, desired }: Facts): boolean {
+  return isToRestart(own, desired) || attempt?.phase === 'Rebooting';
 }
 
 /** Whether the machine is healthy: online, not sick, with nothing in hand. */
