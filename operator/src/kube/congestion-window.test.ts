@@ -69,7 +69,7 @@ describe('a window before a server', () => {
     await load(window, server, 500);
     const perMs = (server.done - before.done) / (server.now - before.now);
     expect(perMs).toBeGreaterThan((0.9 * lanes) / serviceMs);
-    expect(server.most).toBeLessThanOrEqual(1.5 * lanes + 8);
+    expect(server.most).toBeLessThanOrEqual(1.5 * lanes + 10);
     expect(window.size).toBeGreaterThanOrEqual(Math.min(lanes, 64));
   });
 
@@ -90,7 +90,7 @@ test('work that sends nothing says nothing about the server', async () => {
   const size = window.size;
   for (let i = 0; i < 50; i++) await window.run(async () => 'nothing to do', never);
   await load(window, server, 200);
-  expect(window.size).toBeGreaterThanOrEqual(Math.min(size, 4));
+  expect(window.size).toBeGreaterThanOrEqual(Math.min(size, 6));
 });
 
 test.each([
@@ -129,7 +129,7 @@ test('never more than the most are under way, all are done, in the order in whic
       fc.array(fc.boolean(), { maxLength: 60 }),
       async (lanes, most, answers) => {
         const server = new Server(lanes, 3);
-        const window = new CongestionWindow({ most, clock: () => server.now });
+        const window = new CongestionWindow({ least: 2, most, clock: () => server.now });
         const started: number[] = [];
         const all = answers.map((isGood, index) =>
           window

@@ -5,9 +5,9 @@ import { isUnavailable } from './error.ts';
 type Milliseconds = () => number;
 
 export type CongestionWindowOptions = {
-  /** Writes under way at the start. Default 4. */
+  /** Writes under way at the start. Default 8. */
   readonly initial?: number;
-  /** Fewest. Default 2. */
+  /** Fewest. Default 6: even an API server with two cores that others use, too, is kept busy by as many. */
   readonly least?: number;
   /** Most. Default 64. */
   readonly most?: number;
@@ -15,8 +15,8 @@ export type CongestionWindowOptions = {
 };
 
 /** The window grows while fewer writes than this wait in the API server, and shrinks from `MANY` on. */
-const FEW = 2;
-const MANY = 4;
+const FEW = 3;
+const MANY = 6;
 /** The shortest answer is forgotten after so long, in ms, so that a slower server is believed in the end. */
 const MEMORY_MS = 30_000;
 
@@ -42,7 +42,7 @@ export class CongestionWindow {
   #recent = Number.POSITIVE_INFINITY;
   #renewedAt: number;
 
-  constructor({ initial = 4, least = 2, most = 64, clock = () => performance.now() }: CongestionWindowOptions = {}) {
+  constructor({ initial = 8, least = 6, most = 64, clock = () => performance.now() }: CongestionWindowOptions = {}) {
     this.#least = least;
     this.#most = most;
     this.#size = Math.min(Math.max(initial, least), most);
