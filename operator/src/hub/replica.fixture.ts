@@ -20,9 +20,9 @@ export const quietLog: Logger = pino({ level: 'silent' });
 /** A certificate for localhost and 127.0.0.1 in a folder of its own. */
 export type Certificate = { readonly folder: string; readonly ca: string; remove(): Promise<void> };
 
-export async function makeCertificate(): Promise<Certificate> {
+export async function makeCertificate(name = 'localhost'): Promise<Certificate> {
   const folder = await mkdtemp(join(tmpdir(), 'floe-hub-test-'));
-  const pem = await generate([{ name: 'commonName', value: 'localhost' }], {
+  const pem = await generate([{ name: 'commonName', value: name }], {
     keySize: 2048,
     extensions: [
       {
