@@ -191,6 +191,15 @@ export const NixMachineStatus = Type.Object(
           replica: Type.Optional(
             Type.String({ description: 'Replica of the hub that it is connected to.', maxLength: 253 }),
           ),
+          comebacks: Type.Optional(
+            Type.Object(
+              {
+                desiredId: Type.String({ description: 'The attempt that ended before.', maxLength: 64 }),
+                count: Type.Integer({ description: 'How often it was gone and came back since.' }),
+              },
+              { description: 'How well it has held its connection since its last attempt.' },
+            ),
+          ),
         },
         { description: 'Its connection to the hub.' },
       ),
@@ -219,6 +228,17 @@ export const NixMachineStatus = Type.Object(
               description:
                 'Parts that differ from the booted system: kernel, initrd, kernel-modules, init-interface-version.',
               maxItems: 8,
+            }),
+          ),
+          undoes: Type.Optional(
+            Type.Boolean({
+              description: 'True where the next boot starts something else than what runs, and nobody asked for that.',
+            }),
+          ),
+          fallback: Type.Optional(
+            Type.Boolean({
+              description:
+                'Whether a closure whose kernel does not come up falls back to the one before without anyone: only systemd-boot with boot counting does.',
             }),
           ),
         },

@@ -133,6 +133,8 @@ export const MachineState = Type.Object({
   reboot: Type.Object({
     required: Type.Boolean(),
     reasons: Type.Array(Type.String({ maxLength: 256 }), { maxItems: 8 }),
+    undoes: Type.Optional(Type.Boolean()),
+    fallback: Type.Optional(Type.Boolean()),
   }),
   drift: Type.Optional(Drift),
   held: Type.Optional(Held),

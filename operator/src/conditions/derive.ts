@@ -1,6 +1,7 @@
 // Derives a machine's conditions from the rest of its status: the one meaning of a machine's state.
 import type { NixMachine } from '@floe/crds/nix-machine';
 import type { Condition } from '@floe/crds/object-meta';
+import { drifted, nextBootMessage } from './drift.ts';
 import { isHealthy, isHeld, runsDesired, type Standing, standingOf } from './standing.ts';
 import { failedUnitsMessage, rebootMessage, short, statusMessage } from './wording.ts';
 
@@ -12,12 +13,15 @@ export const MACHINE_CONDITIONS = [
   'Online',
   'UpToDate',
   'Healthy',
+  'Drifted',
   'RebootRequired',
 ] as const;
 
 type Draft = Pick<Condition, 'status' | 'reason' | 'message'>;
 
 const UNITS_FAILED = 'UnitsFailed';
+/** Activated by hand, and held. */
+const HELD = 'Held';
 
 /**
  * Derives all conditions of a machine. Pure: `now` only stamps changes and tells whether a hold is over.
@@ -34,6 +38,7 @@ export function deriveConditions(machine: NixMachine, now: Date): Condition[] {
     Online: online(machine),
     UpToDate: upToDate(machine),
     Healthy: healthy(machine),
+    Drifted: drifted(machine),
     RebootRequired: rebootRequired(machine),
   };
   const ours = MACHINE_CONDITIONS.map((type) => stamp(machine, { type, draft: drafts[type], now }, previous.get(type)));
@@ -70,6 +75,7 @@ function ready(
   const message = statusMessage(machine, standing, now);
   const not = (reason: string): Draft => ({ status: 'False', reason, message });
   const sick = isHealthy(machine) === false;
+  const held = machine.status?.held !== undefined;
   switch (standing.kind) {
     case 'blocked':
       return not(standing.reason);
@@ -84,9 +90,9 @@ function ready(
     case 'working':
       return not(word(standing.attempt?.phase ?? 'Told'));
     case 'failed':
-      return not(word(standing.attempt.phase));
+      return not(held ? HELD : word(standing.attempt.phase));
     case 'diverged':
-      return not('Diverged');
+      return not(held ? HELD : 'Diverged');
     case 'settled':
       return sick ? not(UNITS_FAILED) : { status: 'True', reason: 'UpToDate', message };
   }
@@ -162,8 +168,11 @@ function rebootRequired(machine: NixMachine): Draft {
   switch (machine.status?.reboot?.required) {
     case true:
       return { status: 'True', reason: 'BootedOther', message: rebootMessage(machine) };
-    case false:
+    case false: {
+      const undone = nextBootMessage(machine);
+      if (undone !== undefined) return { status: 'False', reason: 'NextBootDiffers', message: undone };
       return { status: 'False', reason: 'NotRequired', message: 'what runs needs no reboot' };
+    }
     case undefined:
       return { status: 'Unknown', reason: 'NeverReported', message: 'it has not said whether it needs a reboot' };
   }

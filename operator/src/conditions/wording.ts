@@ -1,5 +1,7 @@
 // The sentences of a machine's conditions: what people read in `kubectl get nixmachines`.
 import type { Attempt, NixMachine } from '@floe/crds/nix-machine';
+import { closureName } from './closure-name.ts';
+import { driftMessage, heldByHandMessage, nextBootMessage } from './drift.ts';
 import { isHeld, isOnline, type Standing, specOf } from './standing.ts';
 
 /** Characters of a condition's message that the API accepts. */
@@ -11,6 +13,10 @@ export function statusMessage(machine: NixMachine, standing: Standing, now: Date
 }
 
 function onlineMessage(machine: NixMachine, standing: Standing, now: Date): string {
+  const held = heldByHandMessage(machine);
+  if (held !== undefined && standing.kind !== 'blocked' && standing.kind !== 'working') {
+    return isOnline(machine) ? held : `offline; ${held}`;
+  }
   switch (standing.kind) {
     case 'blocked':
       return standing.message;
@@ -31,6 +37,8 @@ function divergence(machine: NixMachine, revision: string): string {
   if (specOf(machine).activation?.mode === 'test' && current !== undefined && booted?.closure === current.closure) {
     return `was restarted, which ended mode test of ${short(revision)}: runs ${runs(machine)} again; set spec.activation.mode to switch to keep a revision`;
   }
+  const drift = machine.status?.drift;
+  if (drift !== undefined) return driftMessage(drift);
   return `runs ${runs(machine)}, but was told ${short(revision)}: someone or something else switched it`;
 }
 
@@ -45,8 +53,9 @@ function resting(machine: NixMachine, standing: Standing, now: Date): string {
   if (standing.kind === 'pending') return pending(standing.desired.revision, standing.attempt);
   const units = status.failedUnits ?? [];
   if (units.length > 0) return failedUnitsMessage(machine);
+  if (status.drift !== undefined) return driftMessage(status.drift);
   if (status.reboot?.required === true) return rebootMessage(machine);
-  return 'up to date';
+  return nextBootMessage(machine) ?? 'up to date';
 }
 
 function pending(revision: string, attempt: Attempt | undefined): string {
@@ -146,12 +155,6 @@ function runs(machine: NixMachine): string {
   const current = machine.status?.current;
   if (current === undefined) return 'an unknown system';
   return current.revision === undefined ? closureName(current.closure) : short(current.revision);
-}
-
-/** `/nix/store/<hash>-nixos-system-web-25.05` -> `nixos-system-web-25.05 (<first 7 of hash>)`. */
-function closureName(closure: string): string {
-  const base = closure.split('/').at(-1) ?? closure;
-  return /^[0-9a-z]{32}-./.test(base) ? `${base.slice(33)} (${base.slice(0, 7)})` : base;
 }
 
 /** A revision as people say it: its first 7 digits. */

@@ -62,11 +62,26 @@ function connectionOf(machine: NixMachine, { connection: news }: News): NixMachi
   if (news === undefined) return old;
   if (news.online) {
     if (old?.online === true) return { ...old, replica: news.replica };
-    return { online: true, since: rfc3339(news.at), replica: news.replica };
+    return { online: true, since: rfc3339(news.at), replica: news.replica, ...comebacksOf(machine) };
   }
   // Connected to another replica meanwhile: this one's word no longer counts.
   if (old?.online !== true || old.replica !== news.replica) return old;
-  return { online: false, since: rfc3339(news.at), ...(old.lastSeen === undefined ? {} : { lastSeen: old.lastSeen }) };
+  const { lastSeen, comebacks } = old;
+  return {
+    online: false,
+    since: rfc3339(news.at),
+    ...(lastSeen === undefined ? {} : { lastSeen }),
+    ...(comebacks === undefined ? {} : { comebacks }),
+  };
+}
+
+/** A machine that comes back: counted from the end of its last attempt on, since a switch may cut the connection. */
+function comebacksOf({ status }: NixMachine): Pick<NonNullable<NixMachineStatus['connection']>, 'comebacks'> {
+  const { attempt, connection } = status ?? {};
+  if (connection === undefined || attempt === undefined || !isFinal(attempt.phase)) return {};
+  const { desiredId } = attempt;
+  const before = connection.comebacks?.desiredId === desiredId ? connection.comebacks.count : 0;
+  return { comebacks: { desiredId, count: before + 1 } };
 }
 
 /** The parts that the agent reports; they are its whole state, so what it does not name is removed. */
@@ -82,13 +97,13 @@ function reported(
     const revision = known ?? revisionOf(machine, part.closure, records);
     return { ...part, ...(revision === undefined ? {} : { revision }) };
   };
-  const { required, reasons } = state.reboot;
+  const { reasons, ...reboot } = state.reboot;
   return {
     current: seen(state.current),
     booted: seen(state.booted),
     bootDefault: seen(state.bootDefault),
     attempt: state.attempt,
-    reboot: { required, ...(reasons.length === 0 ? {} : { reasons }) },
+    reboot: { ...reboot, ...(reasons.length === 0 ? {} : { reasons }) },
     failedUnits: state.failedUnits.length === 0 ? undefined : state.failedUnits,
     facts: Object.keys(state.facts).length === 0 ? undefined : state.facts,
     knownBad: knownBad(machine, state.attempt),
