@@ -1,8 +1,10 @@
 // Who is told what now: the position of the run turned into goes, fetches, returns, and a reason for everyone else.
+import { analysisWait } from './analysis/wording.ts';
 import type { Batch } from './batch.ts';
 import type { Budget } from './budget.ts';
 import type { Position } from './course.ts';
 import { commonReason, fixedReason } from './holds.ts';
+import { type Opening, openingOf, timeChanges } from './next-change.ts';
 import { planRollback, type Rollback } from './rollback.ts';
 import { goesOn } from './run.ts';
 import type { BatchStage } from './stage.ts';
@@ -22,6 +24,8 @@ export type Decision = {
   readonly returns: Rollback | undefined;
   /** When time alone changes something, in ms. */
   readonly nextCheck: number | undefined;
+  /** The first window that opens for those who wait for one. */
+  readonly opening: Opening | undefined;
 };
 
 /** Decides over all members of the run. */
@@ -37,14 +41,18 @@ export function decide(position: Position, budget: Budget, context: Context): De
     hold: [...told.hold, ...waiting.flat()],
     rollback: [],
     returns: undefined,
-    nextCheck: nextCheck(position, context, told.dispatch.length === 0 ? [] : [deadline(position, context)]),
+    nextCheck: nextCheck(position, context, [
+      ...(told.dispatch.length === 0 ? [] : [deadline(position, context)]),
+      ...timeChanges(momentOf(position, context), turn),
+    ]),
+    opening: openingOf(momentOf(position, context), turn, told.hold),
   };
 }
 
 /** Parts the members: whose turn it may be, and everyone else. */
-function turns({ state, batch, members }: Position): { turn: Member[]; rest: readonly Member[] } {
+function turns({ state, batch, members, analysis }: Position): { turn: Member[]; rest: readonly Member[] } {
   const { run } = state;
-  if (!(goesOn(run) || run.completed)) return { turn: [], rest: members };
+  if (!(goesOn(run) || run.completed) || analysis.verdict.kind === 'inconclusive') return { turn: [], rest: members };
   const candidates = new Set(batch?.candidates);
   const isTurn = (member: Member): boolean => {
     if (run.completed) return isCompletable(member);
@@ -93,6 +101,7 @@ function telling(position: Position, { budget, turn, context }: Telling): Told {
     turn,
     room: canary === undefined ? undefined : batch?.room,
     budget,
+    groups: context.groups,
     fetchFirst: spec.offline === 'Skip',
     moment,
     sickToo: canary === undefined || state.run.urgent !== undefined || maySickBeTold(canary, batch),
@@ -128,8 +137,12 @@ function restHold(position: Position, member: Member, context: Context): Hold[] 
     }
     if (snapshot.rollout.spec.suspend === true)
       return { reason: 'Suspended', message: 'spec.suspend of the Rollout is true' };
+    const analysis = analysisWait(position, name, now);
+    if (analysis !== undefined) return { reason: 'WaitingForAnalysis', message: analysis };
     if (stage.kind === 'pause') return { reason: 'StepPaused', message: pauseMessage(position, name, now) };
-    return frozenHold(momentOf(position, context)) ?? { reason: 'LaterStep', message: 'its turn comes in a later step' };
+    return (
+      frozenHold(momentOf(position, context)) ?? { reason: 'LaterStep', message: 'its turn comes in a later step' }
+    );
   }
 }
 
@@ -146,6 +159,7 @@ function takingBack(position: Position, budget: Budget, context: Context): Decis
   const returns = planRollback(view, members, {
     revision: state.run.rollback?.to,
     budget,
+    groups: context.groups,
     suspended: context.snapshot.rollout.spec.suspend === true,
   });
   const ends = returns.ended && state.run.stopped === undefined;
@@ -157,6 +171,7 @@ function takingBack(position: Position, budget: Budget, context: Context): Decis
     hold: returns.hold,
     rollback: returns.rollback,
     returns,
+    opening: undefined,
     nextCheck: nextCheck(position, context, [
       ...returns.checks,
       ...(returns.rollback.length === 0 ? [] : [deadline(position, context)]),
@@ -166,7 +181,9 @@ function takingBack(position: Position, budget: Budget, context: Context): Decis
 
 function endMessage({ state }: Position, { lost }: Rollback): string {
   const cause = state.run.failures[0];
-  const why = cause === undefined ? '' : `; ${cause.machine}: ${cause.message}`;
+  const machine = cause === undefined ? undefined : `${cause.machine}: ${cause.message}`;
+  const reason = state.run.analysis.cause ?? machine;
+  const why = reason === undefined ? '' : `; ${reason}`;
   return `rolled back${lost > 0 ? `, ${lost} could not return` : ''}${why}`;
 }
 
@@ -176,11 +193,17 @@ function deadline({ view }: Position, { now }: Context): number {
 }
 
 /** The first moment after now at which time alone changes something. */
-function nextCheck({ state, stage, members }: Position, { now }: Context, more: readonly number[]): number | undefined {
+function nextCheck(
+  { state, stage, members, analysis }: Position,
+  { now }: Context,
+  more: readonly number[],
+): number | undefined {
   const moments = [...more];
   if (goesOn(state.run) && stage.kind === 'pause' && stage.durationMs !== undefined) {
     moments.push((state.run.step.startedAt ?? now) + stage.durationMs);
   }
+  // What is due is being measured: it takes its time limit at most.
+  for (const { at, rules } of analysis.upcoming) moments.push(at > now ? at : now + rules.timeoutMs);
   for (const { standing, facts } of members) {
     if ('until' in standing && standing.until !== undefined) moments.push(standing.until);
     if (facts.hold?.until !== undefined) moments.push(facts.hold.until);

@@ -1,5 +1,6 @@
 // What a rollout says of itself: phase, one sentence for people, and the facts behind its conditions.
 import type { Counts, RolloutPhase } from '@floe/crds/rollout';
+import { analysisWait } from './analysis/wording.ts';
 import type { Budget } from './budget.ts';
 import type { Position } from './course.ts';
 import { type Decision, pauseMessage } from './decide.ts';
@@ -8,6 +9,7 @@ import type { BatchStage } from './stage.ts';
 import type { Context } from './state.ts';
 import type { HoldReason } from './tell.ts';
 import { clockTime } from './time.ts';
+import { frozenHold, momentOf } from './time-holds.ts';
 import { clip, names, short } from './wording.ts';
 
 export type Description = {
@@ -68,9 +70,19 @@ function current(input: DescribeInput): What {
       message: `suspended at step ${stepText(position)}: spec.suspend is true`,
     };
   }
+  const analysis = analysisWait(position, rollout.metadata.name, context.now);
+  if (analysis !== undefined) {
+    const inconclusive = position.analysis.verdict.kind === 'inconclusive';
+    return {
+      phase: inconclusive ? 'Paused' : 'Progressing',
+      reason: inconclusive ? 'Inconclusive' : 'Analysing',
+      message: analysis,
+    };
+  }
   if (position.stage.kind === 'pause') {
     return { phase: 'Paused', reason: 'Paused', message: pauseMessage(position, rollout.metadata.name, context.now) };
   }
+  if (position.stage.kind !== 'batch') return { phase: 'Progressing', reason: 'Progressing', message: 'goes on' };
   return { phase: 'Progressing', reason: 'Progressing', message: batchMessage(input, position.stage) };
 }
 
@@ -98,6 +110,8 @@ function batchMessage({ position, decision, budget, context }: DescribeInput, st
       ? ''
       : `${kinds.soaking} ${kinds.soaking === 1 ? 'soaks' : 'soak'} until ${clockTime(until, context.now)}`,
   ].filter((part) => part !== '');
+  const frozen = frozenHold(momentOf(position, context));
+  if (frozen !== undefined) parts.push(frozen.message);
   if (parts.length > 0) return clip(`${head}: ${parts.join(', ')}`);
   return clip(`${head}: ${waits(position, decision, budget)}`);
 }
@@ -128,6 +142,8 @@ function tally({ members }: Position): {
 
 const WAITS: readonly (readonly [HoldReason, string])[] = [
   ['BudgetFull', 'for the budget'],
+  ['GroupBudgetFull', 'for a budget of the namespace'],
+  ['WaitingForDependency', 'for another Rollout'],
   ['NotReady', 'until healthy'],
   ['Offline', 'to come back online'],
   ['MachineSuspended', 'for the end of their hold'],
@@ -135,17 +151,21 @@ const WAITS: readonly (readonly [HoldReason, string])[] = [
   ['KnownBad', 'for kubectl floe retry: the closure failed on them before'],
   ['NotBuilt', 'for their closure to be built'],
   ['InProgress', 'to finish another order'],
+  ['OutsideWindow', 'for a window'],
 ];
 
-function waits({ batch }: Position, { hold }: Decision, { limit, unavailable }: Budget): string {
+function waits({ batch }: Position, { hold, opening }: Decision, { limit, unavailable }: Budget): string {
   const inBatch = new Set(batch?.matching.map(({ facts }) => facts.name));
   const parts = WAITS.flatMap(([reason, why]) => {
     const waiting = hold.filter(
       (entry) => entry.reason === reason && (inBatch.has(entry.machine) || reason === 'NotBuilt'),
     );
     const slots = reason === 'BudgetFull' ? ` (${unavailable} of ${limit} unavailable)` : '';
+    const opens = reason === 'OutsideWindow' && opening !== undefined ? `: ${opening.message}` : '';
     const verb = waiting.length === 1 ? 'waits' : 'wait';
-    return waiting.length === 0 ? [] : [`${names(waiting.map(({ machine }) => machine))} ${verb} ${why}${slots}`];
+    return waiting.length === 0
+      ? []
+      : [`${names(waiting.map(({ machine }) => machine))} ${verb} ${why}${slots}${opens}`];
   });
   return parts.length === 0 ? 'no machine matches it that could be tested' : parts.join('; ');
 }

@@ -4,23 +4,27 @@ import type { Verb } from '@floe/crds/constants';
 import { parseRollout } from '@floe/crds/parse';
 import type { Rollout } from '@floe/crds/rollout';
 import { adoptions } from './adopt.ts';
+import { withMeasured } from './analysis/memory.ts';
+import { tasksOf } from './analysis/tasks.ts';
 import { budgetOf } from './budget.ts';
 import { countsOf } from './counts.ts';
 import { type Position, positionOf, runCourse } from './course.ts';
 import { decide } from './decide.ts';
 import { describe } from './describe.ts';
 import { type Facts, factsOf } from './facts.ts';
+import { groupBudgetsOf } from './group-budgets.ts';
 import { idlePlan, obstacleOf } from './idle.ts';
 import { inOrder } from './order.ts';
 import { ownership } from './ownership.ts';
 import type { Plan } from './plan-result.ts';
-import { runOf } from './run.ts';
+import { type Run, runOf } from './run.ts';
 import type { Snapshot } from './snapshot.ts';
 import { begin, type Context, type State } from './state.ts';
 import { statusOf } from './status.ts';
 import type { Hold } from './tell.ts';
 import { rfc3339 } from './time.ts';
 import { Times } from './times.ts';
+import { handledWithoutRun, withUrgent } from './urgent.ts';
 import { handleVerbs, newVerbs } from './verbs.ts';
 
 const HISTORY_LIMIT = 10;
@@ -39,12 +43,15 @@ export function plan(snapshot: Snapshot, now: Date): Plan {
     snapshot,
     now: now.getTime(),
     historyLimit: rollout.spec.historyLimit ?? HISTORY_LIMIT,
+    groups: groupBudgetsOf(snapshot),
     times: new Times(rollout.spec),
   };
   const verbs = newVerbs(rollout);
-  const state = stateNow(facts, verbs, context);
+  const found = stateNow(facts, verbs, context);
+  const state = found && withUrgent(found, rollout, { verbs, now: now.getTime() });
   if (obstacle !== undefined || state === undefined) {
-    return idlePlan(snapshot, obstacle ?? { kind: 'notBuilt' }, now.getTime(), { facts, elsewhere, verbs });
+    const handled = state === undefined ? handledWithoutRun(verbs) : verbs;
+    return idlePlan(snapshot, obstacle ?? { kind: 'notBuilt' }, now.getTime(), { facts, elsewhere, verbs: handled });
   }
   const position = runCourse(state, facts, context);
   return assemble(position, { facts, elsewhere, verbs, context });
@@ -59,7 +66,7 @@ function specError({ apiVersion, kind, metadata, spec }: Rollout): string | unde
 /** The run as it is once verbs and a newer revision were seen to; undefined where there is nothing to bring yet. */
 function stateNow(facts: readonly Facts[], verbs: ReadonlyMap<Verb, string>, context: Context): State | undefined {
   const { snapshot } = context;
-  const run = runOf(snapshot.rollout);
+  const run = withResults(runOf(snapshot.rollout), snapshot.measured);
   const built = snapshot.config?.status?.revision?.id;
   const target = built !== undefined && snapshot.closures.knows(built) ? built : undefined;
   if (run === undefined)
@@ -75,6 +82,11 @@ function stateNow(facts: readonly Facts[], verbs: ReadonlyMap<Verb, string>, con
     return begin(handled, handled.run.revision, context);
   }
   return withSelection(handled, facts, context);
+}
+
+function withResults(run: Run | undefined, measured: Snapshot['measured']): Run | undefined {
+  if (run === undefined || measured === undefined) return run;
+  return { ...run, analysis: withMeasured(run.analysis, run.id, measured) };
 }
 
 type Verbs = { readonly facts: readonly Facts[]; readonly verbs: ReadonlyMap<Verb, string>; readonly context: Context };
@@ -121,6 +133,7 @@ function assemble(reached: Position, { facts, elsewhere, verbs, context }: Parts
     fetch: decision.fetch,
     hold: [...decision.hold, ...elsewhere.map(elsewhereHold)],
     rollback: decision.rollback,
+    measure: tasksOf(position, context),
     adopt: adoptions(position, name),
     budget,
     counts,

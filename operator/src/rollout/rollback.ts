@@ -2,6 +2,7 @@
 import { desiredId } from '@floe/crds/desired-id';
 import type { Budget } from './budget.ts';
 import { type Facts, isFinal } from './facts.ts';
+import type { GroupBudgets } from './group-budgets.ts';
 import { compareText } from './order.ts';
 import { isOrderOfRun, type Member, type View } from './standing.ts';
 import { aloneReason, type Hold, type Order } from './tell.ts';
@@ -29,11 +30,18 @@ type Return =
   | { readonly kind: 'lost'; readonly message: string }
   | { readonly kind: 'due'; readonly closure: string; readonly failed: boolean; readonly at: number };
 
+type Terms = {
+  readonly revision: string | undefined;
+  readonly budget: Budget;
+  readonly groups: GroupBudgets;
+  readonly suspended: boolean;
+};
+
 /** Decides who returns now. `revision` is where to; undefined: each to what it ran before. */
 export function planRollback(
   view: View,
   members: readonly Member[],
-  { revision, budget, suspended }: { revision: string | undefined; budget: Budget; suspended: boolean },
+  { revision, budget, groups, suspended }: Terms,
 ): Rollback {
   const returns = members.map((member) => ({ member, back: returnOf(view, member, revision) }));
   const due = returns
@@ -44,7 +52,7 @@ export function planRollback(
         b.back.at - a.back.at ||
         compareText(b.facts.name, a.facts.name),
     );
-  const told = tellBack(view, due, { revision, budget, suspended });
+  const told = tellBack(view, due, { revision, budget, groups, suspended });
   const hold = returns.flatMap(({ member, back }) => restReason(member.facts, back));
   const reachable = due.filter(({ facts }) => aloneReason(facts) === undefined);
   const moving = returns.filter(({ back }) => back.kind === 'forward' || back.kind === 'returning');
@@ -63,7 +71,7 @@ type Due = { readonly facts: Facts; readonly back: Extract<Return, { kind: 'due'
 function tellBack(
   view: View,
   due: readonly Due[],
-  { revision, budget, suspended }: { revision: string | undefined; budget: Budget; suspended: boolean },
+  { revision, budget, groups, suspended }: Terms,
 ): { rollback: Order[]; hold: Hold[] } {
   const rollback: Order[] = [];
   const hold: Hold[] = [];
@@ -71,16 +79,20 @@ function tellBack(
   for (const { facts, back } of due) {
     const alone = suspended ? SUSPENDED : aloneReason(facts);
     const usesOwn = !facts.well || facts.inHand;
-    if (alone !== undefined) hold.push({ machine: facts.name, ...alone });
-    else if (!usesOwn && free <= 0) {
-      const message = `returns when one of ${budget.limit} slots is free`;
-      hold.push({ machine: facts.name, reason: 'BudgetFull', message });
-    } else {
+    const isFull = !usesOwn && free <= 0;
+    const held = alone ?? (isFull ? fullBudget(budget) : groups.whyNot(facts));
+    if (held !== undefined) hold.push({ machine: facts.name, ...held });
+    else {
       if (!usesOwn) free -= 1;
+      groups.take(facts);
       rollback.push(orderBack(view, facts, { closure: back.closure, revision }));
     }
   }
   return { rollback, hold };
+}
+
+function fullBudget({ limit }: Budget): Omit<Hold, 'machine'> {
+  return { reason: 'BudgetFull', message: `returns when one of ${limit} slots is free` };
 }
 
 const SUSPENDED: Omit<Hold, 'machine'> = { reason: 'Suspended', message: 'spec.suspend is true' };

@@ -2,7 +2,9 @@
 import type { NixConfig } from '@floe/crds/nix-config';
 import type { NixMachine } from '@floe/crds/nix-machine';
 import type { Rollout } from '@floe/crds/rollout';
+import type { Measured } from './analysis/memory.ts';
 import type { Closures } from './closures.ts';
+import type { Neighbours } from './tally.ts';
 
 export type Snapshot = {
   readonly rollout: Rollout;
@@ -10,8 +12,14 @@ export type Snapshot = {
   readonly rollouts: readonly Rollout[];
   /** The NixConfig that `rollout` names; undefined where there is none. */
   readonly config: NixConfig | undefined;
-  /** Machines of the namespace; those of other configs are left out. */
+  /** Machines of the namespace, at least all of the config; the others count in budgets only. */
   readonly machines: readonly NixMachine[];
+  /** What budgets must know of machines of the namespace that are not in `machines`; undefined: there are none. */
+  readonly neighbours?: Neighbours;
+  /** The NixConfigs of the Rollouts that `rollout` depends on; its own may be among them. */
+  readonly configs?: readonly NixConfig[];
+  /** What was measured and is not in the status yet. */
+  readonly measured?: readonly Measured[];
   /** Closures of the config's revisions. */
   readonly closures: Closures;
 };

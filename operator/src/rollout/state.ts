@@ -1,4 +1,5 @@
 // The part of the plan that changes while it is made: the run, the history, the verbs that were handled.
+import type { GroupBudgets } from './group-budgets.ts';
 import type { HistoryEntry } from './history.ts';
 import { recorded, revisionBefore, without } from './history.ts';
 import { freshStep, goesOn, newRun, type Run, type Stopped } from './run.ts';
@@ -21,6 +22,8 @@ export type Context = {
   readonly historyLimit: number;
   /** Windows and freezes of the Rollout. */
   readonly times: Times;
+  /** Slots in the budgets of the namespace while this plan is made. */
+  readonly groups: GroupBudgets;
 };
 
 type Outcome = HistoryEntry['outcome'];

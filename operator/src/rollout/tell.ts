@@ -29,6 +29,7 @@ export type HoldReason =
   | 'GroupBudgetFull'
   | 'WaitingForDependency'
   | 'StepPaused'
+  | 'WaitingForAnalysis'
   | 'LaterStep'
   | 'NotBuilt'
   | 'Suspended'
@@ -77,8 +78,10 @@ export function tell(input: TellInput): Told {
       told.hold.push({ machine: member.facts.name, ...reason });
       continue;
     }
-    if (isNew(member)) left.room -= 1;
     const slots = tellOne(member, { input, full, free: left.free, told });
+    // Who waits for others takes no room meanwhile: machines of other groups go on.
+    if (slots === undefined) continue;
+    if (isNew(member)) left.room -= 1;
     left.free -= slots;
   }
   return told;
@@ -92,8 +95,8 @@ type Telling = {
   readonly told: Told;
 };
 
-/** Tells one machine, and returns how many slots that takes. */
-function tellOne(member: Member, { input, full, free, told }: Telling): number {
+/** Tells one machine, and returns how many slots that takes; undefined: a budget of the namespace is full. */
+function tellOne(member: Member, { input, full, free, told }: Telling): number | undefined {
   const closed = timeHold(input.moment, member.facts, 'Switch');
   const apart = fetchesApart(input.moment);
   const fetchFirst = input.fetchFirst || asks(member, input) || apart.download || closed !== undefined;
@@ -118,6 +121,12 @@ function tellOne(member: Member, { input, full, free, told }: Telling): number {
     told.hold.push({ machine: member.facts.name, ...full });
     return 0;
   }
+  const shared = input.groups.whyNot(member.facts);
+  if (shared !== undefined) {
+    told.hold.push({ machine: member.facts.name, ...shared });
+    return undefined;
+  }
+  input.groups.take(member.facts);
   told.dispatch.push(orderOf(input, member));
   return slots;
 }

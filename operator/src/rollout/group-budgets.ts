@@ -1,0 +1,127 @@
+// The budgets of a namespace: whether one more machine may become unavailable, over all Rollouts and configs.
+import type { DisruptionBudget } from '@floe/crds/budget';
+import type { NixMachine } from '@floe/crds/nix-machine';
+import type { Rollout } from '@floe/crds/rollout';
+import { type Facts, factsOf, isHealthy } from './facts.ts';
+import { compareText } from './order.ts';
+import { budgetLimit, parseSize } from './share.ts';
+import type { Snapshot } from './snapshot.ts';
+import { groupOf, Tally } from './tally.ts';
+import type { Hold } from './tell.ts';
+import { names } from './wording.ts';
+
+type Group = { readonly total: number; readonly limit: number; readonly unavailable: Set<string> };
+
+type Kept = {
+  readonly spec: DisruptionBudget;
+  /** As messages name it. */
+  readonly name: string;
+  readonly groups: ReadonlyMap<string, Group>;
+};
+
+/**
+ * Slots in the budgets of a namespace while one plan is made: who is told takes one in each budget that is about it.
+ * A machine that is unavailable already takes none.
+ */
+export class GroupBudgets {
+  readonly #budgets: readonly Kept[];
+
+  constructor(budgets: readonly Kept[]) {
+    this.#budgets = budgets;
+  }
+
+  /** Why the machine may not become unavailable now; undefined: it may. */
+  whyNot(facts: Facts): Omit<Hold, 'machine'> | undefined {
+    if (this.#budgets.length === 0 || !isHealthy(facts)) return undefined;
+    for (const budget of this.#budgets) {
+      const key = groupOf(budget.spec, facts.machine);
+      const group = key === undefined ? undefined : budget.groups.get(key);
+      if (key !== undefined && group !== undefined && group.unavailable.size >= group.limit) {
+        return { reason: 'GroupBudgetFull', message: fullMessage(budget, key, group) };
+      }
+    }
+    return undefined;
+  }
+
+  /** Takes the slots of a machine that is told. */
+  take(facts: Facts): void {
+    for (const { spec, groups } of this.#budgets) {
+      const key = groupOf(spec, facts.machine);
+      if (key !== undefined) groups.get(key)?.unavailable.add(facts.name);
+    }
+  }
+}
+
+/**
+ * The budgets of all Rollouts of the namespace: each binds every Rollout, whichever names it. What can't be read is left
+ * out: an old API server lets through what the schema forbids.
+ */
+export function groupBudgetsOf({ rollout, rollouts, machines, neighbours }: Snapshot): GroupBudgets {
+  const all = [rollout, ...rollouts.filter(({ metadata }) => metadata.name !== rollout.metadata.name)];
+  const facts = new Map<NixMachine, Facts>();
+  const factsFor = (machine: NixMachine): Facts => {
+    const known = facts.get(machine) ?? factsOf(machine, 0);
+    facts.set(machine, known);
+    return known;
+  };
+  const kept = all
+    .filter((other) => isOfNamespace(other, rollout) && other.metadata.deletionTimestamp === undefined)
+    .sort((a, b) => compareText(a.metadata.name, b.metadata.name))
+    .flatMap((other) =>
+      (other.spec.budgets ?? []).flatMap((spec, index): Kept[] => {
+        if (!isReadable(spec)) return [];
+        const tally = new Tally(spec);
+        for (const machine of machines) tally.add(machine, factsFor(machine));
+        for (const groups of neighbours?.groups(spec) ?? []) tally.merge(groups);
+        const groups = new Map(
+          [...tally.groups].map(([key, { total, unavailable }]): [string, Group] => [
+            key,
+            { total, limit: limitOf(spec, total), unavailable: new Set(unavailable) },
+          ]),
+        );
+        const of = other === rollout ? '' : ` of Rollout ${other.metadata.name}`;
+        return [{ spec, name: `${spec.name ?? `budgets[${index}]`}${of}`, groups }];
+      }),
+    );
+  return new GroupBudgets(kept);
+}
+
+/** Whether any Rollout of a namespace has a budget that is about more than its own machines. */
+export function hasSharedBudget(rollouts: readonly Rollout[]): boolean {
+  return rollouts.some(({ spec }) => (spec.budgets ?? []).length > 0 || spec.maxRebooting !== undefined);
+}
+
+/**
+ * How many of a group may be unavailable at once: `maxUnavailable` in percent is rounded down, at least 1;
+ * `minAvailable` in percent is rounded up, and leaves what is above it.
+ */
+export function limitOf({ maxUnavailable, minAvailable }: DisruptionBudget, total: number): number {
+  if (maxUnavailable !== undefined) {
+    const size = parseSize(maxUnavailable);
+    return size === undefined ? 0 : budgetLimit(size, total);
+  }
+  const size = minAvailable === undefined ? undefined : parseSize(minAvailable);
+  if (size === undefined) return 0;
+  const stay = size.kind === 'count' ? size.count : Math.ceil((size.percent * total) / 100);
+  return Math.max(0, total - stay);
+}
+
+function isReadable({ maxUnavailable, minAvailable }: DisruptionBudget): boolean {
+  const given = [maxUnavailable, minAvailable].filter((size) => size !== undefined);
+  return given.length === 1 && given.every((size) => parseSize(size) !== undefined);
+}
+
+function isOfNamespace(a: Rollout, b: Rollout): boolean {
+  return (a.metadata.namespace ?? 'default') === (b.metadata.namespace ?? 'default');
+}
+
+function fullMessage({ spec, name }: Kept, key: string, { total, limit, unavailable }: Group): string {
+  const group = spec.groupBy === undefined ? '' : ` for ${spec.groupBy}=${key}`;
+  const field = spec.maxUnavailable === undefined ? 'minAvailable' : 'maxUnavailable';
+  if (limit === 0) {
+    return `budget ${name}${group}: all ${total} must stay available; lower its ${field} or add machines`;
+  }
+  const who = names([...unavailable].sort());
+  const way = field === 'minAvailable' ? 'lower' : 'raise';
+  return `budget ${name}${group}: ${unavailable.size} of ${limit} unavailable already (${who}); repair what is broken or ${way} its ${field}`;
+}

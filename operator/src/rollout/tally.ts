@@ -1,0 +1,76 @@
+// Machines of a namespace by group of a budget: how many there are, which are unavailable, which restart.
+import type { DisruptionBudget } from '@floe/crds/budget';
+import type { NixMachine } from '@floe/crds/nix-machine';
+import { selects } from '../conditions/label-selector.ts';
+import { type Facts, factsOf, isHealthy, isRebooting } from './facts.ts';
+
+/** Which machines a budget is about, and how they are grouped. */
+export type Grouping = Pick<DisruptionBudget, 'selector' | 'groupBy'>;
+
+export type Group = { readonly total: number; readonly unavailable: ReadonlySet<string>; readonly rebooting: number };
+
+/** Groups by the value of their label; the key is empty where the budget has no `groupBy`. */
+export type Groups = ReadonlyMap<string, Group>;
+
+/** What a snapshot knows of the machines of the namespace that it does not bring. */
+export type Neighbours = { readonly groups: (grouping: Grouping) => readonly Groups[] };
+
+/** The group of a machine; undefined: the budget is not about it. One that is being deleted has left. */
+export function groupOf({ selector, groupBy }: Grouping, { metadata }: NixMachine): string | undefined {
+  if (metadata.deletionTimestamp !== undefined || !selects(selector, metadata.labels)) return undefined;
+  return groupBy === undefined ? '' : metadata.labels?.[groupBy];
+}
+
+type Entry = { total: number; readonly unavailable: Set<string>; rebooting: number };
+
+/** Groups that machines are added to and taken from. */
+export class Tally {
+  readonly #grouping: Grouping;
+  readonly #groups = new Map<string, Entry>();
+
+  constructor(grouping: Grouping) {
+    this.#grouping = grouping;
+  }
+
+  get groups(): Groups {
+    return this.#groups;
+  }
+
+  /** `facts` where they are known already, of any time: neither health nor what is in hand depends on it. */
+  add(machine: NixMachine, facts: Facts = factsOf(machine, 0)): void {
+    this.#change(machine, facts, 1);
+  }
+
+  remove(machine: NixMachine): void {
+    this.#change(machine, factsOf(machine, 0), -1);
+  }
+
+  /** Adds what is known of other machines. */
+  merge(groups: Groups): void {
+    for (const [key, { total, unavailable, rebooting }] of groups) {
+      const entry = this.#entry(key);
+      entry.total += total;
+      entry.rebooting += rebooting;
+      for (const name of unavailable) entry.unavailable.add(name);
+    }
+  }
+
+  #change(machine: NixMachine, facts: Facts, by: 1 | -1): void {
+    const key = groupOf(this.#grouping, machine);
+    if (key === undefined) return;
+    const entry = this.#entry(key);
+    entry.total += by;
+    if (isRebooting(facts)) entry.rebooting += by;
+    if (isHealthy(facts) || by < 0) entry.unavailable.delete(facts.name);
+    else entry.unavailable.add(facts.name);
+    if (entry.total === 0) this.#groups.delete(key);
+  }
+
+  #entry(key: string): Entry {
+    const known = this.#groups.get(key);
+    if (known !== undefined) return known;
+    const entry: Entry = { total: 0, unavailable: new Set(), rebooting: 0 };
+    this.#groups.set(key, entry);
+    return entry;
+  }
+}
