@@ -161,7 +161,8 @@ function waits({ batch }: Position, { hold, opening }: Decision, { limit, unavai
       (entry) => entry.reason === reason && (inBatch.has(entry.machine) || reason === 'NotBuilt'),
     );
     const slots = reason === 'BudgetFull' ? ` (${unavailable} of ${limit} unavailable)` : '';
-    const opens = reason === 'OutsideWindow' && opening !== undefined ? `: ${opening.message}` : '';
+    const opens =
+      reason === 'OutsideWindow' && opening !== undefined ? `: ${opening.message.replace(/^window /, '')}` : '';
     const verb = waiting.length === 1 ? 'waits' : 'wait';
     return waiting.length === 0
       ? []

@@ -11,6 +11,7 @@ import { countsOf } from './counts.ts';
 import { type Position, positionOf, runCourse } from './course.ts';
 import { decide } from './decide.ts';
 import { describe } from './describe.ts';
+import { withEstimate } from './estimate.ts';
 import { type Facts, factsOf } from './facts.ts';
 import { groupBudgetsOf } from './group-budgets.ts';
 import { idlePlan, obstacleOf } from './idle.ts';
@@ -123,7 +124,7 @@ function assemble(reached: Position, { facts, elsewhere, verbs, context }: Parts
   const position: Position = { ...reached, state: decision.state };
   const counts = countsOf(position.members, budget.unavailable);
   const description = describe({ position, decision, counts, budget, elsewhere, context });
-  const status = statusOf({ position, decision, counts, description, verbs, context });
+  const status = withEstimate(statusOf({ position, decision, counts, description, verbs, context }), position, context);
   const { step } = position.state.run;
   return {
     rollout: name,

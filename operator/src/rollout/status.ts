@@ -1,15 +1,18 @@
 // The next status of a Rollout, from the plan's parts.
 import type { Verb } from '@floe/crds/constants';
 import type { Counts, Rollout, RolloutStatus } from '@floe/crds/rollout';
+import { analysisStatus } from './analysis/memory.ts';
 import { conditionsOf } from './conditions.ts';
 import type { Position } from './course.ts';
 import type { Decision } from './decide.ts';
 import { type Description, stepText } from './describe.ts';
 import { failuresOf, NAMED } from './failures.ts';
+import { nextChangeOf } from './next-change.ts';
 import { compareText } from './order.ts';
 import type { Run } from './run.ts';
 import type { Context } from './state.ts';
 import { rfc3339 } from './time.ts';
+import { urgentStatus } from './urgent.ts';
 
 export type StatusInput = {
   readonly position: Position;
@@ -26,6 +29,7 @@ export function statusOf(input: StatusInput): RolloutStatus {
   const { rollout } = context.snapshot;
   const { state } = position;
   const { run } = state;
+  const analysis = analysisStatus(run.analysis, run.id);
   return {
     ...headOf(rollout, verbs),
     revision: run.revision,
@@ -43,9 +47,17 @@ export function statusOf(input: StatusInput): RolloutStatus {
     ...(run.retry.count === 0 ? {} : { retry: { count: run.retry.count, at: rfc3339(run.retry.at) } }),
     ...unconfirmedOf(input),
     ...(run.pausedSeconds === 0 ? {} : { pausedSeconds: run.pausedSeconds }),
+    ...(analysis === undefined ? {} : { analysis }),
+    ...urgentStatus(run),
+    ...nextChange(input),
     stepsHash: run.stepsHash,
     conditions: conditionsOf(rollout, description, context.now),
   };
+}
+
+function nextChange({ position, decision, context }: StatusInput): Pick<RolloutStatus, 'nextChange'> {
+  const at = nextChangeOf(position, decision.opening, context);
+  return at === undefined ? {} : { nextChange: rfc3339(at) };
 }
 
 /** The parts of a status that every plan writes. */

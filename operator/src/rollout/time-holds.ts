@@ -42,6 +42,12 @@ export function timeHold({ times, now, hurry }: Moment, facts: Facts, action: Wi
   return { reason: 'OutsideWindow', message: closedMessage(may, facts, now) };
 }
 
+/** When the machine may do it; undefined: never. */
+export function opensFor({ times, now, hurry }: Moment, facts: Facts, action: WindowAction): number | undefined {
+  const may = times.may(facts, { action, at: now, hurry });
+  return may.may ? now : may.until;
+}
+
 function closedMessage(may: Extract<May, { why: 'closed' }>, facts: Facts, now: number): string {
   if (may.until === undefined || may.text === undefined) {
     return hasZone(facts)
