@@ -1,6 +1,7 @@
 // The agent: takes orders from the hub, carries them out one at a time, and reports what the machine is.
 import type { DesiredMessage, MachineState } from '@floe/crds/protocol';
 import { drive } from './attempt/drive.ts';
+import type { Seen } from './attempt/outcome.ts';
 import { type AttemptPorts, type Clock, HandOverError, type HubConfirmer, type Machine } from './attempt/ports.ts';
 import {
   type AttemptRecord,
@@ -25,6 +26,8 @@ import type { TruthKeeper } from './truth/keeper.ts';
 export interface WatchedMachine extends Machine {
   rebootReasons(booted: string | undefined, wanted: string | undefined): Promise<readonly string[]>;
   facts(current: string | undefined): Promise<Readonly<Record<string, string>>>;
+  /** Whether the next boot starts something else than what runs. */
+  undoes?(seen: Seen): Promise<boolean>;
   /** Told when an attempt is over. A service restarts itself after a roll-back, so that the old closure's agent runs. */
   finished?(record: AttemptRecord): Promise<void>;
   /** Calls back when something on the machine changes that a look would tell. Absent: it must be looked at often. */
@@ -351,12 +354,13 @@ export class Agent {
     const busy = this.#current !== undefined && !isReplaceable(this.#current.record) && !isDone(this.#current.record);
     const failedUnits =
       busy && this.#reading !== undefined ? this.#reading.failedUnits : await machine.failedUnits(signal);
-    const [rebootReasons, facts] = await Promise.all([
+    const [rebootReasons, undoes, facts] = await Promise.all([
       machine.rebootReasons(seen.booted, closureAfterReboot(ledger.journal, seen)),
+      machine.undoes?.(seen) ?? false,
       machine.facts(seen.current),
     ]);
     const told = await this.#parts.truth?.look(ledger.journal, seen, busy || this.#isUnfinished());
-    this.#reading = { seen, failedUnits, rebootReasons, facts, ...(told === undefined ? {} : { told }) };
+    this.#reading = { seen, failedUnits, rebootReasons, undoes, facts, ...(told === undefined ? {} : { told }) };
     const state: MachineState = { ...machineState(ledger.journal, this.#reading, this.#wanted), ...this.#ofPeople() };
     const note = this.#current?.note;
     if (note === undefined || state.attempt === undefined) this.#reporter.update(state);

@@ -1,8 +1,11 @@
 // floe-agent: reads the command line, composes the world, and sets the exit code.
 import { Agent } from './agent.ts';
 import { runApply } from './command/apply.ts';
+import { isForAgent, isUserStatus, runAsk } from './command/ask.ts';
 import { type Command, readCommandLine, USAGE, UsageError } from './command/command-line.ts';
 import { compose } from './command/compose.ts';
+import { openSocket, people, secretKeeper } from './command/local-parts.ts';
+import { describeRelease, runRelease } from './command/release.ts';
 import { runRescue } from './command/rescue.ts';
 import { describeResult } from './command/result.ts';
 import { describeStatus, readStatus } from './command/status.ts';
@@ -27,6 +30,9 @@ async function execute(command: Command): Promise<number> {
     process.stdout.write(`${AGENT_VERSION}\n`);
     return 0;
   }
+  if (isForAgent(command)) return runAsk(command);
+  const asked: Command = command;
+  if (isUserStatus(asked)) return runAsk(asked);
   const world = await compose(command);
   if (command.kind === 'switch-unit') {
     await runSwitchUnit(world.paths, command.run);
@@ -38,7 +44,10 @@ async function execute(command: Command): Promise<number> {
       // Said once, at the start; later a configuration that can't be read is tried again.
       await world.caller();
       const { machine, hub, caller, ledger, clock, log, truth } = world;
-      await new Agent({ machine, hub, caller, ledger, clock, log, truth }).run(signal);
+      const secrets = secretKeeper(world);
+      const local = people(world, await compose(command), signal);
+      await openSocket(world, local, signal);
+      await new Agent({ machine, hub, caller, ledger, clock, log, truth, secrets, people: local }).run(signal);
       return 0;
     }
     case 'apply': {
@@ -46,6 +55,9 @@ async function execute(command: Command): Promise<number> {
       process.stdout.write(`${command.json ? JSON.stringify(result) : describeResult(result)}\n`);
       return result.phase === 'Committed' || result.phase === 'RebootRequired' ? 0 : 1;
     }
+    case 'release':
+      process.stdout.write(describeRelease(await runRelease(world)));
+      return 0;
     case 'rescue':
       await runRescue(command, world, signal);
       return 0;

@@ -2,7 +2,7 @@
 import type { Attempt } from '@floe/crds/nix-machine';
 import type { MachineState } from '@floe/crds/protocol';
 import type { Seen } from './attempt/outcome.ts';
-import type { AttemptRecord } from './attempt/record.ts';
+import { type AttemptRecord, isDone } from './attempt/record.ts';
 import { findAttempt, type Journal } from './journal/journal.ts';
 import type { Told } from './truth/keeper.ts';
 
@@ -12,6 +12,8 @@ export type Reading = {
   readonly failedUnits: readonly string[];
   readonly rebootReasons: readonly string[];
   readonly facts: Readonly<Record<string, string>>;
+  /** The next boot starts something else than what runs. */
+  readonly undoes?: boolean;
   readonly told?: Told;
 };
 
@@ -48,6 +50,11 @@ export function attemptMessage(record: AttemptRecord): Attempt {
   };
 }
 
+/** Until an attempt is kept the next boot undoes it, and one that waits for its boot is meant to be undone by it. */
+function isUnderWay({ attempt }: Journal): boolean {
+  return attempt !== undefined && (!isDone(attempt) || attempt.phase === 'RebootRequired');
+}
+
 /** The machine's whole present state. */
 export function machineState(
   journal: Journal,
@@ -60,7 +67,11 @@ export function machineState(
   const reasons = [...reading.rebootReasons].slice(0, 8);
   return {
     sequence: journal.sequence,
-    reboot: { required: waitsForBoot || reasons.length > 0, reasons },
+    reboot: {
+      required: waitsForBoot || reasons.length > 0,
+      reasons,
+      ...(reading.undoes === true && !isUnderWay(journal) ? { undoes: true } : {}),
+    },
     failedUnits: reading.failedUnits.slice(0, 16).map((one) => one.slice(0, 256)),
     facts: Object.fromEntries(
       Object.entries(reading.facts)

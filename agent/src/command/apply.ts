@@ -16,6 +16,12 @@ const CONFIRM_TIMEOUT_SECONDS = 120;
 /** After this long a person is told what is waited for. */
 const WAIT_NOTICE_MS = 1_000;
 
+/** Who sits at the console, as sudo or the login tells. */
+function byWhom(env: NodeJS.ProcessEnv): { by?: string } {
+  const name = env['SUDO_USER'] ?? env['LOGNAME'] ?? env['USER'];
+  return name === undefined || name === '' ? {} : { by: name.slice(0, 64) };
+}
+
 async function orderOf(command: Apply, world: World): Promise<Order> {
   // Without the hub the configuration is not needed: this is what one uses when all else is broken.
   const settings = command.confirm === 'hub' ? await world.settings() : await world.settings().catch(() => undefined);
@@ -23,6 +29,7 @@ async function orderOf(command: Apply, world: World): Promise<Order> {
     id: command.attempt,
     closure: command.closure,
     origin: 'local',
+    ...byWhom(process.env),
     sequence: 0,
     go: true,
     mode: command.mode,

@@ -24,6 +24,10 @@ test.each<{ line: string; is: object }>([
     is: { kind: 'rescue', attempt: 'a', timer: 2, from: closure, afterSeconds: 3 },
   },
   { line: 'status --json', is: { kind: 'status', json: true } },
+  { line: 'approve', is: { kind: 'approve', root: '/' } },
+  { line: 'defer', is: { kind: 'defer' } },
+  { line: 'defer 1h30m', is: { kind: 'defer', duration: '1h30m' } },
+  { line: 'rollback', is: { kind: 'rollback' } },
   { line: '--version', is: { kind: 'version' } },
   { line: '--help', is: { kind: 'help' } },
   { line: 'apply --help', is: { kind: 'help' } },
@@ -33,7 +37,11 @@ test.each<{ line: string; is: object }>([
 });
 
 test.each<{ line: string; says: string }>([
-  { line: 'fly', says: 'use one of run, apply, status, rescue' },
+  { line: 'fly', says: 'use one of run, apply, release, status, approve, defer, rollback, rescue' },
+  { line: 'defer soon', says: 'soon: write 30m' },
+  { line: 'defer 0s', says: 'write 30m' },
+  { line: 'defer 1h 2h', says: 'one duration at a time' },
+  { line: 'approve it', says: 'approve takes no such word' },
   { line: 'run now', says: 'run takes no such word' },
   { line: 'run --json', says: '--json does not belong to run' },
   { line: 'run --nonsense', says: '--nonsense' },

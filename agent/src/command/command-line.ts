@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { isStorePath } from '@floe/crds/nix-fingerprint';
 import type { Run } from '../attempt/ports.ts';
 import type { Mode } from '../attempt/record.ts';
+import { deferSeconds } from '../people/local-protocol.ts';
 
 type Global = {
   /** Folder below which all paths but the store's lie; `/` for the machine itself. */
@@ -32,6 +33,11 @@ export type Command = Global &
       }
     | { readonly kind: 'switch-unit'; readonly run: Run }
     | { readonly kind: 'status'; readonly json: boolean }
+    /** What a user may say, over the local socket. */
+    | { readonly kind: 'approve' }
+    | { readonly kind: 'defer'; readonly duration?: string }
+    | { readonly kind: 'rollback' }
+    | { readonly kind: 'release' }
     | { readonly kind: 'version' }
     | { readonly kind: 'help' }
   );
@@ -50,8 +56,18 @@ export const USAGE = `floe-agent: runs on a NixOS machine and brings it to what 
       The time limit (default 600) bounds the switch, and the roll-back has the same.
       Started again with the same ID it waits for, or goes on with, that attempt.
       Exit code 0 when the closure is kept or waits for a reboot, else 1.
+      What it kept is held: Floe leaves it alone until a newer order, or:
+  floe-agent [--root DIR] release
+      Ends that hold. The machine goes back to what Floe ordered.
   floe-agent [--root DIR] status [--json]
       Says what the machine runs, and how far the attempt in hand is.
+  floe-agent approve
+      Lets a new system that waits for your yes be switched to.
+  floe-agent defer [30m|2h|…]
+      Puts it off, by 2 hours unless you say otherwise, and never beyond the admins' limit.
+  floe-agent rollback
+      Back to the system before. Floe then leaves the machine alone until an admin says otherwise.
+      These and status are for root and for the group that services.floe-agent.users names.
   floe-agent [--root DIR] rescue --attempt ID
       Undoes an attempt that was not kept in time. The agent's own timer calls it.
   floe-agent --version | --help
@@ -87,6 +103,10 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   rescue: ['attempt', 'timer', 'from', 'after'],
   'switch-unit': ['run', 'closure', 'verb', 'timeout', 'skip-checks'],
   status: ['json'],
+  approve: [],
+  defer: [],
+  rollback: [],
+  release: [],
 };
 
 function text(values: Values, name: keyof typeof OPTIONS, remedy: string): string {
@@ -178,6 +198,14 @@ function parsed(args: readonly string[]): { values: Values; positionals: string[
   }
 }
 
+function defer(global: Global, operands: readonly string[]): Command {
+  const [duration, more] = operands;
+  if (more !== undefined) throw new UsageError(`${more}: one duration at a time`);
+  if (duration === undefined) return { ...global, kind: 'defer' };
+  if (deferSeconds(duration) === undefined) throw new UsageError(`${duration}: write 30m, 2h or 1h30m`);
+  return { ...global, kind: 'defer', duration };
+}
+
 /** Reads the command line. Throws UsageError that says what is wrong and what to write instead. */
 export function readCommandLine(args: readonly string[]): Command {
   const { values, positionals } = parsed(args);
@@ -189,10 +217,12 @@ export function readCommandLine(args: readonly string[]): Command {
   const [verb, ...operands] = positionals;
   if (values.help === true || verb === undefined || verb === 'help') return { ...global, kind: 'help' };
   const allowed = ALLOWED[verb];
-  if (allowed === undefined) throw new UsageError(`${verb}: use one of run, apply, status, rescue`);
+  if (allowed === undefined)
+    throw new UsageError(`${verb}: use one of run, apply, release, status, approve, defer, rollback, rescue`);
   const foreign = Object.keys(values).find((name) => !['root', 'config', ...allowed].includes(name));
   if (foreign !== undefined) throw new UsageError(`--${foreign} does not belong to ${verb}`);
-  if (verb !== 'apply' && operands.length > 0) throw new UsageError(`${operands[0]}: ${verb} takes no such word`);
+  if (verb !== 'apply' && verb !== 'defer' && operands.length > 0)
+    throw new UsageError(`${operands[0]}: ${verb} takes no such word`);
   switch (verb) {
     case 'run':
       return { ...global, kind: 'run' };
@@ -202,6 +232,13 @@ export function readCommandLine(args: readonly string[]): Command {
       return rescue(global, values);
     case 'switch-unit':
       return switchUnit(global, values);
+    case 'approve':
+    case 'rollback':
+      return { ...global, kind: verb };
+    case 'defer':
+      return defer(global, operands);
+    case 'release':
+      return { ...global, kind: 'release' };
     default:
       return { ...global, kind: 'status', json: values.json === true };
   }

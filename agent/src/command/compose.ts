@@ -86,7 +86,7 @@ function callerFactory(paths: Paths, settings: () => Promise<Settings>): () => P
       namespace,
       machine,
       key: await readHostKey(file),
-      agent: { version: AGENT_VERSION, ...(running === undefined ? {} : { running }) },
+      agent: { version: AGENT_VERSION, ...(running === undefined ? {} : { running }), features: ['secrets'] },
     };
   };
 }

@@ -4,16 +4,19 @@ import { closureAfterReboot, machineState } from '../state.ts';
 import type { World } from './compose.ts';
 
 /** Reads the state as it would be reported. */
-export async function readStatus({ ledger, machine }: World, signal: AbortSignal): Promise<MachineState> {
+export async function readStatus({ ledger, machine, truth }: World, signal: AbortSignal): Promise<MachineState> {
   const journal = await ledger.refresh();
   const seen = await machine.see();
-  const [failedUnits, rebootReasons, facts] = await Promise.all([
+  const [failedUnits, rebootReasons, undoes, told, facts] = await Promise.all([
     machine.failedUnits(signal),
     machine.rebootReasons(seen.booted, closureAfterReboot(journal, seen)),
+    machine.undoes(seen),
+    // As the agent sees it: looking here must not change what it knows.
+    truth.look(journal, seen, true),
     machine.facts(seen.current),
   ]);
   // At the console the last attempt counts, whoever asked for it.
-  return machineState(journal, { seen, failedUnits, rebootReasons, facts }, journal.attempt?.order);
+  return machineState(journal, { seen, failedUnits, rebootReasons, undoes, told, facts }, journal.attempt?.order);
 }
 
 /** The state for people. */
@@ -28,6 +31,17 @@ export function describeStatus(state: MachineState): string {
       : [`attempt     ${attempt.desiredId}: ${attempt.phase} since ${attempt.finishedAt ?? attempt.startedAt}`]),
     ...(attempt?.message === undefined ? [] : [`            ${attempt.message}`]),
     ...(reboot.required ? [`reboot      required: ${reboot.reasons.join(', ') || 'a closure waits for it'}`] : []),
+    ...(reboot.undoes === true ? ['            it would undo what runs'] : []),
+    ...(state.held === undefined
+      ? []
+      : [
+          `held        since ${state.held.since}: activated by hand${state.held.by === undefined ? '' : ` by ${state.held.by}`}; floe-agent release ends this`,
+        ]),
+    ...(state.drift === undefined
+      ? []
+      : [
+          `drift       ${state.drift.cause} since ${state.drift.since} (${state.drift.state}): ${state.drift.found ?? 'unknown'}`,
+        ]),
     ...(state.failedUnits.length === 0 ? [] : [`failed      ${state.failedUnits.join(', ')}`]),
   ];
   return `${lines.join('\n')}\n`;

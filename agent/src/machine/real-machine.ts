@@ -117,6 +117,12 @@ export class RealMachine implements WatchedMachine {
     return { family, generations, present };
   }
 
+  async undoes({ current, bootDefault }: Seen): Promise<boolean> {
+    if (current === undefined || bootDefault === undefined || current === bootDefault.closure) return false;
+    const [running, booting] = await Promise.all([familyOf(current), familyOf(bootDefault.closure)]);
+    return !running.includes(bootDefault.closure) && !booting.includes(current);
+  }
+
   rebootReasons(booted: string | undefined, wanted: string | undefined): Promise<string[]> {
     return rebootReasons(booted, wanted);
   }
