@@ -4,7 +4,7 @@ import type { Plan } from '@floe/operator/rollout/plan-result';
 type Told = { machine: string; closure: string };
 
 /** The fields of the printed plan, in their order. */
-export type PrintedPlan = Omit<Plan, 'dispatch' | 'fetch' | 'rollback' | 'adopt'> & {
+export type PrintedPlan = Omit<Plan, 'dispatch' | 'fetch' | 'rollback' | 'adopt' | 'measure'> & {
   dispatch: Told[];
   fetch: Told[];
   rollback: Told[];

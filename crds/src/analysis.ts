@@ -180,7 +180,7 @@ export const BackgroundAnalysis = Type.Object(
     builtIn: Type.Optional(
       Type.Boolean({
         description:
-          'Check that machines stay healthy and connected once they were updated: between batches (in pauses and analysis steps), and all the time where `spec.analysis` measures something. A batch that is in hand goes by `soak` and `successThreshold`.',
+          'Check that machines that the run has updated stay healthy, and hold their connection in the ten minutes after: in each analysis step, and all the time where `spec.analysis` is there, `{}` included. Where too few of them do for `successThreshold`, the analysis failed. Who turned bad within `soak` failed the batch, and does not count here.',
         default: true,
       }),
     ),

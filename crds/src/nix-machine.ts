@@ -1,51 +1,22 @@
 // The kind NixMachine: one machine, what it should run and what it does run.
 import { type Static, Type } from 'typebox';
+import { Activation } from './activation.ts';
 import { ATTEMPT_PHASES } from './attempt-phase.ts';
-import { ConsentStatus, consentFields, Owners } from './consent.ts';
-import { Drift, DriftPolicy, Held } from './drift.ts';
-import { CheckResult, HealthCheck } from './health-check.ts';
+import { ConsentStatus, Owners } from './consent.ts';
+import { Drift, Held } from './drift.ts';
+import { CheckResult } from './health-check.ts';
 import type { ObjectMeta } from './object-meta.ts';
+import { PastAttempts } from './past-attempt.ts';
 import {
   Conditions,
-  Duration,
   type KindSchema,
   LastHandled,
   ObjectName,
   ObservedGeneration,
-  OneOf,
   RevisionId,
   Time,
 } from './schema.ts';
 import { MachineSecrets, SecretsStatus } from './secrets.ts';
-
-const Activation = Type.Object(
-  {
-    mode: Type.Optional(
-      OneOf(
-        ['switch', 'boot', 'test'],
-        '`switch`: run the new closure and boot it from now on. `boot`: only boot it from now on. `test`: run it until the next boot.',
-        'switch',
-      ),
-    ),
-    timeout: Type.Optional(Duration('Time limit of switch-to-configuration; beyond it the machine rolls back.', '10m')),
-    confirmTimeout: Type.Optional(
-      Duration(
-        'How long after its checks a machine tries to reach Floe over a new connection; beyond it the machine rolls back.',
-        '2m',
-      ),
-    ),
-    healthChecks: Type.Optional(
-      Type.Array(HealthCheck, {
-        description:
-          'What must hold on the new closure before it is kept. One check is always made: no unit has failed that had not failed before.',
-        maxItems: 32,
-      }),
-    ),
-    ...consentFields,
-    drift: Type.Optional(DriftPolicy),
-  },
-  { description: 'How a closure is activated on this machine.' },
-);
 
 export const NixMachineSpec = Type.Object(
   {
@@ -106,6 +77,9 @@ const Running = (description: string) =>
       revision: Type.Optional(RevisionId('Revision that it was built for, where Floe knows it.')),
       verified: Type.Optional(
         Type.Boolean({ description: 'False where it was concluded, not read from the boot loader itself.' }),
+      ),
+      specialisation: Type.Optional(
+        Type.String({ description: 'The specialisation of the closure, where it is one.', maxLength: 128 }),
       ),
     },
     { description },
@@ -170,6 +144,7 @@ export const NixMachineStatus = Type.Object(
     booted: Type.Optional(Running('What was booted: /run/booted-system.')),
     bootDefault: Type.Optional(Running('What the next boot starts.')),
     attempt: Type.Optional(Attempt),
+    attempts: Type.Optional(PastAttempts),
     waiting: Type.Optional(
       Type.Object(
         {
@@ -242,7 +217,7 @@ export const NixMachineStatus = Type.Object(
             }),
           ),
         },
-        { description: 'Whether a reboot is due.' },
+        { description: 'Whether a reboot is due, and what it would do.' },
       ),
     ),
     drift: Type.Optional(Drift),

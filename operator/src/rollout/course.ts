@@ -1,4 +1,5 @@
 // The course of a run: goes through its stages as far as they have ended, and stops it where it failed.
+import { type AnalysisProgress, analysisProgress } from './analysis/progress.ts';
 import { type Batch, batchOf, beginBatch } from './batch.ts';
 import type { Facts } from './facts.ts';
 import { failuresOf } from './failures.ts';
@@ -19,6 +20,7 @@ export type Position = {
   readonly members: readonly Member[];
   /** The batch in hand; undefined in a pause, and once the run does not go on. */
   readonly batch: Batch | undefined;
+  readonly analysis: AnalysisProgress;
 };
 
 const THIRTY_MINUTES = 30 * 60_000;
@@ -51,7 +53,9 @@ export function positionOf(state: State, facts: readonly Facts[], { snapshot, no
   const { view, members } = isBegun ? first : look(step);
   const rules = { successThreshold: spec.successThreshold ?? 100, offline: spec.offline ?? 'Wait' };
   const batch = isAtBatch ? batchOf(stage, members, step, rules) : undefined;
-  return { state: { ...state, run: view.run }, stages, stage, view, members, batch };
+  const analysis = analysisProgress(view.run, { spec, stage, members, now });
+  const run = { ...view.run, analysis: analysis.memory };
+  return { state: { ...state, run }, stages, stage, view, members, batch, analysis };
 }
 
 /** Goes on through all stages that have ended at `now`. */
@@ -80,12 +84,35 @@ function withSteps(state: State, { snapshot, now }: Context): State {
 function onward(position: Position, context: Context): State {
   const { state, stage } = position;
   if (!goesOn(state.run)) return state;
+  const decided = afterAnalysis(position, context);
+  if (decided !== undefined) return decided;
   if (stage.kind === 'batch') return afterBatch(position, context);
   const { startedAt } = state.run.step;
   if (startedAt === undefined)
     return { ...state, run: { ...state.run, step: { ...state.run.step, startedAt: context.now } } };
+  if (stage.kind === 'analysis') return state;
   if (stage.durationMs === undefined || context.now < startedAt + stage.durationMs) return state;
   return leavePause(state, context.now);
+}
+
+/** What analysis decides; undefined where it leaves the stage to itself. */
+function afterAnalysis(position: Position, context: Context): State | undefined {
+  const { state, stage, analysis } = position;
+  const next = (): State => toStep(state, state.run.step.index + 1, context.now);
+  switch (analysis.verdict.kind) {
+    case 'passed':
+      return next();
+    case 'failed':
+      if (context.snapshot.rollout.spec.onFailure !== 'Continue') return fail(state, position, context);
+      return analysis.verdict.scope === 'step' ? next() : undefined;
+    case 'inconclusive': {
+      // It waits for a person; a batch that fails meanwhile fails all the same.
+      const after = stage.kind === 'batch' ? afterBatch(position, context) : state;
+      return goesOn(after.run) || after.run.completed ? state : after;
+    }
+    default:
+      return undefined;
+  }
 }
 
 function afterBatch(position: Position, context: Context): State {
@@ -104,7 +131,11 @@ function fail(state: State, position: Position, context: Context): State {
   const { onFailure = 'Pause' } = context.snapshot.rollout.spec;
   // Going back to the stable revision failed: there is nothing better to return to.
   if (onFailure === 'Rollback' && !state.run.direct) return takeBack(state, context);
-  return stop(state, 'Failed', { message: failureMessage(position), context });
+  return stop(state, 'Failed', { message: analysisFailure(position) ?? failureMessage(position), context });
+}
+
+function analysisFailure({ analysis: { verdict } }: Position): string | undefined {
+  return verdict.kind === 'failed' ? clip(verdict.message) : undefined;
 }
 
 /** `db-02: postgresql.service failed, rolled back; and 2 more`. */

@@ -76,6 +76,7 @@ export function idlePlan(
       ),
     ],
     rollback: [],
+    measure: [],
     budget,
     counts: {
       total: facts.length,

@@ -1,6 +1,7 @@
 // What the planner returns.
 import type { Condition } from '@floe/crds/object-meta';
 import type { Counts, RolloutPhase, RolloutStatus } from '@floe/crds/rollout';
+import type { MeasurementTask } from './analysis/tasks.ts';
 import type { Budget } from './budget.ts';
 import type { Hold, Order } from './tell.ts';
 
@@ -18,6 +19,8 @@ export type Plan = {
   readonly rollback: readonly Order[];
   /** Machines that run the closure already and whose status shall say so; nothing changes on them. */
   readonly adopt: readonly Order[];
+  /** What is to be measured now. */
+  readonly measure: readonly MeasurementTask[];
   /** Before what this plan tells. */
   readonly budget: Budget;
   readonly counts: Counts;

@@ -1,6 +1,7 @@
 // What a Rollout remembers of its run: read from its status, made anew for a new revision.
 import { runId } from '@floe/crds/desired-id';
 import type { Rollout, RolloutStatus } from '@floe/crds/rollout';
+import { type AnalysisMemory, memoryOf, NOTHING } from './analysis/memory.ts';
 import { stepsHash } from './stage.ts';
 import { rfc3339, timeMs } from './time.ts';
 
@@ -44,6 +45,7 @@ export type Run = {
   /** Since when windows, freezes and consent do not bind it, and who said so. */
   readonly urgent: { readonly at: number; readonly by: string | undefined } | undefined;
   readonly stepsHash: string;
+  readonly analysis: AnalysisMemory;
 };
 
 const UNBEGUN = { size: undefined, toldBefore: undefined, failedBefore: 0, accepted: 0 };
@@ -76,6 +78,7 @@ export function runOf(rollout: Rollout): Run | undefined {
     progress: status.progress,
     urgent: urgentOf(status),
     stepsHash: status.stepsHash ?? stepsHash(rollout.spec),
+    analysis: memoryOf(status),
   };
 }
 
@@ -138,6 +141,7 @@ export function newRun(rollout: Rollout, revision: string, now: number): Run {
     progress: undefined,
     urgent: undefined,
     stepsHash: stepsHash(rollout.spec),
+    analysis: NOTHING,
   };
 }
 

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { RolloutSpec, Step } from '@floe/crds/rollout';
 import type { LabelSelector } from '../conditions/label-selector.ts';
+import { type MetricRules, metricsOf } from './analysis/metric.ts';
 import { parseSize, type Size } from './share.ts';
 import { durationMs } from './time.ts';
 
@@ -23,7 +24,12 @@ export type PauseStage = {
   readonly durationMs: number | undefined;
 };
 
-export type Stage = BatchStage | PauseStage;
+export type AnalysisStage = {
+  readonly kind: 'analysis';
+  readonly metrics: readonly MetricRules[];
+};
+
+export type Stage = BatchStage | PauseStage | AnalysisStage;
 
 const REST: Omit<BatchStage, 'first'> = { kind: 'batch', size: undefined, selector: undefined, soakMs: 0, last: true };
 
@@ -39,7 +45,8 @@ export function stagesOf(spec: RolloutSpec, direct: boolean): readonly Stage[] {
   return [...stages, { ...REST, first: firstBatch < 0 }];
 }
 
-function stageOf({ batch, pause }: Step, { first, last }: { first: boolean; last: boolean }): Stage {
+function stageOf({ batch, pause, analysis }: Step, { first, last }: { first: boolean; last: boolean }): Stage {
+  if (analysis !== undefined) return { kind: 'analysis', metrics: metricsOf(analysis, 'step') };
   if (batch === undefined) {
     return { kind: 'pause', durationMs: pause?.duration === undefined ? undefined : durationMs(pause.duration, 0) };
   }

@@ -112,7 +112,7 @@ function fetchStanding(view: View, facts: Facts, closure: string): Standing {
   if (own === undefined) return { kind: 'fetching' };
   if (own.phase === 'Fetched') return { kind: 'fetched' };
   return isFinal(own)
-    ? { kind: 'failed', message: attemptFailure(facts, own), at: endOf(facts, view.now) }
+    ? { kind: 'failed', message: attemptFailure(facts, own), at: finishedAt(facts, view.now) }
     : { kind: 'fetching' };
 }
 
@@ -130,7 +130,7 @@ function goStanding(view: View, facts: Facts, told: Told): Standing {
     case 'Unconfirmed':
       return unconfirmed(view, facts);
     default:
-      return { kind: 'failed', message: attemptFailure(facts, own), at: endOf(facts, view.now) };
+      return { kind: 'failed', message: attemptFailure(facts, own), at: finishedAt(facts, view.now) };
   }
 }
 
@@ -155,7 +155,7 @@ function unconfirmed(view: View, facts: Facts): Standing {
   const late = !facts.online && until !== undefined && view.now >= until;
   if (!late && mayRetryItself(view, facts)) return { kind: 'again', byItself: true };
   const message = facts.own === undefined ? 'not confirmed' : attemptFailure(facts, facts.own);
-  return { kind: 'failed', message, at: endOf(facts, view.now) };
+  return { kind: 'failed', message, at: finishedAt(facts, view.now) };
 }
 
 function committed(view: View, facts: Facts, { closure, toldInStep }: Told): Standing {
@@ -165,7 +165,7 @@ function committed(view: View, facts: Facts, { closure, toldInStep }: Told): Sta
     return {
       kind: 'failed',
       message: `committed, but now runs ${facts.current ?? 'an unknown system'}`,
-      at: endOf(facts, view.now),
+      at: finishedAt(facts, view.now),
     };
   }
   const updated: Standing = { kind: 'updated', reboot: reboot || facts.current !== closure };
@@ -176,7 +176,7 @@ function committed(view: View, facts: Facts, { closure, toldInStep }: Told): Sta
 }
 
 function soaked(view: View, facts: Facts, updated: Standing): Standing {
-  const start = endOf(facts, view.now);
+  const start = finishedAt(facts, view.now);
   const until = start + view.soakMs;
   const bad = badWithin(facts, until);
   // After its commit, also where times are cut to seconds: by that it is remembered.
@@ -203,7 +203,7 @@ function badWithin(facts: Facts, until: number): { message: string; at: number }
 function rememberedBad(view: View, facts: Facts): { message: string; at: number } | undefined {
   const remembered = view.run.failures.find(({ machine }) => machine === facts.name);
   const at = timeMs(remembered?.at);
-  return remembered !== undefined && at !== undefined && at > endOf(facts, view.now)
+  return remembered !== undefined && at !== undefined && at > finishedAt(facts, view.now)
     ? { message: remembered.message, at }
     : undefined;
 }
@@ -212,7 +212,7 @@ function rememberedBad(view: View, facts: Facts): { message: string; at: number 
  * When the order was carried out. The machine's own word counts while it can be true; a machine with a wrong clock is
  * gone by what Floe wrote when it heard of it, else by the order itself.
  */
-function endOf({ own, desired, machine }: Facts, now: number): number {
+export function finishedAt({ own, desired, machine }: Facts, now: number): number {
   const since = timeMs(desired?.since) ?? Number.NEGATIVE_INFINITY;
   const isPossible = (ms: number | undefined): ms is number => ms !== undefined && ms >= since && ms <= now;
   const upToDate = machine.status?.conditions?.find(({ type, status }) => type === 'UpToDate' && status === 'True');

@@ -1,6 +1,7 @@
 // Orders of a person by annotation: which are new, and what they change.
 import { VERBS, type Verb, verbAnnotation } from '@floe/crds/constants';
 import type { Rollout } from '@floe/crds/rollout';
+import { acceptAnalysis, repeatAnalysis } from './analysis/answers.ts';
 import { goesOn } from './run.ts';
 import { type Stage, stepsHash } from './stage.ts';
 import { begin, type Context, resume, type State, secondsBetween, stop, takeBack, toStep } from './state.ts';
@@ -32,8 +33,8 @@ export function handleVerbs(state: State, verbs: ReadonlyMap<Verb, string>, step
   let next = state;
   const approval = verbs.get('approve');
   if (approval !== undefined) next = approve(next, approval, { step, context });
-  if (verbs.has('continue')) next = accept(next, step.failed);
-  if (verbs.has('retry')) next = retry(next, context);
+  if (verbs.has('continue')) next = accept(next, step, context);
+  if (verbs.has('retry')) next = retry(next, step, context);
   if (verbs.has('rollback') && next.run.rollback === undefined) next = takeBack(next, context);
   if (verbs.has('abort') && !next.run.completed && next.run.stopped?.reason !== 'RolledBack')
     next = abort(next, context);
@@ -54,16 +55,17 @@ export function leavePause(state: State, now: number): State {
   return toStep({ ...state, run: { ...run, pausedSeconds: run.pausedSeconds + seconds } }, run.step.index + 1, now);
 }
 
-/** Accepts the failures of the step in hand and goes on. */
-function accept(state: State, failed: number): State {
+/** Accepts the failures of the step in hand, or what its analysis came to, and goes on. */
+function accept(state: State, { stage, failed }: StepView, { now }: Context): State {
   const { run } = state;
-  if (run.completed || run.rollback !== undefined || run.stopped === undefined) return state;
+  if (run.completed || run.rollback !== undefined) return state;
+  if (run.stopped === undefined) return acceptAnalysis(state, stage, now);
   const resumed = resume(state);
-  return { ...resumed, run: { ...resumed.run, step: { ...run.step, accepted: failed } } };
+  return acceptAnalysis({ ...resumed, run: { ...resumed.run, step: { ...run.step, accepted: failed } } }, stage, now);
 }
 
 /** Tells the failed ones of the step again; after an abort or a rollback the run starts anew. */
-function retry(state: State, context: Context): State {
+function retry(state: State, { stage }: StepView, context: Context): State {
   const { run } = state;
   if (run.rollback !== undefined && run.stopped === undefined) return state;
   const count = run.retry.count + 1;
@@ -74,7 +76,8 @@ function retry(state: State, context: Context): State {
     return { ...started, run: { ...started.run, retry: { count, at: context.now } } };
   }
   const resumed = run.stopped === undefined ? state : resume(state);
-  return { ...resumed, run: { ...resumed.run, retry: { count, at: context.now }, unconfirmed: new Map() } };
+  const again = { ...resumed, run: { ...resumed.run, retry: { count, at: context.now }, unconfirmed: new Map() } };
+  return repeatAnalysis(again, stage, context.now);
 }
 
 /** Stops telling; who has the revision keeps it. */

@@ -1,0 +1,156 @@
+// How far the analysis of a run is at the step in hand: what begins, what the measurements say, and what is due.
+import type { RolloutSpec } from '@floe/crds/rollout';
+import type { Run } from '../run.ts';
+import { goesOn } from '../run.ts';
+import type { Stage } from '../stage.ts';
+import type { Member } from '../standing.ts';
+import { builtInFailure } from './built-in.ts';
+import { type AnalysisMemory, freshMetric, type Scope, type ScopeMemory, takenOf } from './memory.ts';
+import { type MetricRules, metricsOf } from './metric.ts';
+import { type Judged, judged, nextAt, phaseOf, verdictText } from './verdict.ts';
+
+/** What analysis says to the run. */
+export type AnalysisVerdict =
+  /** Nothing is in the way. */
+  | { readonly kind: 'none' }
+  /** The step in hand is measured still. */
+  | { readonly kind: 'running' }
+  /** The step in hand is an analysis, and went well. */
+  | { readonly kind: 'passed' }
+  | { readonly kind: 'failed'; readonly scope: Scope | 'builtIn'; readonly message: string }
+  /** A person is to decide. */
+  | { readonly kind: 'inconclusive'; readonly scope: Scope; readonly message: string };
+
+/** A metric that is measured, and when next. */
+export type Upcoming = {
+  readonly scope: Scope;
+  readonly startedAt: number;
+  readonly rules: MetricRules;
+  /** Measurements taken before it. */
+  readonly number: number;
+  readonly at: number;
+};
+
+export type AnalysisProgress = {
+  readonly memory: AnalysisMemory;
+  readonly verdict: AnalysisVerdict;
+  readonly upcoming: readonly Upcoming[];
+};
+
+export type ProgressInput = {
+  readonly spec: RolloutSpec;
+  readonly stage: Stage;
+  readonly members: readonly Member[];
+  readonly now: number;
+};
+
+/** Looks at the analysis of a run. Once the run does not go on, nothing changes any more. */
+export function analysisProgress(run: Run, { spec, stage, members, now }: ProgressInput): AnalysisProgress {
+  if (!goesOn(run)) return { memory: run.analysis, verdict: { kind: 'none' }, upcoming: [] };
+  const step = stage.kind === 'analysis' ? stepScope(run, stage.metrics) : undefined;
+  const background = backgroundScope(run, spec, now);
+  const builtIn = isChecked(run, spec, stage)
+    ? builtInFailure(members, {
+        successThreshold: spec.successThreshold ?? 100,
+        acceptedAt: run.analysis.acceptedAt,
+        now,
+      })
+    : undefined;
+  const verdict = verdictOf({ step, background, builtIn, stage });
+  return {
+    memory: {
+      ...run.analysis,
+      step: step?.memory ?? run.analysis.step,
+      background: background?.memory,
+      cause: verdict.kind === 'failed' ? verdict.message : run.analysis.cause,
+    },
+    verdict,
+    upcoming:
+      verdict.kind === 'inconclusive' ? [] : [...upcomingOf('step', step), ...upcomingOf('background', background)],
+  };
+}
+
+type Looked = { readonly memory: ScopeMemory; readonly metrics: readonly Judged[]; readonly text: string };
+
+/** The step's analysis begins with the step; what is remembered of another one, or of an earlier time, is not it. */
+function stepScope(run: Run, rules: readonly MetricRules[]): Looked | undefined {
+  const { index, startedAt } = run.step;
+  if (startedAt === undefined) return undefined;
+  const known = run.analysis.step;
+  const isKnown = known?.index === index && known.startedAt === startedAt;
+  return looked(rules, isKnown ? known.metrics : [], { index, startedAt });
+}
+
+function backgroundScope(run: Run, spec: RolloutSpec, now: number): Looked | undefined {
+  const rules = metricsOf(spec.analysis, 'background');
+  const known = run.analysis.background;
+  const isDue = run.step.index >= (spec.analysis?.startingStep ?? 0);
+  if (rules.length === 0 || run.direct || !(isDue || known !== undefined)) return undefined;
+  return looked(rules, known?.metrics ?? [], { index: 0, startedAt: known?.startedAt ?? now });
+}
+
+function looked(
+  rules: readonly MetricRules[],
+  known: ScopeMemory['metrics'],
+  { index, startedAt }: { index: number; startedAt: number },
+): Looked {
+  const metrics = judged(
+    rules,
+    rules.map(({ name }) => known.find((metric) => metric.name === name) ?? freshMetric(name)),
+  );
+  const phase = phaseOf(metrics);
+  const text = verdictText(metrics, phase);
+  const bad = phase === 'Failed' || phase === 'Error' || phase === 'Inconclusive';
+  return {
+    memory: {
+      index,
+      startedAt,
+      phase,
+      message: bad ? text : undefined,
+      metrics: metrics.map(({ metric, phase: own }) => ({ ...metric, phase: own })),
+    },
+    metrics,
+    text,
+  };
+}
+
+/** The built-in check belongs to an analysis: to each step that is one, and to `spec.analysis`, also where that is empty. */
+function isChecked(run: Run, { analysis }: RolloutSpec, stage: Stage): boolean {
+  if (analysis?.builtIn === false || run.direct) return false;
+  return stage.kind === 'analysis' || (analysis !== undefined && run.step.index >= (analysis.startingStep ?? 0));
+}
+
+type Found = {
+  readonly step: Looked | undefined;
+  readonly background: Looked | undefined;
+  readonly builtIn: string | undefined;
+  readonly stage: Stage;
+};
+
+function verdictOf({ step, background, builtIn, stage }: Found): AnalysisVerdict {
+  const scopes = [
+    { scope: 'step' as const, looked: step },
+    { scope: 'background' as const, looked: background },
+  ];
+  for (const { scope, looked: found } of scopes) {
+    const phase = found?.memory.phase;
+    if (found !== undefined && (phase === 'Failed' || phase === 'Error'))
+      return { kind: 'failed', scope, message: found.text };
+  }
+  if (builtIn !== undefined) return { kind: 'failed', scope: 'builtIn', message: builtIn };
+  for (const { scope, looked: found } of scopes) {
+    if (found?.memory.phase === 'Inconclusive') return { kind: 'inconclusive', scope, message: found.text };
+  }
+  if (stage.kind !== 'analysis') return { kind: 'none' };
+  return { kind: step?.memory.phase === 'Successful' ? 'passed' : 'running' };
+}
+
+/** What has failed is measured no more; a metric that has is none of what is left to measure. */
+function upcomingOf(scope: Scope, found: Looked | undefined): Upcoming[] {
+  if (found === undefined || (found.memory.phase !== 'Running' && found.memory.phase !== 'Successful')) return [];
+  const { startedAt } = found.memory;
+  return found.metrics.flatMap((one) => {
+    const at = nextAt(one, startedAt);
+    return at === undefined ? [] : [{ scope, startedAt, rules: one.rules, number: takenOf(one.metric), at }];
+  });
+}
