@@ -120,7 +120,7 @@ export function learn(
 ): { truth: Truth; seen: string | undefined } {
   const done = [journal.attempt, ...journal.ended].filter((one) => one !== undefined).filter(isDone);
   const known = done.findIndex((one) => stateOf(one) === seen);
-  const fresh = (known === -1 ? done : done.slice(0, known)).reverse();
+  const fresh = (known === -1 ? done : done.slice(0, known)).toReversed();
   let over: string | undefined;
   let next = truth;
   for (const record of fresh) {
