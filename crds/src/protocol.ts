@@ -1,9 +1,11 @@
 // The messages between agent and hub; docs/spec/agent-protocol.md says when each is sent.
 import { type Static, Type } from 'typebox';
+import { activationOrderFields } from './activation.ts';
 import { ConsentQuestion, ConsentStatus } from './consent.ts';
 import { Drift, DriftPolicy, Held } from './drift.ts';
 import { HealthCheck } from './health-check.ts';
 import { Attempt } from './nix-machine.ts';
+import { PastAttempts } from './past-attempt.ts';
 import { OneOf, RevisionId, StorePath, Time } from './schema.ts';
 import { Features, SecretMessage, SecretsMessage, SecretsStatus, WantSecrets } from './secrets.ts';
 
@@ -111,6 +113,7 @@ export const DesiredMessage = Type.Object({
   drift: Type.Optional(DriftPolicy),
   /** Substituters to fetch from; keys come from the machine's own configuration, never from here. */
   substituters: Type.Array(Type.String({ maxLength: 1024 }), { maxItems: 16 }),
+  ...activationOrderFields,
   /** The people at the machine are to be asked before the go comes. */
   consent: Type.Optional(ConsentQuestion),
 });
@@ -119,6 +122,8 @@ export const DesiredMessage = Type.Object({
 const Seen = Type.Object({
   closure: Type.String({ maxLength: 512 }),
   verified: Type.Optional(Type.Boolean()),
+  /** The specialisation of the closure that it is. */
+  specialisation: Type.Optional(Type.String({ maxLength: 128 })),
 });
 
 /** The machine's whole present state. */
@@ -130,6 +135,8 @@ export const MachineState = Type.Object({
   sequence: Type.Integer({ minimum: 0 }),
   /** The attempt in hand, or the last one. */
   attempt: Type.Optional(Attempt),
+  /** The last ten that are over, newest first. Left out while one is in hand: they do not change then. */
+  attempts: Type.Optional(PastAttempts),
   reboot: Type.Object({
     required: Type.Boolean(),
     reasons: Type.Array(Type.String({ maxLength: 256 }), { maxItems: 8 }),

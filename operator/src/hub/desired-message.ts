@@ -6,6 +6,7 @@ import type { DesiredMessage } from '@floe/crds/protocol';
 import { consentDeadline } from '../conditions/consent.ts';
 import { rfc3339 } from '../conditions/derive.ts';
 import { isHeld, specOf } from '../conditions/standing.ts';
+import { activationOrder } from './activation-order.ts';
 
 const SWITCH_TIMEOUT_SECONDS = 600;
 const CONFIRM_TIMEOUT_SECONDS = 120;
@@ -19,7 +20,8 @@ export function desiredMessage(
 ): DesiredMessage | undefined {
   const desired = machine.status?.desired;
   if (desired === undefined) return undefined;
-  const { mode, timeout, confirmTimeout, healthChecks, drift } = specOf(machine).activation ?? {};
+  const activation = specOf(machine).activation ?? {};
+  const { mode, timeout, confirmTimeout, healthChecks, drift } = activation;
   const url = config?.status?.cache?.url;
   const deadline = consentDeadline(machine);
   return {
@@ -34,6 +36,7 @@ export function desiredMessage(
     confirmTimeoutSeconds: seconds(confirmTimeout, CONFIRM_TIMEOUT_SECONDS),
     healthChecks: healthChecks ?? [],
     substituters: url === undefined ? [] : [url],
+    ...activationOrder(activation, desired),
     ...(drift === undefined ? {} : { drift }),
     ...(deadline === undefined ? {} : { consent: { until: rfc3339(new Date(deadline)) } }),
   };

@@ -103,6 +103,8 @@ function reported(
     booted: seen(state.booted),
     bootDefault: seen(state.bootDefault),
     attempt: state.attempt,
+    // Left out while one is in hand: they do not change then.
+    ...(state.attempts === undefined ? {} : { attempts: state.attempts }),
     reboot: { ...reboot, ...(reasons.length === 0 ? {} : { reasons }) },
     failedUnits: state.failedUnits.length === 0 ? undefined : state.failedUnits,
     facts: Object.keys(state.facts).length === 0 ? undefined : state.facts,
