@@ -56,6 +56,7 @@ export const ROLLOUT_STATUS: Fields = {
   stableRevision: 'text',
   run: 'text',
   startedAt: 'time',
+  estimatedEnd: 'time',
   phase: 'text',
   step: {
     fields: {

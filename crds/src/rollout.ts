@@ -175,6 +175,11 @@ export const RolloutStatus = Type.Object(
     stableRevision: Type.Optional(RevisionId('The last revision that a run completed with.')),
     run: Type.Optional(Type.String({ description: 'Id of the run.', maxLength: 64 })),
     startedAt: Type.Optional(Time('When the run started.')),
+    estimatedEnd: Type.Optional(
+      Time(
+        'When the run will end, probably: from its steps, the budget, windows and what machines took so far. Machines that are off or on hold are not waited for. Absent where it has ended or waits for a person.',
+      ),
+    ),
     phase: Type.Optional(OneOf(ROLLOUT_PHASES, 'Where the run stands.')),
     step: Type.Optional(
       Type.Object(
