@@ -93,7 +93,9 @@ async function operator(argv: readonly string[]): Promise<number> {
     ownNamespace: settings.namespace,
   });
   let code = 0;
-  const watching = watched.run(signal);
+  // A replica that ends still confirms, out of stores that are up to date.
+  const serving = new AbortController();
+  const watching = watched.run(serving.signal);
   const recording = events.run(signal);
   const window = new CongestionWindow();
   const hub = await startHub({
@@ -130,8 +132,9 @@ async function operator(argv: readonly string[]): Promise<number> {
   const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
   await Promise.race([Promise.all([leading, watched.synced]), aborted]);
   if (!signal.aborted) await lead(settings, { client, watched, window, events, log, registry, signal, metrics });
-  await hub.closed;
   election.abort();
+  await hub.closed;
+  serving.abort();
   await Promise.all([elected, watching, recording]);
   await Promise.all([client.close(), leaseClient.close()]);
   return code;

@@ -17,6 +17,8 @@ export type OperatorSettings = {
   readonly httpPort: number;
   readonly tlsCertFile: string;
   readonly tlsKeyFile: string;
+  /** Seconds at most that a replica which ends stays for machines in mid-attempt. */
+  readonly drainSeconds: number;
   /** Image of build Jobs: the one that the operator runs from. */
   readonly image: string;
   readonly imagePullPolicy: string;
@@ -90,6 +92,13 @@ export const operatorFlags: readonly Flag[] = [
     type: 'string',
     required: true,
     description: 'File with its private key, PEM.',
+  },
+  {
+    name: 'drain-seconds',
+    env: 'FLOE_DRAIN_SECONDS',
+    type: 'integer',
+    default: '20',
+    description: 'Seconds at most that a replica which ends stays for machines in mid-attempt; less than its pod gets.',
   },
   {
     name: 'image',
@@ -219,6 +228,7 @@ export function operatorSettings(
     httpPort: values.integer('http-port'),
     tlsCertFile: values.need('tls-cert'),
     tlsKeyFile: values.need('tls-key'),
+    drainSeconds: values.integer('drain-seconds'),
     image: values.need('image'),
     imagePullPolicy: oneOf(values, 'image-pull-policy', ['Always', 'IfNotPresent', 'Never']),
     cacheUrl,

@@ -1,4 +1,6 @@
 // The hub itself: brings sessions, the watch and the status writer together.
+
+import { setTimeout as pause } from 'node:timers/promises';
 import type { NixConfig } from '@floe/crds/nix-config';
 import type { NixMachine } from '@floe/crds/nix-machine';
 import type { Confirm, Hello, HubMessage, MachineState } from '@floe/crds/protocol';
@@ -17,6 +19,7 @@ import {
 import { answerConfirmation } from './confirmation.ts';
 import { type AgentSocket, Connection, type ConnectionOwner, type Transport } from './connection.ts';
 import { desiredMessage } from './desired-message.ts';
+import { isInHand, isSafe, pauseBetween } from './drain.ts';
 import type { HubMetrics } from './hub-metrics.ts';
 import type { News } from './news.ts';
 import { Recently } from './recently.ts';
@@ -26,8 +29,8 @@ import { draining, notReady } from './session.ts';
 
 /** Seconds within which the same refusal of the same machine is one Event. */
 const EVENT_SECONDS = 600;
-/** Sessions that are closed at once when the replica ends. */
-const DRAIN_CHUNK = 200;
+/** Between two looks whether the machines that are in the middle of something still need this replica. */
+const DRAIN_LOOK_MS = 200;
 
 export interface AgentHubOptions {
   readonly replica: string;
@@ -96,7 +99,8 @@ export class AgentHub implements ConnectionOwner {
     const { machines, isReady, metrics } = this.#options;
     metrics.messages.inc({ direction: 'in', type: 'hello' });
     let admission: Admitted | Refusal = draining;
-    if (!this.#draining) {
+    // Who asks about an attempt is answered to the end: it might find nobody else in time.
+    if (!this.#draining || hello.purpose === 'confirm') {
       admission = isReady()
         ? admit(hello, { nonce: connection.nonce, host: connection.host, machines })
         : notReady('this replica has just started and does not know the machines yet');
@@ -157,7 +161,7 @@ export class AgentHub implements ConnectionOwner {
     const session = this.#roster.get(key);
     if (session === undefined || machine === undefined) return;
     this.#reclaim(session, key, machine);
-    session.handle({ kind: 'desired', message: this.#desired(machine) });
+    this.#order(session, machine);
     this.#options.secrets.machineChanged(key, machine);
   }
 
@@ -166,7 +170,8 @@ export class AgentHub implements ConnectionOwner {
     if (old?.status?.cache?.url === object.status?.cache?.url) return;
     for (const machine of this.#options.machines.by('config', key)) {
       const machineKey = `${machine.metadata.namespace}/${machine.metadata.name}`;
-      this.#roster.get(machineKey)?.handle({ kind: 'desired', message: this.#desired(machine) });
+      const session = this.#roster.get(machineKey);
+      if (session !== undefined) this.#order(session, machine);
     }
   }
 
@@ -181,16 +186,45 @@ export class AgentHub implements ConnectionOwner {
     }
   }
 
-  /** Lets nobody in any more and sends everybody to another replica; bounded by `signal`. */
-  async drain(signal: AbortSignal): Promise<void> {
+  /**
+   * Gives no go any more, sends the sessions to other replicas one by one, and then stays for those who are in the
+   * middle of an attempt, so that they can confirm it here while nobody else has them. Bounded by `seconds`.
+   */
+  async drain(seconds: number): Promise<void> {
     this.#draining = true;
     this.#roster.clear();
-    const all = [...this.#connections];
-    for (let at = 0; at < all.length; at += DRAIN_CHUNK) {
-      for (const connection of all.slice(at, at + DRAIN_CHUNK)) connection.handle({ kind: 'draining' });
-      if (signal.aborted) continue;
-      // A breath, so that those that come back at once do not meet all the others.
-      await new Promise((resolve) => setTimeout(resolve, 20));
+    const { machines, replica, log } = this.#options;
+    const signal = AbortSignal.timeout(seconds * 1000);
+    const sleep = (ms: number) => pause(ms, undefined, { signal }).catch(() => undefined);
+    const busy = [...this.#connections].flatMap(({ peer }) => {
+      const machine = peer && machines.get(peer.key);
+      return machine !== undefined && isInHand(machine, this.#now()) ? [peer?.key ?? ''] : [];
+    });
+    await this.#sendAway(seconds, sleep);
+    const waitsFor = () => busy.filter((key) => !isSafe(machines.get(key), { replica, now: this.#now() }));
+    if (busy.length > 0) log.info({ machines: busy.length }, 'ending; machines in mid-attempt may still confirm');
+    while (!signal.aborted && (waitsFor().length > 0 || this.#isAsked())) await sleep(DRAIN_LOOK_MS);
+    for (const connection of [...this.#connections]) connection.handle({ kind: 'draining' });
+  }
+
+  /** Whether someone confirms at this moment. */
+  #isAsked(): boolean {
+    for (const connection of this.#connections) if (connection.phase === 'confirming') return true;
+    return false;
+  }
+
+  /** Ends the sessions, spread over time and in no order. */
+  async #sendAway(seconds: number, sleep: (ms: number) => Promise<void>): Promise<void> {
+    const sessions = [...this.#connections]
+      .filter(({ phase }) => phase === 'session')
+      .map((connection) => ({ connection, at: Math.random() }))
+      .sort((a, b) => a.at - b.at);
+    const started = performance.now();
+    const eachMs = pauseBetween(sessions.length, seconds);
+    for (const [index, { connection }] of sessions.entries()) {
+      connection.handle({ kind: 'draining' });
+      const aheadMs = index * eachMs - (performance.now() - started);
+      if (aheadMs > 20) await sleep(aheadMs);
     }
   }
 
@@ -213,7 +247,7 @@ export class AgentHub implements ConnectionOwner {
     const known = machine?.status?.connection;
     connection.claimed = known?.online === true && known.replica === replica;
     writer.submit(key, { connection: { online: true, replica, at }, agent: hello.agent });
-    if (machine !== undefined) connection.handle({ kind: 'desired', message: this.#desired(machine) });
+    if (machine !== undefined) this.#order(connection, machine);
     if (hello.agent.features?.includes('secrets') === true) this.#options.secrets.begin(key, connection);
   }
 
@@ -286,6 +320,13 @@ export class AgentHub implements ConnectionOwner {
   #desired(machine: NixMachine) {
     const config = this.#options.configs.get(`${machine.metadata.namespace}/${specOf(machine).configRef?.name}`);
     return desiredMessage(machine, config, this.#now());
+  }
+
+  /** A replica that ends gives no go: whoever gets it elsewhere finds somebody to confirm it. */
+  #order(session: Connection, machine: NixMachine): void {
+    const message = this.#desired(machine);
+    if (this.#draining && message?.go === true) return;
+    session.handle({ kind: 'desired', message });
   }
 
   #now(): Date {

@@ -51,7 +51,10 @@ export interface HubSettings {
   readonly heartbeatSeconds?: number;
   /** Connections of agents to this replica at most. Default 20,000. */
   readonly maxConnections?: number;
-  /** Seconds that agents and writes get when this replica ends. Default 8. */
+  /**
+   * Seconds at most that this replica stays for machines in mid-attempt when it ends; it ends sooner where there are
+   * none, or others have them. Default 8.
+   */
   readonly drainSeconds?: number;
   /** Seconds between two looks at a Secret that a machine names. Default 30; more where there are many. */
   readonly secretPollSeconds?: number;
@@ -73,7 +76,7 @@ export interface HubOptions {
 
 export interface RunningHub {
   readonly ports: { readonly https: number; readonly http: number };
-  /** Fulfilled when all is closed, at most some ten seconds after the signal. */
+  /** Fulfilled when all is closed, at most some ten seconds after the drain. Until then the stores must be kept up to date. */
   readonly closed: Promise<void>;
 }
 
@@ -85,6 +88,8 @@ const LEASE_SECONDS = 30;
 const SWEEP_SECONDS = 90;
 /** Seconds between looks at the certificate files: Secrets are renewed in place. */
 const CERTIFICATE_SECONDS = 60;
+/** Seconds that the last writes get when this replica ends. */
+const LAST_WRITES_SECONDS = 8;
 /** Seconds that a confirmation waits for the API server before it is left open. */
 const READ_SECONDS = 5;
 
@@ -155,6 +160,8 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
     () => void renewCertificate({ settings, server, tls, log }),
     CERTIFICATE_SECONDS * 1000,
   );
+  // Held as long as machines may still be connected here.
+  const alive = new AbortController();
   const lease = holdLease({
     client,
     namespace: settings.namespace,
@@ -162,18 +169,18 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
     identity: settings.replica,
     labels: { ...HUB_LEASE_LABELS },
     log,
-    signal,
+    signal: alive.signal,
     leaseSeconds: LEASE_SECONDS,
   });
   log.info({ https: server.port, http: plain.port, replica: settings.replica }, 'hub is listening');
   const end = async () => {
     clearInterval(sweeper);
     clearInterval(certificates);
+    await hub.drain(settings.drainSeconds ?? 8);
     for (const stop of unsubscribe) stop();
-    const limit = AbortSignal.timeout((settings.drainSeconds ?? 8) * 1000);
-    await hub.drain(limit);
-    await writer.drain(limit);
+    await writer.drain(AbortSignal.timeout(LAST_WRITES_SECONDS * 1000));
     writes.abort();
+    alive.abort();
     await Promise.all([server.close(), plain.close(), lease, looking]);
     log.info('hub is closed');
   };

@@ -171,7 +171,9 @@ test('a session by long poll becomes one by WebSocket as soon as one gets throug
   };
   ended.push(runSession(ports, end.signal));
   await vi.waitFor(async () => expect(await hub.counts('floe_hub_connections')).toEqual({ poll: 1 }));
-  await vi.waitFor(async () => expect(await hub.counts('floe_hub_connections')).toEqual({ websocket: 1 }));
+  await vi.waitFor(async () => expect(await hub.counts('floe_hub_connections')).toEqual({ websocket: 1 }), {
+    timeout: 10_000,
+  });
 });
 
 describe('what went wrong is told', () => {
