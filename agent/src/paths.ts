@@ -20,6 +20,8 @@ export function pathsUnder(root: string) {
     switchLists: ['start-list', 'restart-list', 'reload-list'].map((name) => under('run/nixos', name)),
     state,
     lock: join(state, 'lock'),
+    secrets: under('run/floe-secrets'),
+    socket: under('run/floe-agent/agent.sock'),
     runs: join(state, 'runs'),
     gcRoots: join(state, 'gcroots'),
     /** A path of the configuration: below root, but for the store. */

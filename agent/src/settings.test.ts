@@ -11,6 +11,7 @@ test('what is left out has its default', () => {
     ...good,
     hostKeyFile: '/etc/ssh/ssh_host_ed25519_key',
     substituters: [],
+    secrets: {},
   });
 });
 
@@ -21,6 +22,8 @@ test('everything is taken as given', () => {
     hostKeyFile: '/k',
     trustedPublicKeys: [key],
     substituters: ['https://c'],
+    usersGroup: 'floe-users',
+    secrets: { tls: { restartUnits: ['nginx.service'], reloadUnits: [] } },
   };
   expect(parseSettings(JSON.stringify(all), 'f')).toEqual(all);
 });
@@ -56,6 +59,13 @@ test.each<{ name: string; text: string; says: string }>([
     name: 'a misspelt key',
     text: JSON.stringify({ ...good, cafile: 'x' }),
     says: 'cafile: there is no such key; use hub, caFile',
+  },
+  { name: 'an empty group', text: JSON.stringify({ ...good, usersGroup: '' }), says: 'usersGroup:' },
+  { name: 'secrets as a list', text: JSON.stringify({ ...good, secrets: [] }), says: 'secrets: it is no object' },
+  {
+    name: 'a unit that is none',
+    text: JSON.stringify({ ...good, secrets: { tls: { restartUnits: ['nginx; reboot'] } } }),
+    says: '"nginx; reboot" is no unit',
   },
   { name: 'an empty caFile', text: JSON.stringify({ ...good, caFile: '' }), says: 'caFile:' },
 ])('$name', ({ text, says }) => {

@@ -1,5 +1,6 @@
 // The agent's configuration file: JSON, checked key by key, each fault with its remedy.
 import { isPublicKey } from '@floe/crds/nix-key';
+import type { Reaction } from './secrets/unit-reactions.ts';
 
 export type Settings = {
   /** `https://host:port` of the hub. */
@@ -13,6 +14,10 @@ export type Settings = {
   readonly trustedPublicKeys?: readonly string[];
   /** Substituters beside those that the hub names. */
   readonly substituters: readonly string[];
+  /** Group whose members may ask the agent over its local socket; absent: root alone. */
+  readonly usersGroup?: string;
+  /** By secret, the units that its new content concerns. */
+  readonly secrets: Readonly<Record<string, Reaction>>;
 };
 
 export class SettingsError extends Error {
@@ -21,7 +26,17 @@ export class SettingsError extends Error {
 
 type Source = { readonly file: string; readonly values: Readonly<Record<string, unknown>> };
 
-const KNOWN = ['hub', 'caFile', 'namespace', 'machine', 'hostKeyFile', 'trustedPublicKeys', 'substituters'];
+const KNOWN = [
+  'hub',
+  'caFile',
+  'namespace',
+  'machine',
+  'hostKeyFile',
+  'trustedPublicKeys',
+  'substituters',
+  'usersGroup',
+  'secrets',
+];
 const NAME = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
 
 function fault(source: Source, key: string, what: string): SettingsError {
@@ -49,6 +64,26 @@ function list(source: Source, key: string, remedy: string): string[] | undefined
     throw fault(source, key, `it is no list of texts; ${remedy}`);
   }
   return value;
+}
+
+const UNIT = /^[A-Za-z0-9:_.@\\-]+\.[a-z]+$/;
+
+/** `secrets`: which units a new content concerns. */
+function reactions(source: Source): Record<string, Reaction> {
+  const remedy = 'write {"NAME": {"restartUnits": ["nginx.service"], "reloadUnits": []}}';
+  const value = source.values['secrets'];
+  if (value === undefined || value === null) return {};
+  if (typeof value !== 'object' || Array.isArray(value)) throw fault(source, 'secrets', `it is no object; ${remedy}`);
+  const entries = Object.entries(value as Record<string, unknown>).map(([name, given]): [string, Reaction] => {
+    const values = (typeof given === 'object' && given !== null ? given : {}) as Record<string, unknown>;
+    const inner: Source = { file: `${source.file}: secrets.${name}`, values };
+    const units = (key: string) => list(inner, key, remedy) ?? [];
+    const reaction = { restartUnits: units('restartUnits'), reloadUnits: units('reloadUnits') };
+    const wrong = [...reaction.restartUnits, ...reaction.reloadUnits].find((unit) => !UNIT.test(unit));
+    if (wrong !== undefined) throw fault(source, 'secrets', `"${wrong}" is no unit; ${remedy}`);
+    return [name, reaction];
+  });
+  return Object.fromEntries(entries);
 }
 
 function hubUrl(source: Source): string {
@@ -96,6 +131,10 @@ export function parseSettings(content: string, file: string): Settings {
         ? '/etc/ssh/ssh_host_ed25519_key'
         : text(source, 'hostKeyFile', 'set it to the private ed25519 host key'),
     substituters: list(source, 'substituters', 'write URLs') ?? [],
+    secrets: reactions(source),
+    ...(source.values['usersGroup'] === undefined
+      ? {}
+      : { usersGroup: text(source, 'usersGroup', 'name a group of the machine or leave it out') }),
     ...(caFile === undefined ? {} : { caFile }),
     ...(keys === undefined ? {} : { trustedPublicKeys: keys }),
   };
