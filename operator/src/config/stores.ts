@@ -31,13 +31,14 @@ export const jobIndexes = { [BY_CONFIG]: (job: Job): readonly string[] => byLabe
 /** Indexes of the store of pods of build Jobs, the same. */
 export const podIndexes = { [BY_CONFIG]: (pod: Pod): readonly string[] => byLabel(pod) } as const;
 
-/** Indexes of the store of Rollouts: `namespace/name` of their NixConfig. */
+/** Indexes of the store of Rollouts: `namespace/name` of their NixConfig, and their namespace. */
 export const rolloutIndexes = {
   [BY_CONFIG]: ({ metadata, spec }: Rollout): readonly string[] => {
     // An old API server lets through what the schema forbids.
     const name = (spec as { configRef?: { name?: unknown } } | undefined)?.configRef?.name;
     return typeof name === 'string' ? [`${metadata.namespace ?? ''}/${name}`] : [];
   },
+  namespace: ({ metadata }: Rollout): readonly string[] => [metadata.namespace ?? ''],
 } as const;
 
 function byLabel({ metadata }: KubeObject): readonly string[] {

@@ -45,12 +45,13 @@ export async function startRolloutController(options: RolloutControllerOptions):
     metrics: new RolloutMetrics(registry),
     events,
     now: options.now ?? (() => new Date()),
-    onPlanned: (key, seconds) => waker.planned(key, seconds),
+    onPlanned: (key, seconds, planned) => waker.planned(key, seconds, planned),
   });
   const sleep = waker.start();
   try {
     await runController({ name: NAME, queue, reconcile, workers: WORKERS, signal, log, metrics });
   } finally {
     sleep();
+    observer.close();
   }
 }

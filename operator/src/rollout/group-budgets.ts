@@ -6,7 +6,7 @@ import { type Facts, factsOf, isHealthy } from './facts.ts';
 import { compareText } from './order.ts';
 import { budgetLimit, parseSize } from './share.ts';
 import type { Snapshot } from './snapshot.ts';
-import { groupOf, Tally } from './tally.ts';
+import { EVERYONE, type Grouping, groupOf, Tally } from './tally.ts';
 import type { Hold } from './tell.ts';
 import { names } from './wording.ts';
 
@@ -84,6 +84,14 @@ export function groupBudgetsOf({ rollout, rollouts, machines, neighbours }: Snap
       }),
     );
   return new GroupBudgets(kept);
+}
+
+/** What the budgets of some Rollouts ask for; `maxRebooting` counts all machines. */
+export function groupingsOf(rollouts: readonly Rollout[]): Grouping[] {
+  return rollouts.flatMap(({ spec }) => [
+    ...(spec.budgets ?? []),
+    ...(spec.maxRebooting === undefined ? [] : [EVERYONE]),
+  ]);
 }
 
 /** Whether any Rollout of a namespace has a budget that is about more than its own machines. */

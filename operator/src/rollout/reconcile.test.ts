@@ -27,7 +27,7 @@ import {
   took,
 } from './rollout.fixture.ts';
 import { RolloutMetrics } from './rollout-metrics.ts';
-import { BY_CONFIG, configKey, type RolloutStores } from './stores.ts';
+import { BY_CONFIG, BY_NAMESPACE, configKey, type RolloutStores } from './stores.ts';
 
 type Patch = { readonly metadata: { readonly resourceVersion?: string }; readonly status: Record<string, unknown> };
 
@@ -62,7 +62,9 @@ class World {
     this.stores = {
       nixConfigs: new Store(),
       nixMachines: new Store({ indexes: { [BY_CONFIG]: (m: NixMachine) => [configKey(m) ?? ''] } }),
-      rollouts: new Store({ indexes: { [BY_CONFIG]: (r: Rollout) => [configKey(r) ?? ''] } }),
+      rollouts: new Store({
+        indexes: { [BY_CONFIG]: (r: Rollout) => [configKey(r) ?? ''], [BY_NAMESPACE]: () => ['shop'] },
+      }),
       controllerRevisions: new Store({ indexes: { [BY_CONFIG]: ({ data }) => [`shop/${data?.config}`] } }),
     };
     const record = (id: string, number: number) => ({

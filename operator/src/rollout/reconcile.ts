@@ -1,17 +1,19 @@
 // One look at a Rollout: observe, plan, apply.
 import type { Rollout, RolloutStatus } from '@floe/crds/rollout';
-import type { Outcome, Reconcile } from '../kube/controller.ts';
+import type { Outcome, Reconcile, ReconcileContext } from '../kube/controller.ts';
 import type { EventRecorder } from '../kube/events.ts';
 import { parseKey } from '../kube/object.ts';
 import { type ApplyPorts, writeOrders, writeStatus } from './apply.ts';
+import { hasSharedBudget } from './group-budgets.ts';
 import type { Observer } from './observe.ts';
 import { plan } from './plan.ts';
 import type { Plan } from './plan-result.ts';
 import { eventsBetween } from './rollout-events.ts';
 import type { RolloutMetrics } from './rollout-metrics.ts';
 import { newsOf } from './status-news.ts';
-import type { RolloutStores } from './stores.ts';
+import { BY_NAMESPACE, type RolloutStores } from './stores.ts';
 import { timeMs } from './time.ts';
+import { Turns } from './turns.ts';
 
 export type RolloutReconcilerPorts = {
   readonly client: ApplyPorts['client'];
@@ -22,8 +24,8 @@ export type RolloutReconcilerPorts = {
   readonly metrics: RolloutMetrics;
   readonly events: Pick<EventRecorder, 'event'>;
   readonly now: () => Date;
-  /** Told how long a plan took, in seconds, so that large fleets are planned less often. */
-  readonly onPlanned: (key: string, seconds: number) => void;
+  /** Told of each plan and how long it took, in seconds, so that large fleets are planned less often. */
+  readonly onPlanned: (key: string, seconds: number, planned: Plan) => void;
 };
 
 /** Counters are written at most so often, in ms. */
@@ -33,50 +35,86 @@ const AFTER_RACE = 0.1;
 /** Timers that lie further ahead are set again later, in seconds. */
 const LONGEST_WAIT = 3600;
 
-/** Makes the reconcile function of Rollouts. */
+/** How long other Rollouts of the namespace wait after orders of which nobody knows whether they were stored, in ms. */
+const DOUBT_MS = 30_000;
+/** How soon they look again, in seconds. */
+const IN_DOUBT = 1;
+
+/** Makes the reconcile function of Rollouts. Those that share budgets take turns, so that no two plan from one state. */
 export function rolloutReconciler(ports: RolloutReconcilerPorts): Reconcile {
-  const written = new Map<string, number>();
-  return async (key, { signal, log }): Promise<Outcome> => {
-    const rollout = ports.stores.rollouts.get(key);
-    if (rollout === undefined || rollout.metadata.deletionTimestamp !== undefined) {
-      const { namespace = '', name } = parseKey(key);
-      ports.metrics.forget({ namespace, rollout: name });
-      written.delete(key);
-      return { kind: 'done' };
-    }
-    const now = ports.now();
-    const snapshot = ports.observer.snapshot(rollout);
-    const start = performance.now();
-    const planned = plan(snapshot, now);
-    const seconds = (performance.now() - start) / 1000;
-    ports.onPlanned(key, seconds);
-    const apply: ApplyPorts = {
-      client: ports.client,
-      stores: ports.stores,
-      window: ports.window,
-      now: ports.now,
-      signal,
-    };
-    const wait = await storeStatus(rollout, planned.status, { apply, at: written.get(key) ?? 0, now: now.getTime() });
-    if (wait.stored) written.set(key, now.getTime());
-    if (wait.stored) announce(rollout, planned, ports);
-    ports.metrics.observe(wait.stored ? rollout : { ...rollout, status: planned.status }, planned, seconds);
-    const { written: told, lost } = await writeOrders(snapshot, planned, apply);
-    if (told > 0 || lost > 0) {
-      log.info(
-        {
-          told,
-          lost,
-          phase: planned.phase,
-          step: planned.step,
-          budget: planned.budget,
-          revision: planned.status.revision,
-        },
-        'machines told',
-      );
-    }
-    return outcomeOf(planned, { now: now.getTime(), lost, afterSeconds: wait.afterSeconds });
+  const looks: Looks = { written: new Map(), doubts: new Map() };
+  const turns = new Turns();
+  return (key, context): Promise<Outcome> => {
+    const { namespace = '' } = parseKey(key);
+    const work = () => look(key, { ports, looks, context });
+    const isShared = hasSharedBudget(ports.stores.rollouts.by(BY_NAMESPACE, namespace));
+    return isShared ? turns.take(namespace, context.signal, () => ownTurn(key, { ports, looks, work })) : work();
   };
+}
+
+/** What is remembered between two looks. */
+type Looks = {
+  /** When the status of a Rollout was written last, in ms. */
+  readonly written: Map<string, number>;
+  /** By namespace: the Rollout whose orders were lost on the way, and until when that matters. */
+  readonly doubts: Map<string, { readonly key: string; readonly until: number }>;
+};
+
+/**
+ * An order whose answer got lost may be stored or not. Its own Rollout decides the same again and so repeats it; others
+ * of the namespace wait for that, since they might take the same slot.
+ */
+async function ownTurn(
+  key: string,
+  { ports, looks, work }: { ports: RolloutReconcilerPorts; looks: Looks; work: () => Promise<Outcome> },
+): Promise<Outcome> {
+  const { namespace = '' } = parseKey(key);
+  const doubt = looks.doubts.get(namespace);
+  const isOver = doubt === undefined || doubt.key === key || ports.now().getTime() >= doubt.until;
+  if (!isOver) return { kind: 'again', afterSeconds: IN_DOUBT };
+  const outcome = await work();
+  looks.doubts.delete(namespace);
+  return outcome;
+}
+
+type Look = { readonly ports: RolloutReconcilerPorts; readonly looks: Looks; readonly context: ReconcileContext };
+
+async function look(key: string, { ports, looks, context: { signal, log } }: Look): Promise<Outcome> {
+  const rollout = ports.stores.rollouts.get(key);
+  const { namespace = '', name } = parseKey(key);
+  if (rollout === undefined || rollout.metadata.deletionTimestamp !== undefined) {
+    ports.metrics.forget({ namespace, rollout: name });
+    looks.written.delete(key);
+    return { kind: 'done' };
+  }
+  const now = ports.now();
+  const snapshot = ports.observer.snapshot(rollout);
+  const start = performance.now();
+  const planned = plan(snapshot, now);
+  const seconds = (performance.now() - start) / 1000;
+  ports.onPlanned(key, seconds, planned);
+  const apply: ApplyPorts = {
+    client: ports.client,
+    stores: ports.stores,
+    window: ports.window,
+    now: ports.now,
+    signal,
+  };
+  const at = looks.written.get(key) ?? 0;
+  const wait = await storeStatus(rollout, planned.status, { apply, at, now: now.getTime() });
+  if (wait.stored) looks.written.set(key, now.getTime());
+  if (wait.stored) announce(rollout, planned, ports);
+  ports.metrics.observe(wait.stored ? rollout : { ...rollout, status: planned.status }, planned, seconds);
+  const applied = await writeOrders(snapshot, planned, apply).catch((error: unknown) => {
+    looks.doubts.set(namespace, { key, until: ports.now().getTime() + DOUBT_MS });
+    throw error;
+  });
+  const { written: told, lost } = applied;
+  if (told > 0 || lost > 0) {
+    const { phase, step, budget, status } = planned;
+    log.info({ told, lost, phase, step, budget, revision: status.revision }, 'machines told');
+  }
+  return outcomeOf(planned, { now: now.getTime(), lost, afterSeconds: wait.afterSeconds });
 }
 
 type Stored = { readonly stored: boolean; readonly afterSeconds?: number };

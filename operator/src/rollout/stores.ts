@@ -7,7 +7,7 @@ import type { Store } from '../kube/store.ts';
 
 /**
  * Filled by reflectors that the caller runs. All but nixConfigs have an index `config`: objects by `namespace/name` of the
- * NixConfig that they name.
+ * NixConfig that they name. Rollouts have an index `namespace` besides.
  */
 export type RolloutStores = {
   readonly nixConfigs: Store<NixConfig>;
@@ -18,6 +18,9 @@ export type RolloutStores = {
 
 /** Name of the index. */
 export const BY_CONFIG = 'config';
+
+/** Name of the index of Rollouts by their namespace. */
+export const BY_NAMESPACE = 'namespace';
 
 /** Value of the index for the config that a machine or a Rollout names; undefined where it names none. */
 export function configKey({ metadata, spec }: Pick<NixMachine | Rollout, 'metadata' | 'spec'>): string | undefined {

@@ -7,6 +7,9 @@ import { type Facts, factsOf, isHealthy, isRebooting } from './facts.ts';
 /** Which machines a budget is about, and how they are grouped. */
 export type Grouping = Pick<DisruptionBudget, 'selector' | 'groupBy'>;
 
+/** All machines of the namespace in one group. */
+export const EVERYONE: Grouping = {};
+
 export type Group = { readonly total: number; readonly unavailable: ReadonlySet<string>; readonly rebooting: number };
 
 /** Groups by the value of their label; the key is empty where the budget has no `groupBy`. */
