@@ -21,7 +21,9 @@ export function courseText(
   const body =
     rows.length === 0 ? 'nobody is told anything' : table([['STEP', 'FROM', 'MACHINES', 'THEN IT WAITS FOR'], ...rows]);
   const moves = machines ? ['', ...course.waves.flatMap((wave) => moved(wave, clock))] : [];
-  return [head, body, ...moves, '', endOf(course, clock), ...leftOf(course), paceText(course)].join('\n');
+  return [head, body, ...moves, '', endOf(course, clock), ...leftOf(course), assumptions(course, rollout.spec)].join(
+    '\n',
+  );
 }
 
 type Clock = (time: string) => string;
@@ -96,8 +98,10 @@ function leftOf({ left }: Course): string[] {
   });
 }
 
-function paceText({ pace }: Course): string {
+function assumptions({ pace }: Course, { steps = [], analysis }: RolloutSpec): string {
   const from =
     pace.known === 0 ? 'assumed, no batch is known yet' : `the median of ${pace.known} that took it, as of now`;
-  return `a machine takes ${spokenMs(pace.goMs)} from its go (${from}), comes up healthy, and stays online or offline as it is`;
+  const measured = analysis !== undefined || steps.some((step) => step.analysis !== undefined);
+  const good = measured ? '; what is measured counts as good' : '';
+  return `a machine takes ${spokenMs(pace.goMs)} from its go (${from}), comes up healthy, and stays online or offline as it is${good}`;
 }

@@ -1,6 +1,8 @@
 // The world of a forecast: the rollout, its machines and what they have in hand, at one simulated moment.
 import type { NixMachine } from '@floe/crds/nix-machine';
 import type { Rollout } from '@floe/crds/rollout';
+import type { Measured } from './analysis/memory.ts';
+import type { MeasurementTask } from './analysis/tasks.ts';
 import { type Answer, answerOf, withOrder } from './forecast-machine.ts';
 import type { Pace } from './forecast-pace.ts';
 import { plan } from './plan.ts';
@@ -19,11 +21,14 @@ export class World {
   /** Machines that have something in hand, and what becomes of them when. */
   readonly #inHand = new Map<string, Answer>();
 
+  /** What is measured counts as good. */
+  #measured: readonly Measured[] = [];
+
   constructor(snapshot: Snapshot, pace: Pace, now: number) {
     this.#snapshot = snapshot;
     this.#pace = pace;
     this.now = now;
-    this.#rollout = snapshot.rollout;
+    this.#rollout = withoutBackground(snapshot.rollout);
     this.#machines = new Map(snapshot.machines.map((machine) => [machine.metadata.name, machine]));
     for (const name of this.#machines.keys()) this.#await(name);
   }
@@ -41,23 +46,25 @@ export class World {
         rollout: this.#rollout,
         rollouts: this.#snapshot.rollouts.map((other) => (other.metadata.name === name ? this.#rollout : other)),
         machines: [...this.#machines.values()],
+        measured: this.#measured,
       },
       new Date(this.now),
     );
     this.#rollout = { ...this.#rollout, status: planned.status };
+    this.#measured = planned.measure.map((task) => goodResult(task, this.now));
     for (const order of [...planned.rollback, ...planned.dispatch, ...planned.adopt]) this.#tell(order, planned, true);
     for (const order of planned.fetch) this.#tell(order, planned, false);
     return planned;
   }
 
   /** When something happens next: a machine answers, or time alone changes something. */
-  nextMoment({ nextCheck, dispatch, rollback, fetch, adopt }: Plan): number | undefined {
+  nextMoment({ nextCheck, dispatch, rollback, fetch, adopt, measure }: Plan): number | undefined {
     const moments = [...this.#inHand.values()].map(({ at }) => at);
     const check = timeMs(nextCheck ?? undefined);
     if (check !== undefined) moments.push(check);
-    // Nothing is in hand, but what was just told changes what the planner sees.
-    if (moments.length === 0 && dispatch.length + rollback.length + fetch.length + adopt.length > 0)
-      return this.now + 1;
+    // What was just told or measured changes what the planner sees.
+    const told = dispatch.length + rollback.length + fetch.length + adopt.length;
+    if (measure.length > 0 || (moments.length === 0 && told > 0)) return this.now + 1;
     const next = moments.length === 0 ? undefined : moments.reduce((a, b) => Math.min(a, b));
     return next === undefined ? undefined : Math.max(this.now + 1, next);
   }
@@ -100,4 +107,15 @@ export class World {
     if (answer === undefined) this.#inHand.delete(name);
     else this.#inHand.set(name, answer);
   }
+}
+
+/** Analysis in the background only ever stops a run; a course in which all goes well is the same without it. */
+function withoutBackground(rollout: Rollout): Rollout {
+  const { analysis: _, ...spec } = rollout.spec;
+  return { ...rollout, spec };
+}
+
+function goodResult({ run, scope, startedAt, number, rules }: MeasurementTask, at: number): Measured {
+  const measurement = { result: 'Successful' as const, value: undefined, at, message: 'assumed by the forecast' };
+  return { run, scope, startedAt, number, metric: rules.name, measurement };
 }

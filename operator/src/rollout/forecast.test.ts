@@ -106,6 +106,28 @@ test.each<[string, Scene, string]>([
   }
 });
 
+test('windows are waited for, analysis counts as good', () => {
+  const metric = { prometheus: { address: 'http://p:9090', query: 'up' }, interval: '1m', count: 3 };
+  const course = courseOf({
+    spec: {
+      ...online,
+      steps: [batch(1), { analysis: metric }],
+      windows: [{ cron: '0 22 * * *', duration: '1h' }],
+      analysis: { metrics: [{ name: 'errors', ...metric }] },
+    },
+    machines: fleet(2),
+  });
+  const night = 10 * 60;
+  expect(lines(course).map((line) => line.replace(/(\d) (Progressing|Paused) (?!\d+\/).*/, '$1 $2 …'))).toEqual([
+    '0 0 Progressing 0/1/0',
+    '1 0 Progressing …',
+    `${night} 0 Progressing 1/0/0`,
+    expect.stringMatching(/^601\S* 1 Progressing …$/),
+    expect.stringMatching(/^603\S* 2 Progressing 1\/0\/0$/),
+  ]);
+  expect(course.end.phase).toBe('Completed');
+});
+
 test('offline machines are left with their reason where the run completes without them', () => {
   const course = courseOf({ spec: { offline: 'Skip' }, machines: [...fleet(1), machine('m2', runs('m2', R1, off()))] });
   expect(lines(course)).toEqual(['0 0 Progressing 0/1/0', '1 0 Progressing 1/0/0']);

@@ -120,12 +120,14 @@ function waveOf(planned: Plan, world: World): Wave {
   };
 }
 
-/** Whether a look tells something: machines that are told, or a wait that was not said yet. */
+/** Whether a look tells something: machines that are told, or the first word of a wait. */
 function isNews(wave: Wave, before: Wave | undefined): boolean {
-  if (wave.dispatch.length + wave.fetch.length + wave.rollback.length > 0) return true;
+  if (movesAny(wave)) return true;
   if (wave.waitsFor === undefined) return false;
-  return !(before?.waitsFor === wave.waitsFor && before.step === wave.step && before.phase === wave.phase);
+  return before === undefined || movesAny(before) || before.step !== wave.step || before.phase !== wave.phase;
 }
+
+const movesAny = ({ dispatch, fetch, rollback }: Wave): boolean => dispatch.length + fetch.length + rollback.length > 0;
 
 /** The sentence of the Ready condition: what goes on, or what the run waits for. */
 function messageOf({ status, phase }: Plan): string {
