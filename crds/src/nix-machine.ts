@@ -7,12 +7,14 @@ import { Drift, Held } from './drift.ts';
 import { CheckResult } from './health-check.ts';
 import type { ObjectMeta } from './object-meta.ts';
 import { PastAttempts } from './past-attempt.ts';
+import { PendingKey } from './pending-key.ts';
 import {
   Conditions,
   type KindSchema,
   LastHandled,
   ObjectName,
   ObservedGeneration,
+  OneOf,
   RevisionId,
   Time,
 } from './schema.ts';
@@ -56,6 +58,13 @@ export const NixMachineSpec = Type.Object(
     activation: Type.Optional(Activation),
     owners: Type.Optional(Owners),
     secrets: Type.Optional(MachineSecrets),
+    presence: Type.Optional(
+      OneOf(
+        ['Full', 'Coarse'],
+        '`Full`: the status says when the machine came and went. `Coarse`: it says whether it is connected, and the day since when; no time of day, and no `lastSeen`.',
+        'Full',
+      ),
+    ),
     hold: Type.Optional(
       Type.Object(
         {
@@ -188,6 +197,7 @@ export const NixMachineStatus = Type.Object(
         { description: 'The agent on the machine.' },
       ),
     ),
+    pendingKey: Type.Optional(PendingKey),
     facts: Type.Optional(
       Type.Record(Type.String(), Type.String({ maxLength: 256 }), {
         description: 'What the machine says of itself: `system`, `kernel`, `nix` and the like.',
@@ -282,6 +292,7 @@ export const nixMachineKind: KindSchema = {
 export type Attempt = Static<typeof Attempt>;
 export type NixMachineSpec = Static<typeof NixMachineSpec>;
 export type NixMachineStatus = Static<typeof NixMachineStatus>;
+export type PendingKey = NonNullable<NixMachineStatus['pendingKey']>;
 export type Desired = NonNullable<NixMachineStatus['desired']>;
 export type NixMachine = {
   apiVersion: string;

@@ -1,5 +1,6 @@
 // The identity of a machine: its SSH host key in a form in which two texts of one key are equal.
-import type { NixMachine } from '@floe/crds/nix-machine';
+import { APPROVE_KEY, keyFingerprint } from '@floe/crds/join-token';
+import type { NixMachine, PendingKey } from '@floe/crds/nix-machine';
 import { specOf } from './standing.ts';
 
 const TYPE = 'ssh-ed25519';
@@ -24,6 +25,26 @@ export function canonicalKey(line: string): string | undefined {
 
 /** The canonical key of a machine; undefined where it has none, or one that can't be read. */
 export function keyOfMachine(machine: NixMachine): string | undefined {
-  const line = specOf(machine).identity?.sshHostKey;
-  return typeof line === 'string' ? canonicalKey(line) : undefined;
+  const { identity } = specOf(machine);
+  if (identity !== undefined) {
+    return typeof identity.sshHostKey === 'string' ? canonicalKey(identity.sshHostKey) : undefined;
+  }
+  const pending = machine.status?.pendingKey;
+  const key = pending === undefined ? undefined : canonicalKey(pending.publicKey);
+  return key !== undefined && isApproved(machine, key) ? key : undefined;
+}
+
+/**
+ * Whether an annotation approves this key (canonical) for a machine without `spec.identity`. The fingerprint alone says
+ * which key is meant, so the answer is the same after a status was lost. Whoever may annotate a NixMachine may edit its
+ * spec as well: this opens no door that was closed.
+ */
+export function isApproved(machine: NixMachine, key: string): boolean {
+  return specOf(machine).identity === undefined && machine.metadata.annotations?.[APPROVE_KEY] === keyFingerprint(key);
+}
+
+/** The key that waits for a person's approval. */
+export function keyToApprove(machine: NixMachine): PendingKey | undefined {
+  const pending = machine.status?.pendingKey;
+  return specOf(machine).identity === undefined && keyOfMachine(machine) === undefined ? pending : undefined;
 }

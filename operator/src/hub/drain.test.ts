@@ -136,7 +136,8 @@ describe('who is in the middle of something', () => {
     const one = machine(parts);
     expect(isInHand(one, now)).toBe(wanted);
     expect(isSafe(one, { replica: 'floe-0', now })).toBe(!wanted);
-    expect(isSafe(one, { replica: 'floe-9', now })).toBe(true);
+    const elsewhere = machine({ ...parts, connection: { online: true, since: old, replica: 'floe-9' } });
+    expect(isSafe(elsewhere, { replica: 'floe-0', now })).toBe(true);
   });
 
   test('sessions are spread, within a share of the time', () => {

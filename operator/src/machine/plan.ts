@@ -3,7 +3,7 @@ import type { NixMachine, NixMachineStatus } from '@floe/crds/nix-machine';
 import { parseNixMachine } from '@floe/crds/parse';
 import { consentWait } from '../conditions/consent.ts';
 import { rfc3339 } from '../conditions/derive.ts';
-import { keyOfMachine } from '../conditions/identity.ts';
+import { keyOfMachine, keyToApprove } from '../conditions/identity.ts';
 import { type StatusWrite, statusPatch } from '../conditions/patch.ts';
 import { isHeld, specOf } from '../conditions/standing.ts';
 import { heldMessage, short } from '../conditions/wording.ts';
@@ -81,7 +81,13 @@ function wrongSpec({ machine }: MachineSnapshot): Reason | undefined {
 }
 
 function wrongKey({ machine, keyHolders }: MachineSnapshot): Reason | undefined {
-  if (specOf(machine).identity === undefined) {
+  const pending = keyToApprove(machine);
+  if (pending !== undefined) {
+    const { name, namespace } = machine.metadata;
+    const message = `asks to join with the key ${pending.fingerprint}: compare it with the machine's, then run floe approve machine/${name} -n ${namespace}`;
+    return { reason: 'PendingApproval', message };
+  }
+  if (specOf(machine).identity === undefined && keyOfMachine(machine) === undefined) {
     const message =
       'spec.identity.sshHostKey is not set: add the text of /etc/ssh/ssh_host_ed25519_key.pub, so that its agent is let in';
     return { reason: 'NoIdentity', message };

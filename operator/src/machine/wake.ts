@@ -1,4 +1,5 @@
 // Says which changes wake the reconciler of which machines.
+import { APPROVE_KEY } from '@floe/crds/join-token';
 import type { NixConfig } from '@floe/crds/nix-config';
 import type { NixMachine } from '@floe/crds/nix-machine';
 import type { ControllerRevision } from '@floe/crds/revision-record';
@@ -54,9 +55,15 @@ function matters({ type, old, object }: Delta<NixMachine>): boolean {
     object.status?.observedGeneration !== object.metadata.generation ||
     !sameJson(old.metadata.labels, object.metadata.labels) ||
     !sameJson(old.status?.waiting, object.status?.waiting) ||
+    joining(old) !== joining(object) ||
     asking(old) !== asking(object) ||
     old.status?.connection?.replica !== object.status?.connection?.replica
   );
+}
+
+/** What a machine that asks to join waits for. */
+function joining({ metadata, status }: NixMachine): string {
+  return `${metadata.annotations?.[APPROVE_KEY]} ${status?.pendingKey?.fingerprint}`;
 }
 
 /** What a question to the people at the machine hangs on; nothing where nobody is asked. */
