@@ -62,7 +62,8 @@ function makeStores(): Stores {
   return {
     nixConfigs: new Store(),
     nixMachines: new Store({ indexes: machineIndexes }),
-    rollouts: new Store({ indexes: rolloutIndexes }),
+    // Who gave an order stands there.
+    rollouts: new Store({ indexes: rolloutIndexes, managedFields: true }),
     controllerRevisions: new Store({ indexes: recordIndexes }),
     jobs: new Store({ indexes: jobIndexes }),
     pods: new Store({ indexes: podIndexes }),

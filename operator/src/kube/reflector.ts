@@ -8,7 +8,7 @@ import { type KubeObject, keyOf } from './object.ts';
 import { pause, yieldToEventLoop } from './pause.ts';
 import type { Resource } from './resource.ts';
 import { compareVersions } from './resource-version.ts';
-import { dropManagedFields, type Store } from './store.ts';
+import type { Store } from './store.ts';
 import type { WatchEvent } from './watch-stream.ts';
 
 export interface ReflectorOptions<T extends KubeObject> {
@@ -18,7 +18,7 @@ export interface ReflectorOptions<T extends KubeObject> {
   /** Default: all namespaces. */
   readonly namespace?: string | undefined;
   readonly labelSelector?: string | undefined;
-  /** Reduces objects to what is needed before they are stored; managedFields are dropped in any case. */
+  /** Reduces objects to what is needed before they are stored; the store drops managedFields, unless it is to keep them. */
   readonly transform?: (object: T) => T;
   readonly log: Logger;
   readonly metrics?: KubeMetrics | undefined;
@@ -235,8 +235,7 @@ export class Reflector<T extends KubeObject> {
   }
 
   #transform(object: T): T {
-    const reduced = dropManagedFields(object);
-    return this.#options.transform?.(reduced) ?? reduced;
+    return this.#options.transform?.(object) ?? object;
   }
 }
 

@@ -40,7 +40,14 @@ export class Store<T extends KubeObject> {
   /** Keys whose stored version says nothing about what comes next. */
   #unordered = new Set<string>();
 
-  constructor(options: { readonly indexes?: Readonly<Record<string, IndexFunction<T>>> } = {}) {
+  /** What of an object is kept. */
+  readonly #kept: (object: T) => T;
+
+  /** `managedFields`: keep them, for the few objects where it matters who wrote what. Default false. */
+  constructor(
+    options: { readonly indexes?: Readonly<Record<string, IndexFunction<T>>>; readonly managedFields?: boolean } = {},
+  ) {
+    this.#kept = options.managedFields === true ? (object) => object : dropManagedFields;
     for (const [name, values] of Object.entries(options.indexes ?? {})) {
       this.#indexes.set(name, new IndexMap(values));
     }
@@ -90,7 +97,7 @@ export class Store<T extends KubeObject> {
     if (!this.#isNews(key, old, given.metadata.resourceVersion, initial)) {
       return false;
     }
-    const object = dropManagedFields(given);
+    const object = this.#kept(given);
     this.#tombstones.delete(key);
     this.#objects.set(key, object);
     this.#reindex(key, old, object);
@@ -199,8 +206,8 @@ export class Store<T extends KubeObject> {
   }
 }
 
-/** The object without `metadata.managedFields`, which nothing reads and which is more than half of most objects. */
-export function dropManagedFields<T extends KubeObject>(object: T): T {
+/** The object without `metadata.managedFields`, which hardly anything reads and which is more than half of most objects. */
+function dropManagedFields<T extends KubeObject>(object: T): T {
   if (!('managedFields' in object.metadata)) {
     return object;
   }

@@ -8,7 +8,12 @@ import type { Member } from './standing.ts';
 import { isReachable, isReached } from './threshold.ts';
 import { timeMs } from './time.ts';
 
-export type BatchRules = { readonly successThreshold: number; readonly offline: 'Wait' | 'Skip' };
+export type BatchRules = {
+  readonly successThreshold: number;
+  readonly offline: 'Wait' | 'Skip';
+  /** Whether the run goes on after a batch that missed its threshold, once that has ended. */
+  readonly goesOn: boolean;
+};
 
 export type Batch = {
   /** Machines that the batch may take from, in order, those done included. */
@@ -110,10 +115,11 @@ function verdictOf(state: State, { accepted }: StepMemory, rules: BatchRules): V
   const ended = open === 0 && (room === 0 || !candidates.some((member) => blocks(stage, member, rules)));
   const more = ended ? 0 : Math.min(room, candidates.length);
   const total = taken + more - Math.min(accepted, failed);
-  if (!isReachable(lost, total, rules.successThreshold)) return { kind: 'failed', ok: total - lost, total };
+  if (!rules.goesOn && !isReachable(lost, total, rules.successThreshold))
+    return { kind: 'failed', ok: total - lost, total };
   if (!ended) return { kind: 'open' };
   if (stage.first && taken === 0 && !matching.some(isUpdated)) return { kind: 'untested' };
-  return isReached(total - lost, total, rules.successThreshold)
+  return rules.goesOn || isReached(total - lost, total, rules.successThreshold)
     ? { kind: 'passed' }
     : { kind: 'failed', ok: total - lost, total };
 }

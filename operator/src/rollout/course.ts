@@ -3,6 +3,7 @@ import { type AnalysisProgress, analysisProgress } from './analysis/progress.ts'
 import { type Batch, batchOf, beginBatch } from './batch.ts';
 import type { Facts } from './facts.ts';
 import { failuresOf } from './failures.ts';
+import { standstillMessage } from './progress.ts';
 import { goesOn, type StepMemory } from './run.ts';
 import { type Stage, stagesOf, stepsHash } from './stage.ts';
 import { type Member, memberOf, type View } from './standing.ts';
@@ -51,7 +52,11 @@ export function positionOf(state: State, facts: readonly Facts[], { snapshot, no
   const step = isBegun ? given : beginBatch(stage, first.members, { step: given, fresh: state.fresh });
   // The step may begin just after the orders before it: who was told in it is another question then.
   const { view, members } = isBegun ? first : look(step);
-  const rules = { successThreshold: spec.successThreshold ?? 100, offline: spec.offline ?? 'Wait' };
+  const rules = {
+    successThreshold: spec.successThreshold ?? 100,
+    offline: spec.offline ?? 'Wait',
+    goesOn: spec.onFailure === 'Continue',
+  };
   const batch = isAtBatch ? batchOf(stage, members, step, rules) : undefined;
   const analysis = analysisProgress(view.run, { spec, stage, members, now });
   const run = { ...view.run, analysis: analysis.memory };
@@ -77,7 +82,8 @@ function withSteps(state: State, { snapshot, now }: Context): State {
   if (run.stepsHash === hash) return state;
   const kept: State = { ...state, run: { ...run, stepsHash: hash } };
   if (run.completed || run.direct) return kept;
-  return goesOn(run) ? toStep(kept, 0, now) : state;
+  if (!goesOn(run)) return state;
+  return toStep(kept, run.promoted ? stagesOf(snapshot.rollout.spec, false).length - 1 : 0, now);
 }
 
 /** The state after the stage in hand, where that has ended; else the state as it is. */
@@ -98,6 +104,7 @@ function onward(position: Position, context: Context): State {
 /** What analysis decides; undefined where it leaves the stage to itself. */
 function afterAnalysis(position: Position, context: Context): State | undefined {
   const { state, stage, analysis } = position;
+  if (state.run.promoted) return undefined;
   const next = (): State => toStep(state, state.run.step.index + 1, context.now);
   switch (analysis.verdict.kind) {
     case 'passed':
@@ -119,7 +126,7 @@ function afterBatch(position: Position, context: Context): State {
   const { batch, members, stages } = position;
   const { run } = position.state;
   const verdict = batch?.verdict ?? { kind: 'open' };
-  if (verdict.kind === 'open' || verdict.kind === 'untested') return position.state;
+  if (verdict.kind === 'open' || verdict.kind === 'untested') return afterStandstill(position, context);
   // Who failed while it soaked is known by its name once the batch has ended.
   const state: State = { ...position.state, run: { ...run, failures: failuresOf(run, members) } };
   if (verdict.kind === 'failed') return fail(state, position, context);
@@ -127,11 +134,18 @@ function afterBatch(position: Position, context: Context): State {
   return index >= stages.length - 1 ? complete(state, context) : toStep(state, index + 1, context.now);
 }
 
-function fail(state: State, position: Position, context: Context): State {
+/** A run in which nobody gets further fails, where its time for that is limited. */
+function afterStandstill(position: Position, context: Context): State {
+  const message = standstillMessage(position, context);
+  if (message === undefined || context.snapshot.rollout.spec.onFailure === 'Continue') return position.state;
+  return fail(position.state, position, { ...context, message });
+}
+
+function fail(state: State, position: Position, context: Context & { readonly message?: string }): State {
   const { onFailure = 'Pause' } = context.snapshot.rollout.spec;
   // Going back to the stable revision failed: there is nothing better to return to.
   if (onFailure === 'Rollback' && !state.run.direct) return takeBack(state, context);
-  return stop(state, 'Failed', { message: analysisFailure(position) ?? failureMessage(position), context });
+  return stop(state, 'Failed', { message: context.message ?? analysisFailure(position) ?? failureMessage(position), context });
 }
 
 function analysisFailure({ analysis: { verdict } }: Position): string | undefined {

@@ -5,6 +5,7 @@ import type { Budget } from './budget.ts';
 import type { Position } from './course.ts';
 import { commonReason, fixedReason } from './holds.ts';
 import { type Opening, openingOf, timeChanges } from './next-change.ts';
+import { standstillAt } from './progress.ts';
 import { planRollback, type Rollback } from './rollback.ts';
 import { goesOn } from './run.ts';
 import type { BatchStage } from './stage.ts';
@@ -44,9 +45,15 @@ export function decide(position: Position, budget: Budget, context: Context): De
     nextCheck: nextCheck(position, context, [
       ...(told.dispatch.length === 0 ? [] : [deadline(position, context)]),
       ...timeChanges(momentOf(position, context), turn),
+      ...standstill(position, context),
     ]),
     opening: openingOf(momentOf(position, context), turn, told.hold),
   };
+}
+
+function standstill(position: Position, context: Context): number[] {
+  const at = standstillAt(position, context);
+  return at === undefined ? [] : [at];
 }
 
 /** Parts the members: whose turn it may be, and everyone else. */

@@ -11,13 +11,19 @@ export function recorded(
   run: Run,
   { outcome, now, limit }: { outcome: HistoryEntry['outcome']; now: number; limit: number },
 ): HistoryEntry[] {
+  const startedAt = run.startedAt ?? now;
+  // Each wait was cut to seconds by itself; their sum may be a little more than the whole.
+  const totalSeconds = Math.max(0, Math.round((now - startedAt) / 1000));
+  const pausedSeconds = Math.min(totalSeconds, run.pausedSeconds);
   const entry: HistoryEntry = {
     run: run.id,
     revision: run.revision,
     outcome,
-    startedAt: rfc3339(run.startedAt ?? now),
+    startedAt: rfc3339(startedAt),
     endedAt: rfc3339(now),
-    pausedSeconds: run.pausedSeconds,
+    totalSeconds,
+    progressingSeconds: totalSeconds - pausedSeconds,
+    pausedSeconds,
   };
   return [entry, ...without(history, run)].slice(0, limit);
 }

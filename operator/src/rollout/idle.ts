@@ -5,6 +5,7 @@ import { type Budget, budgetOf } from './budget.ts';
 import { conditionsOf } from './conditions.ts';
 import type { Description } from './describe.ts';
 import type { Facts } from './facts.ts';
+import { ordersWith } from './order-record.ts';
 import type { Plan } from './plan-result.ts';
 import type { Snapshot } from './snapshot.ts';
 import { headOf } from './status.ts';
@@ -54,6 +55,7 @@ export function idlePlan(
   const status: RolloutStatus = {
     ...rollout.status,
     ...headOf(rollout, verbs),
+    ...ordersWith(rollout, verbs, now),
     phase: phaseOf(rollout.status),
     conditions,
   };

@@ -27,6 +27,7 @@ import { rfc3339 } from './time.ts';
 import { Times } from './times.ts';
 import { handledWithoutRun, withUrgent } from './urgent.ts';
 import { handleVerbs, newVerbs } from './verbs.ts';
+import { withWaiting } from './waiting.ts';
 
 const HISTORY_LIMIT = 10;
 
@@ -49,7 +50,7 @@ export function plan(snapshot: Snapshot, now: Date): Plan {
   };
   const verbs = newVerbs(rollout);
   const found = stateNow(facts, verbs, context);
-  const state = found && withUrgent(found, rollout, { verbs, now: now.getTime() });
+  const state = found && withUrgent(withNewTime(runOf(rollout), found, now.getTime()), rollout, { verbs, now: now.getTime() });
   if (obstacle !== undefined || state === undefined) {
     const handled = state === undefined ? handledWithoutRun(verbs) : verbs;
     return idlePlan(snapshot, obstacle ?? { kind: 'notBuilt' }, now.getTime(), { facts, elsewhere, verbs: handled });
@@ -121,7 +122,9 @@ function assemble(reached: Position, { facts, elsewhere, verbs, context }: Parts
   const { name } = rollout.metadata;
   const budget = budgetOf({ rollout: name, run: reached.state.run }, rollout.spec.maxUnavailable, facts);
   const decision = decide(reached, budget, context);
-  const position: Position = { ...reached, state: decision.state };
+  const waiting = withWaiting(reached, decision, context);
+  const run = withProgress(waiting, reached, context);
+  const position: Position = { ...reached, state: { ...decision.state, run } };
   const counts = countsOf(position.members, budget.unavailable);
   const description = describe({ position, decision, counts, budget, elsewhere, context });
   const status = withEstimate(statusOf({ position, decision, counts, description, verbs, context }), position, context);

@@ -11,11 +11,21 @@ export function eventsBetween(before: RolloutStatus | undefined, after: RolloutS
   if (after.run === undefined) return [];
   const isNew = before?.run !== after.run;
   return [
+    ...orderEvents(before, after),
     ...(isNew ? startEvents(before, after) : []),
     ...failureEvents(isNew ? undefined : before, after),
     ...stepEvents(isNew ? undefined : before, after),
     ...phaseEvents(isNew ? undefined : before, after),
   ];
+}
+
+/** Orders of people that are new, oldest first. */
+function orderEvents(before: RolloutStatus | undefined, after: RolloutStatus): Happening[] {
+  const known = new Set(before?.orders?.map(({ verb, value }) => `${verb} ${value}`));
+  return (after.orders ?? [])
+    .filter(({ verb, value }) => !known.has(`${verb} ${value}`))
+    .map(({ verb, by }) => normal('Ordered', by === undefined ? `${verb} was ordered` : `${verb} was ordered by ${by}`))
+    .toReversed();
 }
 
 function startEvents(before: RolloutStatus | undefined, after: RolloutStatus): Happening[] {

@@ -44,6 +44,8 @@ export type Run = {
   readonly progress: Progress | undefined;
   /** Since when windows, freezes and consent do not bind it, and who said so. */
   readonly urgent: { readonly at: number; readonly by: string | undefined } | undefined;
+  /** Whether a person sent it straight to its last batch. */
+  readonly promoted: boolean;
   readonly stepsHash: string;
   readonly analysis: AnalysisMemory;
 };
@@ -77,6 +79,7 @@ export function runOf(rollout: Rollout): Run | undefined {
     waiting: status.waiting,
     progress: status.progress,
     urgent: urgentOf(status),
+    promoted: status.promoted === true,
     stepsHash: status.stepsHash ?? stepsHash(rollout.spec),
     analysis: memoryOf(status),
   };
@@ -140,6 +143,7 @@ export function newRun(rollout: Rollout, revision: string, now: number): Run {
     waiting: undefined,
     progress: undefined,
     urgent: undefined,
+    promoted: false,
     stepsHash: stepsHash(rollout.spec),
     analysis: NOTHING,
   };

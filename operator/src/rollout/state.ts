@@ -33,9 +33,10 @@ function record(state: State, outcome: Outcome, context: Context): HistoryEntry[
   return recorded(state.history, withPauseInHand(state.run, context), { outcome, now, limit: historyLimit });
 }
 
-/** The run with the pause that it stands in counted up to now; for a run that ends in it. */
-function withPauseInHand(run: Run, { snapshot, now }: Context): Run {
+/** The run with the pause or wait that it stands in counted up to now; for a run that ends in it. */
+function withPauseInHand(given: Run, { snapshot, now }: Context): Run {
   const { spec } = snapshot.rollout;
+  const run = settled(given, now);
   const { index, startedAt } = run.step;
   if (!goesOn(run) || startedAt === undefined || run.stepsHash !== stepsHash(spec)) return run;
   if (stagesOf(spec, run.direct)[index]?.kind !== 'pause') return run;

@@ -9,10 +9,13 @@ import { type Description, stepText } from './describe.ts';
 import { failuresOf, NAMED } from './failures.ts';
 import { nextChangeOf } from './next-change.ts';
 import { compareText } from './order.ts';
+import { ordersWith } from './order-record.ts';
+import { progressStatus } from './progress.ts';
 import type { Run } from './run.ts';
 import type { Context } from './state.ts';
 import { rfc3339 } from './time.ts';
 import { urgentStatus } from './urgent.ts';
+import { waitingStatus } from './waiting.ts';
 
 export type StatusInput = {
   readonly position: Position;
@@ -49,6 +52,10 @@ export function statusOf(input: StatusInput): RolloutStatus {
     ...(run.pausedSeconds === 0 ? {} : { pausedSeconds: run.pausedSeconds }),
     ...(analysis === undefined ? {} : { analysis }),
     ...urgentStatus(run),
+    ...waitingStatus(run),
+    ...progressStatus(run),
+    ...(run.promoted ? { promoted: true } : {}),
+    ...ordersWith(rollout, verbs, context.now),
     ...nextChange(input),
     stepsHash: run.stepsHash,
     conditions: conditionsOf(rollout, description, context.now),

@@ -1,6 +1,7 @@
 // The order to hurry: `floe.dev/urgent` on a Rollout, for the run in hand.
-import { ANNOTATION_BY, type Verb } from '@floe/crds/constants';
+import type { Verb } from '@floe/crds/constants';
 import type { Rollout, RolloutStatus } from '@floe/crds/rollout';
+import { givenBy } from './order-record.ts';
 import { goesOn, type Run } from './run.ts';
 import type { State } from './state.ts';
 import { rfc3339 } from './time.ts';
@@ -17,13 +18,7 @@ export function withUrgent(
   const value = verbs.get('urgent');
   if (value === undefined || !goesOn(state.run)) return state;
   const { urgent } = state.run;
-  return { ...state, run: { ...state.run, urgent: { at: urgent?.at ?? now, by: whoAsked(rollout, value) } } };
-}
-
-function whoAsked({ metadata }: Rollout, value: string): string | undefined {
-  const by = metadata.annotations?.[ANNOTATION_BY];
-  const head = `urgent ${value} `;
-  return by?.startsWith(head) ? by.slice(head.length, head.length + 253) : undefined;
+  return { ...state, run: { ...state.run, urgent: { at: urgent?.at ?? now, by: givenBy(rollout, 'urgent', value) } } };
 }
 
 /** The part of the status that says so. */

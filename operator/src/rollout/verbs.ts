@@ -3,7 +3,7 @@ import { VERBS, type Verb, verbAnnotation } from '@floe/crds/constants';
 import type { Rollout } from '@floe/crds/rollout';
 import { acceptAnalysis, repeatAnalysis } from './analysis/answers.ts';
 import { goesOn } from './run.ts';
-import { type Stage, stepsHash } from './stage.ts';
+import { type Stage, stagesOf, stepsHash } from './stage.ts';
 import { begin, type Context, resume, type State, secondsBetween, stop, takeBack, toStep } from './state.ts';
 
 /** Verbs whose annotation has another value than the one handled last. */
@@ -35,6 +35,7 @@ export function handleVerbs(state: State, verbs: ReadonlyMap<Verb, string>, step
   if (approval !== undefined) next = approve(next, approval, { step, context });
   if (verbs.has('continue')) next = accept(next, step, context);
   if (verbs.has('retry')) next = retry(next, step, context);
+  if (verbs.has('promote')) next = promote(next, step, context);
   if (verbs.has('rollback') && next.run.rollback === undefined) next = takeBack(next, context);
   if (verbs.has('abort') && !next.run.completed && next.run.stopped?.reason !== 'RolledBack')
     next = abort(next, context);
@@ -78,6 +79,19 @@ function retry(state: State, { stage }: StepView, context: Context): State {
   const resumed = run.stopped === undefined ? state : resume(state);
   const again = { ...resumed, run: { ...resumed.run, retry: { count, at: context.now }, unconfirmed: new Map() } };
   return repeatAnalysis(again, stage, context.now);
+}
+
+/**
+ * Sends a run that goes on straight to its last batch: pauses, analyses and the batches between are left out, the budgets
+ * hold. On a run that was stopped it does nothing: `continue` comes first.
+ */
+function promote(state: State, { stage }: StepView, { snapshot, now }: Context): State {
+  const { run } = state;
+  if (!goesOn(run) || run.promoted) return state;
+  const end = stagesOf(snapshot.rollout.spec, run.direct).length - 1;
+  const paused = stage?.kind === 'pause' ? secondsBetween(run.step.startedAt ?? now, now) : 0;
+  const promoted: State = { ...state, run: { ...run, promoted: true, pausedSeconds: run.pausedSeconds + paused } };
+  return run.step.index >= end ? promoted : toStep(promoted, end, now);
 }
 
 /** Stops telling; who has the revision keeps it. */

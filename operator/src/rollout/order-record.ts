@@ -1,0 +1,51 @@
+// Who gave which order when: the last orders of people, as the status keeps them.
+import { ANNOTATION_BY, type Verb, verbAnnotation } from '@floe/crds/constants';
+import type { Rollout, RolloutStatus } from '@floe/crds/rollout';
+import { rfc3339 } from './time.ts';
+import { clip } from './wording.ts';
+
+export type OrderRecord = NonNullable<RolloutStatus['orders']>[number];
+
+/** Orders that a status keeps. */
+const KEPT = 10;
+/** Characters of a name; as `status.urgent.by` takes. */
+const LONGEST = 253;
+
+/** The orders of people with the new ones on top; `reconcile`, which tools give all the time, is not kept. */
+export function ordersWith(
+  rollout: Rollout,
+  verbs: ReadonlyMap<Verb, string>,
+  now: number,
+): Pick<RolloutStatus, 'orders'> {
+  const added = [...verbs]
+    .filter(([verb]) => verb !== 'reconcile')
+    .map(([verb, value]): OrderRecord => {
+      const by = givenBy(rollout, verb, value);
+      return { verb, value, ...(by === undefined ? {} : { by }), at: rfc3339(now) };
+    });
+  const orders = [...added.reverse(), ...(rollout.status?.orders ?? [])].slice(0, KEPT);
+  return orders.length === 0 ? {} : { orders };
+}
+
+/**
+ * Who gave an order: the annotation `floe.dev/by` where it speaks of this very order, else the field manager that owns
+ * the annotation, `kubectl-annotate` for instance. Both are what the client says of itself.
+ */
+export function givenBy({ metadata }: Rollout, verb: Verb, value: string): string | undefined {
+  const by = metadata.annotations?.[ANNOTATION_BY];
+  const head = `${verb} ${value} `;
+  const said = by?.startsWith(head) ? by.slice(head.length).trim() : '';
+  if (said !== '') return clip(said, LONGEST);
+  const field = `f:${verbAnnotation(verb)}`;
+  const owner = metadata.managedFields?.findLast(({ fieldsV1 }) => annotationsIn(fieldsV1)[field] !== undefined);
+  return owner?.manager === undefined || owner.manager === '' ? undefined : clip(owner.manager, LONGEST);
+}
+
+function annotationsIn(fields: Record<string, unknown> | undefined): Record<string, unknown> {
+  return objectIn(objectIn(fields, 'f:metadata'), 'f:annotations');
+}
+
+function objectIn(from: Record<string, unknown> | undefined, key: string): Record<string, unknown> {
+  const value = from?.[key];
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+}
