@@ -75,7 +75,7 @@ async function lead(
   await Promise.all([
     startConfigController({ ...common, settings: { ...settings, reportCa } }),
     startMachineController(common),
-    startRolloutController({ ...common, window }),
+    startRolloutController({ ...common, window, analysisAllowLocal: settings.analysisAllowLocal }),
   ]);
 }
 

@@ -33,6 +33,8 @@ export type OperatorSettings = {
   readonly reportCaFile: string | undefined;
   readonly buildVolumes: { volumes: unknown[]; volumeMounts: unknown[] };
   readonly buildServiceAccount: string | undefined;
+  /** Whether analysis may ask loopback, link-local and metadata addresses. */
+  readonly analysisAllowLocal: boolean;
   readonly logLevel: string;
   readonly kubeconfig: string | undefined;
 };
@@ -162,6 +164,13 @@ export const operatorFlags: readonly Flag[] = [
     description: "Service account of build Jobs; empty: the namespace's default.",
   },
   {
+    name: 'analysis-allow-local',
+    env: 'FLOE_ANALYSIS_ALLOW_LOCAL',
+    type: 'boolean',
+    default: 'false',
+    description: 'Let the analysis of a Rollout ask loopback, link-local and metadata addresses, too.',
+  },
+  {
     name: 'log-level',
     env: 'FLOE_LOG_LEVEL',
     type: 'string',
@@ -238,6 +247,7 @@ export function operatorSettings(
     reportCaFile: values.text('report-ca-file'),
     buildVolumes: buildVolumes(values),
     buildServiceAccount: values.text('build-service-account'),
+    analysisAllowLocal: values.boolean('analysis-allow-local'),
     logLevel: oneOf(values, 'log-level', ['trace', 'debug', 'info', 'warn', 'error']),
     kubeconfig: values.text('kubeconfig'),
   };

@@ -99,6 +99,7 @@ class World {
       stores: this.stores,
       window: new CongestionWindow(),
       observer: new Observer(this.stores),
+      measurements: { measured: () => [], sync: () => undefined, forget: () => undefined },
       metrics: new RolloutMetrics(this.registry.getMetricsAsArray().length === 0 ? this.registry : registry),
       events: { event: (_: KubeObject, { reason, message }: Happening) => this.events.push(`${reason}: ${message}`) },
       now: () => new Date(this.now),

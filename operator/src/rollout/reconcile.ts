@@ -3,6 +3,7 @@ import type { Rollout, RolloutStatus } from '@floe/crds/rollout';
 import type { Outcome, Reconcile, ReconcileContext } from '../kube/controller.ts';
 import type { EventRecorder } from '../kube/events.ts';
 import { parseKey } from '../kube/object.ts';
+import type { Measurements } from './analysis/runner.ts';
 import { type ApplyPorts, writeOrders, writeStatus } from './apply.ts';
 import { hasSharedBudget } from './group-budgets.ts';
 import type { Observer } from './observe.ts';
@@ -21,6 +22,8 @@ export type RolloutReconcilerPorts = {
   /** Room for writes to machines. */
   readonly window: ApplyPorts['window'];
   readonly observer: Observer;
+  /** Takes the measurements of analysis. */
+  readonly measurements: Measurements;
   readonly metrics: RolloutMetrics;
   readonly events: Pick<EventRecorder, 'event'>;
   readonly now: () => Date;
@@ -84,11 +87,12 @@ async function look(key: string, { ports, looks, context: { signal, log } }: Loo
   const { namespace = '', name } = parseKey(key);
   if (rollout === undefined || rollout.metadata.deletionTimestamp !== undefined) {
     ports.metrics.forget({ namespace, rollout: name });
+    ports.measurements.forget(key);
     looks.written.delete(key);
     return { kind: 'done' };
   }
   const now = ports.now();
-  const snapshot = ports.observer.snapshot(rollout);
+  const snapshot = { ...ports.observer.snapshot(rollout), measured: ports.measurements.measured(key) };
   const start = performance.now();
   const planned = plan(snapshot, now);
   const seconds = (performance.now() - start) / 1000;
@@ -104,6 +108,8 @@ async function look(key: string, { ports, looks, context: { signal, log } }: Loo
   const wait = await storeStatus(rollout, planned.status, { apply, at, now: now.getTime() });
   if (wait.stored) looks.written.set(key, now.getTime());
   if (wait.stored) announce(rollout, planned, ports);
+  // What was measured is forgotten once it is stored, and not before.
+  if (wait.afterSeconds === undefined) ports.measurements.sync(rollout, planned.measure);
   ports.metrics.observe(wait.stored ? rollout : { ...rollout, status: planned.status }, planned, seconds);
   const applied = await writeOrders(snapshot, planned, apply).catch((error: unknown) => {
     looks.doubts.set(namespace, { key, until: ports.now().getTime() + DOUBT_MS });

@@ -1,12 +1,15 @@
 // Takes the measurements that plans ask for, some at a time, and keeps their results until they are in a status.
 import type { Rollout } from '@floe/crds/rollout';
 import type { Logger } from 'pino';
-import { keyOf } from '../../kube/object.ts';
+import { keyOf, parseKey } from '../../kube/object.ts';
 import type { AnalysisMetrics } from './analysis-metrics.ts';
 import { jobName, removeJob } from './job.ts';
 import { type MeasurePorts, measure } from './measure.ts';
 import type { Measured } from './memory.ts';
 import type { MeasurementTask } from './tasks.ts';
+
+/** What the reconciler needs of it. */
+export type Measurements = Pick<MeasurementRunner, 'measured' | 'sync' | 'forget'>;
 
 export type RunnerOptions = {
   readonly ports: MeasurePorts;
@@ -75,6 +78,12 @@ export class MeasurementRunner {
 
   /** Ends what is in hand for a Rollout that is gone; its Jobs go with it. */
   forget(key: string): void {
+    const { namespace = '', name } = parseKey(key);
+    this.#options.metrics.forget({ namespace, rollout: name });
+    this.#end(key);
+  }
+
+  #end(key: string): void {
     for (const { controller } of this.#entries.get(key)?.values() ?? []) controller.abort();
     this.#entries.delete(key);
   }
@@ -127,7 +136,7 @@ export class MeasurementRunner {
 
   /** Jobs go on: the next leader finds them. */
   #endAll(): void {
-    for (const key of [...this.#entries.keys()]) this.forget(key);
+    for (const key of [...this.#entries.keys()]) this.#end(key);
   }
 }
 
