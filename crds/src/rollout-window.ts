@@ -74,11 +74,12 @@ export const Waiting = Type.Object(
 /** The clock of `spec.progressDeadline`. */
 export const Progress = Type.Object(
   {
-    at: Time('When a machine got further last.'),
-    seconds: Type.Integer({ description: 'Seconds since then in which one could have, up to `since`.' }),
-    since: Type.Optional(Time('Since when one could again; absent while nobody can.')),
+    since: Type.Optional(
+      Time('From when it counts, where that is later than what machines did last: since somebody could get further again.'),
+    ),
+    idle: Type.Optional(Type.Boolean({ description: 'True while nobody can get further; it stands still then.' })),
   },
-  { description: 'The clock of `spec.progressDeadline`; absent where there is none.' },
+  { description: 'The clock of `spec.progressDeadline`; absent where there is nothing to remember.' },
 );
 
 /** The order to hurry. */

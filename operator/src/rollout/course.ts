@@ -145,7 +145,10 @@ function fail(state: State, position: Position, context: Context & { readonly me
   const { onFailure = 'Pause' } = context.snapshot.rollout.spec;
   // Going back to the stable revision failed: there is nothing better to return to.
   if (onFailure === 'Rollback' && !state.run.direct) return takeBack(state, context);
-  return stop(state, 'Failed', { message: context.message ?? analysisFailure(position) ?? failureMessage(position), context });
+  return stop(state, 'Failed', {
+    message: context.message ?? analysisFailure(position) ?? failureMessage(position),
+    context,
+  });
 }
 
 function analysisFailure({ analysis: { verdict } }: Position): string | undefined {

@@ -10,6 +10,7 @@ import { budgetOf } from './budget.ts';
 import { countsOf } from './counts.ts';
 import { type Position, positionOf, runCourse } from './course.ts';
 import { decide } from './decide.ts';
+import { blockerOf } from './dependencies.ts';
 import { describe } from './describe.ts';
 import { withEstimate } from './estimate.ts';
 import { type Facts, factsOf } from './facts.ts';
@@ -18,6 +19,7 @@ import { idlePlan, obstacleOf } from './idle.ts';
 import { inOrder } from './order.ts';
 import { ownership } from './ownership.ts';
 import type { Plan } from './plan-result.ts';
+import { withNewTime, withProgress } from './progress.ts';
 import { type Run, runOf } from './run.ts';
 import type { Snapshot } from './snapshot.ts';
 import { begin, type Context, type State } from './state.ts';
@@ -46,11 +48,13 @@ export function plan(snapshot: Snapshot, now: Date): Plan {
     now: now.getTime(),
     historyLimit: rollout.spec.historyLimit ?? HISTORY_LIMIT,
     groups: groupBudgetsOf(snapshot),
+    blocker: blockerOf(snapshot),
     times: new Times(rollout.spec),
   };
   const verbs = newVerbs(rollout);
   const found = stateNow(facts, verbs, context);
-  const state = found && withUrgent(withNewTime(runOf(rollout), found, now.getTime()), rollout, { verbs, now: now.getTime() });
+  const state =
+    found && withUrgent(withNewTime(runOf(rollout), found, now.getTime()), rollout, { verbs, now: now.getTime() });
   if (obstacle !== undefined || state === undefined) {
     const handled = state === undefined ? handledWithoutRun(verbs) : verbs;
     return idlePlan(snapshot, obstacle ?? { kind: 'notBuilt' }, now.getTime(), { facts, elsewhere, verbs: handled });

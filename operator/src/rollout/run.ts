@@ -149,6 +149,15 @@ export function newRun(rollout: Rollout, revision: string, now: number): Run {
   };
 }
 
+/** The run with the wait that it is in counted up to `now` (ms), and ended; time beyond its foreseen end is not. */
+export function settled(run: Run, now: number): Run {
+  const { waiting } = run;
+  if (waiting === undefined) return run;
+  const end = Math.min(now, timeMs(waiting.until) ?? now);
+  const seconds = Math.round((end - (timeMs(waiting.since) ?? now)) / 1000);
+  return { ...run, waiting: undefined, pausedSeconds: run.pausedSeconds + Math.max(0, seconds) };
+}
+
 /** Whether the run goes on: it has not ended, was not stopped and is not being taken back. */
 export function goesOn(run: Run): boolean {
   return !run.completed && run.stopped === undefined && run.rollback === undefined;

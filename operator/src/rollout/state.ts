@@ -1,8 +1,9 @@
 // The part of the plan that changes while it is made: the run, the history, the verbs that were handled.
+import type { Blocker } from './dependencies.ts';
 import type { GroupBudgets } from './group-budgets.ts';
 import type { HistoryEntry } from './history.ts';
 import { recorded, revisionBefore, without } from './history.ts';
-import { freshStep, goesOn, newRun, type Run, type Stopped } from './run.ts';
+import { freshStep, goesOn, newRun, type Run, type Stopped, settled } from './run.ts';
 import type { Snapshot } from './snapshot.ts';
 import { stagesOf, stepsHash } from './stage.ts';
 import { rfc3339 } from './time.ts';
@@ -24,6 +25,8 @@ export type Context = {
   readonly times: Times;
   /** Slots in the budgets of the namespace while this plan is made. */
   readonly groups: GroupBudgets;
+  /** The Rollout that goes first and is not done. */
+  readonly blocker: Blocker | undefined;
 };
 
 type Outcome = HistoryEntry['outcome'];

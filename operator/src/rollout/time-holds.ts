@@ -3,11 +3,10 @@ import { wallTime } from '@floe/crds/time-zone';
 import type { WindowAction } from '@floe/crds/window-action';
 import type { Facts } from './facts.ts';
 import { hurryOf, type Run } from './run.ts';
-import type { Hold } from './tell.ts';
 import { clockTime } from './time.ts';
 import { hasZone, type May, type Times, zoneOf } from './times.ts';
 
-type Reason = Omit<Hold, 'machine'>;
+type Reason = { readonly reason: 'OutsideWindow' | 'Frozen'; readonly message: string };
 
 /** Times at a moment, for a run. */
 export type Moment = { readonly times: Times; readonly now: number; readonly hurry: number | undefined };

@@ -1,0 +1,129 @@
+// The clock of `spec.progressDeadline`: it runs while no machine gets further although one could.
+import type { RolloutStatus } from '@floe/crds/rollout';
+import type { WindowAction } from '@floe/crds/window-action';
+import type { Batch } from './batch.ts';
+import type { Facts } from './facts.ts';
+import { goesOn, hurryOf, type Progress, type Run } from './run.ts';
+import type { Stage } from './stage.ts';
+import { isOrderOfRun, type Member, type View } from './standing.ts';
+import type { Context, State } from './state.ts';
+import { durationMs, rfc3339, spokenMs, timeMs } from './time.ts';
+
+/** Where the run stands. */
+type Position = {
+  readonly state: State;
+  readonly stage: Stage;
+  readonly view: View;
+  readonly members: readonly Member[];
+  readonly batch: Batch | undefined;
+};
+
+/**
+ * When the run has been at a standstill for `spec.progressDeadline`; undefined: nothing of that kind is to come. The clock
+ * counts from the last moment at which the step began, a machine was told, began or ended, or somebody retried; for a
+ * machine that came back, from then. Time in which its windows are closed does not count.
+ */
+export function standstillAt(position: Position, context: Context): number | undefined {
+  const { progressDeadline } = context.snapshot.rollout.spec;
+  const { state, stage, view } = position;
+  const forMs = durationMs(progressDeadline, 0);
+  if (forMs === 0 || !goesOn(state.run) || stage.kind !== 'batch') return undefined;
+  const able = ableOf(position, context);
+  if (able.length === 0) return undefined;
+  // Somebody can again after nobody could: the clock starts anew.
+  const mark = state.run.progress?.idle === true ? context.now : lastMove(position, context.now);
+  const hurry = hurryOf(view.run);
+  const known = new Map<string, number | undefined>();
+  let first: number | undefined;
+  for (const { facts, standing } of able) {
+    const since = Math.max(mark, facts.connectionSince ?? mark);
+    const action = actionOf(standing.kind);
+    const key = `${action} ${since} ${facts.machine.spec.timeZone}`;
+    if (!known.has(key)) known.set(key, context.times.after(facts, { action, hurry }, { since, forMs }));
+    const at = known.get(key);
+    if (at !== undefined && (first === undefined || at < first)) first = at;
+  }
+  return first;
+}
+
+/** What is said of a run at a standstill; undefined: it is none. */
+export function standstillMessage(position: Position, context: Context): string | undefined {
+  const at = standstillAt(position, context);
+  if (at === undefined || context.now < at) return undefined;
+  const { progressDeadline } = context.snapshot.rollout.spec;
+  const [first] = ableOf(position, context);
+  const what = first === undefined ? '' : `: ${first.facts.name} ${stateOf(first)}`;
+  return `no machine got further for ${spokenMs(durationMs(progressDeadline, 0))} (spec.progressDeadline)${what}`;
+}
+
+function stateOf({ standing, facts }: Member): string {
+  if (standing.kind === 'updating') return facts.own === undefined ? 'was told' : `is ${facts.own.phase}`;
+  return standing.kind === 'fetching' ? 'fetches' : 'waits for its turn';
+}
+
+/** The run after a plan: whether nobody can get further, and since when the clock counts after that. */
+export function withProgress(run: Run, position: Position, context: Context): Run {
+  const { progressDeadline } = context.snapshot.rollout.spec;
+  if (progressDeadline === undefined || !goesOn(run)) return { ...run, progress: undefined };
+  const { progress } = run;
+  const isIdle = position.stage.kind !== 'batch' || ableOf(position, context).length === 0;
+  if (isIdle === (progress?.idle === true)) return run;
+  return { ...run, progress: isIdle ? { ...progress, idle: true } : { since: rfc3339(context.now) } };
+}
+
+/** A run that goes on after it was stopped gets its time anew. */
+export function withNewTime(before: Run | undefined, state: State, now: number): State {
+  if (before?.stopped === undefined || state.run.stopped !== undefined) return state;
+  return { ...state, run: { ...state.run, progress: { since: rfc3339(now) } } };
+}
+
+/** The part of the status that remembers it. */
+export function progressStatus({ progress }: Run): { progress?: Progress } & Pick<RolloutStatus, 'progress'> {
+  return progress === undefined ? {} : { progress };
+}
+
+/** Machines that could get further: those at work, and those whose turn it is. Who is off, on hold or asked can't. */
+function ableOf({ members, batch, state }: Position, { snapshot }: Context): Member[] {
+  const isSuspended = snapshot.rollout.spec.suspend === true;
+  const candidates = new Set(batch !== undefined && batch.room > 0 && !isSuspended ? batch.candidates : []);
+  return members.filter((member) => {
+    const { standing, facts } = member;
+    if (!facts.online) return false;
+    if (standing.kind === 'updating' || standing.kind === 'fetching') return true;
+    const isAsked = facts.waitsForUser !== undefined && state.run.urgent === undefined;
+    if (facts.hold !== undefined || isAsked || isSuspended) return false;
+    return standing.kind === 'again' || candidates.has(member);
+  });
+}
+
+/** What such a machine needs its window for. */
+function actionOf(kind: Member['standing']['kind']): WindowAction {
+  return kind === 'pending' || kind === 'fetching' ? 'Download' : 'Switch';
+}
+
+function lastMove({ view, members }: Position, now: number): number {
+  const { run } = view;
+  const moves = [run.startedAt, run.step.startedAt, run.retry.count > 0 ? run.retry.at : undefined];
+  let last = timeMs(run.progress?.since) ?? Number.NEGATIVE_INFINITY;
+  const take = (moment: number | undefined) => {
+    if (moment !== undefined && moment <= now && moment > last) last = moment;
+  };
+  for (const move of moves) take(move);
+  for (const { facts, standing } of members) {
+    if (!isOrderOfRun(view, facts)) continue;
+    for (const moment of movesOf(facts)) take(moment);
+    if (standing.kind === 'updated') take(soakEnd(facts, view.soakMs));
+    // Who soaks gets further by that.
+    if (standing.kind === 'soaking') take(now);
+  }
+  return last === Number.NEGATIVE_INFINITY ? now : last;
+}
+
+function movesOf({ desired, own }: Facts): (number | undefined)[] {
+  return [timeMs(desired?.since), timeMs(own?.startedAt), timeMs(own?.finishedAt)];
+}
+
+function soakEnd({ own }: Facts, soakMs: number): number | undefined {
+  const end = timeMs(own?.finishedAt);
+  return end === undefined ? undefined : end + soakMs;
+}
