@@ -20,6 +20,7 @@ export function orderOf(message: DesiredMessage): Order {
     confirmTimeoutSeconds: message.confirmTimeoutSeconds,
     healthChecks: message.healthChecks,
     substituters: message.substituters,
+    ...(message.generations === undefined ? {} : { generations: message.generations }),
   };
 }
 

@@ -12,6 +12,8 @@ test('what is left out has its default', () => {
     hostKeyFile: '/etc/ssh/ssh_host_ed25519_key',
     substituters: [],
     secrets: {},
+    reserveBytes: 512 * 2 ** 20,
+    bootCounting: false,
   });
 });
 
@@ -25,7 +27,9 @@ test('everything is taken as given', () => {
     usersGroup: 'floe-users',
     secrets: { tls: { restartUnits: ['nginx.service'], reloadUnits: [] } },
   };
-  expect(parseSettings(JSON.stringify(all), 'f')).toEqual(all);
+  const inMiB = { ...all, reserveMiB: 100, generations: { keep: 5, maxAgeSeconds: 60 }, bootCounting: true };
+  const { reserveMiB, ...others } = inMiB;
+  expect(parseSettings(JSON.stringify(inMiB), 'f')).toEqual({ ...others, reserveBytes: reserveMiB * 2 ** 20 });
 });
 
 test.each<{ name: string; text: string; says: string }>([
@@ -44,6 +48,12 @@ test.each<{ name: string; text: string; says: string }>([
     text: JSON.stringify({ ...good, machine: 'Web 01' }),
     says: 'machine: "Web 01" is no name',
   },
+  {
+    name: 'a reserve that is none',
+    text: JSON.stringify({ ...good, reserveMiB: '1G' }),
+    says: 'reserveMiB: "1G" is no number',
+  },
+  { name: 'no generation', text: JSON.stringify({ ...good, generations: { keep: 0 } }), says: 'keep: use 1 or more' },
   { name: 'an empty namespace', text: JSON.stringify({ ...good, namespace: '' }), says: 'namespace:' },
   {
     name: 'a key that is none',

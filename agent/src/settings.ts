@@ -1,4 +1,5 @@
 // The agent's configuration file: JSON, checked key by key, each fault with its remedy.
+import type { GenerationsMessage } from '@floe/crds/generations';
 import { isPublicKey } from '@floe/crds/nix-key';
 import type { Reaction } from './secrets/unit-reactions.ts';
 
@@ -14,11 +15,20 @@ export type Settings = {
   readonly trustedPublicKeys?: readonly string[];
   /** Substituters beside those that the hub names. */
   readonly substituters: readonly string[];
+  /** Bytes that must stay free in the store when a closure is fetched. */
+  readonly reserveBytes: number;
+  /** Which generations of the system profile stay where the order does not say; absent: all. */
+  readonly generations?: GenerationsMessage;
+  /** The boot loader counts tries, and the agent says which boot was good. */
+  readonly bootCounting: boolean;
   /** Group whose members may ask the agent over its local socket; absent: root alone. */
   readonly usersGroup?: string;
   /** By secret, the units that its new content concerns. */
   readonly secrets: Readonly<Record<string, Reaction>>;
 };
+
+/** Free MiB in the store that a fetch leaves for everything else. */
+export const RESERVE_MIB = 512;
 
 export class SettingsError extends Error {
   override readonly name = 'SettingsError';
@@ -34,6 +44,9 @@ const KNOWN = [
   'hostKeyFile',
   'trustedPublicKeys',
   'substituters',
+  'reserveMiB',
+  'generations',
+  'bootCounting',
   'usersGroup',
   'secrets',
 ];
@@ -86,6 +99,30 @@ function reactions(source: Source): Record<string, Reaction> {
   return Object.fromEntries(entries);
 }
 
+function amount(source: Source, key: string, remedy: string): number | undefined {
+  const value = source.values[key];
+  if (value === undefined || value === null) return undefined;
+  if (typeof value !== 'number' || !(value >= 0)) {
+    throw fault(source, key, `${JSON.stringify(value)} is no number from 0 up; ${remedy}`);
+  }
+  return value;
+}
+
+function generationsOf(source: Source): GenerationsMessage | undefined {
+  const remedy = 'write {"keep": 10, "maxAgeSeconds": 2592000} or leave it out';
+  const value = source.values['generations'];
+  if (value === undefined || value === null) return undefined;
+  if (typeof value !== 'object' || Array.isArray(value))
+    throw fault(source, 'generations', `it is no object; ${remedy}`);
+  const inner: Source = { file: `${source.file}: generations`, values: value as Record<string, unknown> };
+  const keep = amount(inner, 'keep', remedy);
+  const maxAgeSeconds = amount(inner, 'maxAgeSeconds', remedy);
+  if (keep === undefined && maxAgeSeconds === undefined) return undefined;
+  if (keep !== undefined && (keep < 1 || !Number.isInteger(keep)))
+    throw fault(inner, 'keep', `use 1 or more; ${remedy}`);
+  return { ...(keep === undefined ? {} : { keep }), ...(maxAgeSeconds === undefined ? {} : { maxAgeSeconds }) };
+}
+
 function hubUrl(source: Source): string {
   const remedy = 'set it to the address of the hub, https://floe.example.org:8443 for instance';
   const value = text(source, 'hub', remedy);
@@ -121,6 +158,7 @@ export function parseSettings(content: string, file: string): Settings {
     source.values['caFile'] === undefined
       ? undefined
       : text(source, 'caFile', 'set it to a file of PEM certificates or leave it out');
+  const generations = generationsOf(source);
   const keyFile = source.values['hostKeyFile'];
   return {
     hub: hubUrl(source),
@@ -131,6 +169,9 @@ export function parseSettings(content: string, file: string): Settings {
         ? '/etc/ssh/ssh_host_ed25519_key'
         : text(source, 'hostKeyFile', 'set it to the private ed25519 host key'),
     substituters: list(source, 'substituters', 'write URLs') ?? [],
+    reserveBytes: (amount(source, 'reserveMiB', 'write MiB that must stay free') ?? RESERVE_MIB) * 2 ** 20,
+    ...(generations === undefined ? {} : { generations }),
+    bootCounting: source.values['bootCounting'] === true,
     secrets: reactions(source),
     ...(source.values['usersGroup'] === undefined
       ? {}

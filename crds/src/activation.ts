@@ -2,6 +2,7 @@
 import { type Static, Type } from 'typebox';
 import { consentFields } from './consent.ts';
 import { DriftPolicy } from './drift.ts';
+import { Generations } from './generations.ts';
 import { HealthCheck } from './health-check.ts';
 import { Duration, OneOf } from './schema.ts';
 
@@ -79,6 +80,7 @@ export const Activation = Type.Object(
     rollback: Type.Optional(Rollback),
     ...consentFields,
     drift: Type.Optional(DriftPolicy),
+    generations: Type.Optional(Generations),
   },
   { description: 'How a closure is activated on this machine.' },
 );

@@ -95,6 +95,10 @@ function isRegularExpression(text: string): boolean {
 }
 
 function checkMachine(machine: NixMachine): Parsed<NixMachine> {
+  const { generations } = machine.spec.activation ?? {};
+  if (generations !== undefined && given(generations, ['keep', 'maxAge']).length === 0) {
+    return refuse('spec.activation.generations', 'set keep, maxAge or both');
+  }
   const zone = checkTimeZone('spec.timeZone', machine.spec.timeZone);
   if (zone !== undefined) return refuse(zone.field, zone.message);
   for (const [index, check] of (machine.spec.activation?.healthChecks ?? []).entries()) {

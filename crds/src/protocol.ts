@@ -3,6 +3,7 @@ import { type Static, Type } from 'typebox';
 import { activationOrderFields } from './activation.ts';
 import { ConsentQuestion, ConsentStatus } from './consent.ts';
 import { Drift, DriftPolicy, Held } from './drift.ts';
+import { GenerationsMessage } from './generations.ts';
 import { HealthCheck } from './health-check.ts';
 import { Attempt } from './nix-machine.ts';
 import { PastAttempts } from './past-attempt.ts';
@@ -111,6 +112,8 @@ export const DesiredMessage = Type.Object({
   healthChecks: Type.Array(HealthCheck, { maxItems: 32 }),
   /** Absent: Report. */
   drift: Type.Optional(DriftPolicy),
+  /** Absent: what the machine itself says. */
+  generations: Type.Optional(GenerationsMessage),
   /** Substituters to fetch from; keys come from the machine's own configuration, never from here. */
   substituters: Type.Array(Type.String({ maxLength: 1024 }), { maxItems: 16 }),
   ...activationOrderFields,

@@ -1,10 +1,10 @@
 // Does one step of an attempt through the ports and says what came of it. Decides nothing: next.ts does.
 import { backoffMs } from '../backoff.ts';
-import { timerSeconds } from './limits.ts';
+import { timerSeconds, undoSeconds } from './limits.ts';
 import { attemptName, runName } from './names.ts';
-import type { Confirmation, Done, Outcome } from './outcome.ts';
-import { type AttemptPorts, beforeOf, type Run } from './ports.ts';
-import type { AttemptRecord } from './record.ts';
+import type { Confirmation, Done, Fetched, Outcome } from './outcome.ts';
+import { type AttemptPorts, beforeOf, type Machine, type Run } from './ports.ts';
+import type { AttemptRecord, Order } from './record.ts';
 import { undoesAtOnce } from './way-back.ts';
 
 async function arm(record: AttemptRecord, ports: AttemptPorts, signal: AbortSignal): Promise<Done> {
@@ -16,38 +16,69 @@ async function arm(record: AttemptRecord, ports: AttemptPorts, signal: AbortSign
   );
 }
 
+/** The system that an order brings: the closure, or its specialisation. */
+function systemOf({ closure, specialisation }: Order): string {
+  return specialisation === undefined ? closure : `${closure}/specialisation/${specialisation}`;
+}
+
 /** The run that the record is at. */
 export function runOf(record: AttemptRecord): Run {
   const { order } = record;
   const common = { name: runName(record), limitSeconds: order.switchTimeoutSeconds };
+  const back = { name: runName(record), limitSeconds: undoSeconds(order), skipChecks: true };
   const before = beforeOf(record);
   switch (record.step) {
     case 'switch':
-      return { ...common, closure: order.closure, verb: 'test', skipChecks: false };
+      return { ...common, closure: systemOf(order), verb: 'test', skipChecks: false };
     case 'boot':
       return { ...common, closure: order.closure, verb: 'boot', skipChecks: false };
     case 'undo-boot':
-      return { ...common, closure: before.profile ?? before.system, verb: 'boot', skipChecks: true };
+      return { ...back, closure: record.leftProfile ?? before.profile ?? before.system, verb: 'boot' };
     default:
-      return { ...common, closure: before.system, verb: undoesAtOnce(record) ? 'switch' : 'test', skipChecks: true };
+      return { ...back, closure: before.system, verb: undoesAtOnce(record) ? 'switch' : 'test' };
   }
 }
 
 async function run(record: AttemptRecord, ports: AttemptPorts, signal: AbortSignal) {
-  // The lock was taken: give its holder time.
-  if (record.lockTries > 0) await ports.clock.sleep(Math.min(10_000, 250 * 2 ** record.lockTries), signal);
+  // The lock was taken, or the way back failed: give whatever is in the way time.
+  const tries = Math.max(record.lockTries, record.undoTries ?? 0);
+  if (tries > 0) await ports.clock.sleep(Math.min(10_000, 250 * 2 ** tries), signal);
   return ports.machine.run(runOf(record), signal);
 }
 
+async function specialisation(
+  { closure, specialisation: name }: Order,
+  machine: Machine,
+): Promise<{ readonly path?: string; readonly complaint?: string }> {
+  if (name === undefined) return {};
+  const path = await machine.specialisation?.(closure, name);
+  return path === undefined ? { complaint: `${closure} has no specialisation ${name}.` } : { path };
+}
+
 async function begin(record: AttemptRecord, { machine }: AttemptPorts, signal: AbortSignal): Promise<Outcome> {
-  const complaint = await machine.complaint(record.order.closure);
-  const [seen, failedUnits] = await Promise.all([machine.see(), machine.failedUnits(signal)]);
+  const { order } = record;
+  const target = await specialisation(order, machine);
+  const [seen, failedUnits, activeUnits, online] = await Promise.all([
+    machine.see(),
+    machine.failedUnits(signal),
+    machine.activeUnits?.(signal),
+    order.whenOnline ? machine.online?.() : undefined,
+  ]);
+  const complaint = target.complaint ?? (await machine.complaint(systemOf(order)));
+  const inhibitors =
+    seen.current === undefined || order.mode === 'boot'
+      ? undefined
+      : await machine.inhibitors?.(seen.current, systemOf(order));
   if (seen.current !== undefined) await machine.keepWayBack(seen.current);
   return {
     step: 'begin',
     seen,
     failedUnits,
     program: machine.program,
+    ...(target.path === undefined ? {} : { target: target.path }),
+    ...(inhibitors === undefined ? {} : { inhibitors }),
+    ...(activeUnits === undefined ? {} : { activeUnits }),
+    ...(online === undefined ? {} : { online }),
     ...(complaint === undefined ? {} : { complaint }),
   };
 }
@@ -66,11 +97,40 @@ async function confirm(record: AttemptRecord, ports: AttemptPorts, signal: Abort
     signal.throwIfAborted();
     if (answer.kind !== 'unreachable') return answer;
     last = answer.message;
+    if (order.whenOnline && beforeOf(record).online === false && (await ports.machine.online?.()) === false) {
+      const message = 'Nobody confirmed it: the machine has no route to anywhere, and had none before. Its own checks passed.';
+      return { kind: 'offline', message };
+    }
     const pause = Math.min(backoffMs(tries, { baseMs: 500, maxMs: 5_000 }), end - clock.now().monotonicMs);
     if (pause > 0) await clock.sleep(pause, signal);
   }
   const message = `The hub could not be reached over a new connection within ${order.confirmTimeoutSeconds} s (${last}).`;
   return { kind: 'unreachable', message };
+}
+
+/** Between two tries of a fetch while there is no route to anywhere. */
+const NO_ROUTE_PAUSE_MS = 30_000;
+
+/** Fetches. What fails for want of any route is no failure: it goes on when there is one. */
+async function fetch(order: Order, { machine, note, clock }: AttemptPorts, signal: AbortSignal): Promise<Fetched> {
+  for (;;) {
+    const result = await machine.fetch(order, note, signal);
+    const patient = result.kind === 'unavailable' && order.origin === 'hub';
+    if (!patient || (await machine.online?.()) !== false) return result;
+    note(`There is no route to anywhere; fetching goes on when there is one. ${result.message}`);
+    await clock.sleep(NO_ROUTE_PAUSE_MS, signal);
+  }
+}
+
+/** Puts the profile back, unless somebody set it to something else by hand: that is not ours to undo. */
+async function undoProfile(record: AttemptRecord, machine: Machine, signal: AbortSignal): Promise<Outcome> {
+  const { order } = record;
+  const { profile } = beforeOf(record);
+  const now = (await machine.see()).profile;
+  if (now !== undefined && now !== order.closure && now !== profile) {
+    return { step: 'undo-profile', result: { kind: 'ok' }, left: now };
+  }
+  return { step: 'undo-profile', result: await machine.restoreProfile(profile, order.closure, signal) };
 }
 
 /** Does the step that the record is at. Rejects only when the signal aborts or the machine can't be used at all. */
@@ -79,7 +139,7 @@ export async function act(record: AttemptRecord, ports: AttemptPorts, signal: Ab
   const { step, order } = record;
   switch (step) {
     case 'fetch':
-      return { step, result: await machine.fetch(order, ports.note, signal) };
+      return { step, result: await fetch(order, ports, signal) };
     case 'await-go':
       return { step, order: await ports.awaitGo(order, signal) };
     case 'begin':
@@ -109,9 +169,20 @@ export async function act(record: AttemptRecord, ports: AttemptPorts, signal: Ab
     case 'confirm':
       return { step, result: await confirm(record, ports, signal) };
     case 'profile':
-      return { step, result: await machine.setProfile(order.closure, signal) };
+      return { step, result: await machine.setProfile(order.closure, signal, order.generations) };
+    case 'stand-down':
+      await machine.disarm(attemptName(order), record.armed + 1);
+      return { step, canReboot: machine.reboot !== undefined };
+    case 'await-reboot':
+      return { step, order: await ports.awaitReboot(order, signal) };
+    case 'restart':
+      return { step, result: (await machine.reboot?.(signal)) ?? { kind: 'failed', message: 'not ours to do here' } };
     case 'undo-profile':
-      return { step, result: await machine.restoreProfile(beforeOf(record).profile, order.closure, signal) };
+      return undoProfile(record, machine, signal);
+    case 'undo-units': {
+      const units = beforeOf(record).activeUnits ?? [];
+      return { step, result: (await machine.startUnits?.(units, signal)) ?? { kind: 'ok' } };
+    }
     case 'boot':
     case 'undo-boot':
     case 'undo-system':

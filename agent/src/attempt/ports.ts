@@ -38,6 +38,16 @@ export interface Machine {
   failedUnits(signal: AbortSignal): Promise<readonly string[]>;
   /** Brings the closure into the store, keeps it from the garbage collector, and checks its signatures. `note` is told what delays it. */
   fetch(order: Order, note: (text: string) => void, signal: AbortSignal): Promise<Fetched>;
+  /** Keys of switch-inhibitors that both systems have, with different values. Absent: there are none. */
+  inhibitors?(running: string, wanted: string): Promise<readonly string[]>;
+  /** Store path of a specialisation; undefined where the closure has none of that name. */
+  specialisation?(closure: string, name: string): Promise<string | undefined>;
+  /** Whether there is a route to anywhere. Absent: there always is. */
+  online?(): Promise<boolean>;
+  /** Units that are active, as far as a failed switch may have to be made good by starting them again. */
+  activeUnits?(signal: AbortSignal): Promise<readonly string[]>;
+  /** Starts those of the units that are no longer active and do not start by themselves. */
+  startUnits?(units: readonly string[], signal: AbortSignal): Promise<Done>;
   /** Why this closure can't be activated at all; undefined when it can. */
   complaint(closure: string): Promise<string | undefined>;
   /** Keeps a closure from the garbage collector as the way back. */
@@ -52,8 +62,8 @@ export interface Machine {
   run(run: Run, signal: AbortSignal): Promise<RunOutcome>;
   /** Whether switch-to-configuration left units that it had still to start. */
   unfinished(): Promise<boolean>;
-  /** Points the system profile at a closure. */
-  setProfile(closure: string, signal: AbortSignal): Promise<Done>;
+  /** Points the system profile at a closure, and removes generations that nobody needs. */
+  setProfile(closure: string, signal: AbortSignal, generations?: Order['generations']): Promise<Done>;
   /** Points it back to a closure, undefined for none, and forgets the generation that it had for another. */
   restoreProfile(closure: string | undefined, dropped: string, signal: AbortSignal): Promise<Done>;
   checkHealth(question: HealthQuestion, signal: AbortSignal): Promise<Health>;
@@ -86,6 +96,8 @@ export type AttemptPorts = {
   readonly clock: Clock;
   /** Resolves when the order has its go, with the order as it is then. */
   awaitGo(order: Order, signal: AbortSignal): Promise<Order>;
+  /** Resolves with the order once the machine may restart for it, and with undefined once another took its place. */
+  awaitReboot(order: Order, signal: AbortSignal): Promise<Order | undefined>;
   /** Told what delays the step in hand. */
   note(text: string): void;
   /** Stores the record durably before the next step is done. */

@@ -1,4 +1,6 @@
 // What the journal keeps of one attempt: the order, how far it is, and all that is needed to go on after a crash.
+import type { GenerationsMessage } from '@floe/crds/generations';
+import type { RebootPolicy } from '@floe/crds/activation';
 import type { AttemptPhase } from '@floe/crds/attempt-phase';
 import type { CheckResult, HealthCheck } from '@floe/crds/health-check';
 
@@ -27,6 +29,24 @@ export type Order = {
   readonly confirmTimeoutSeconds: number;
   readonly healthChecks: readonly HealthCheck[];
   readonly substituters: readonly string[];
+  /** Why the hub gave it; `Retry` lets a closure be tried that failed here before. */
+  readonly reason?: string;
+  /** Default Never. */
+  readonly rebootPolicy?: RebootPolicy;
+  /** The machine may restart now, where the closure needs it. */
+  readonly mayReboot?: true;
+  /** Specialisation of the closure that is to run. */
+  readonly specialisation?: string;
+  /** The machine's own checks suffice where it has no route to anywhere, and had none before. */
+  readonly whenOnline?: true;
+  /** Limit of each run on the way back, in seconds; default that of the switch. */
+  readonly rollbackTimeoutSeconds?: number;
+  /** Seconds for which a way back that failed is tried again before the machine restarts; default 0. */
+  readonly rebootAfterSeconds?: number;
+  /** Units that fail on the new closure are no reason to go back. */
+  readonly keepDegraded?: true;
+  /** Which generations of the system profile stay; absent: what the machine itself says. */
+  readonly generations?: GenerationsMessage;
 };
 
 export type FinalPhase = 'Committed' | 'RebootRequired' | 'RolledBack' | 'Unconfirmed' | 'Failed' | 'Cancelled';
@@ -46,10 +66,14 @@ export type Step =
   | 'arm-commit'
   | 'profile'
   | 'boot'
+  | 'stand-down'
+  | 'await-reboot'
+  | 'restart'
   | 'arm-undo'
   | 'undo-profile'
   | 'undo-boot'
   | 'undo-system'
+  | 'undo-units'
   | 'undo-check'
   | 'reboot'
   | 'disarm'
@@ -67,7 +91,14 @@ export type Before = {
   readonly bootId: string;
   /** Command line of the agent that began; the timer runs it. */
   readonly program: readonly string[];
+  /** Whether it had a route to anywhere; absent where nobody looked. */
+  readonly online?: boolean;
+  /** Units that were active, as far as the way back may have to start them again. Dropped at the end. */
+  readonly activeUnits?: readonly string[];
 };
+
+/** When a phase began. */
+export type PhaseStart = { readonly phase: AttemptPhase; readonly at: string };
 
 export type Ending = { readonly phase: FinalPhase; readonly message: string };
 
@@ -109,6 +140,22 @@ export type AttemptRecord = {
   /** What each health check came to. */
   readonly checks?: readonly CheckResult[];
   readonly message?: string;
+  /** What the last message has to say beside how it ended: why it waits for a reboot, what was let pass. */
+  readonly remarks?: readonly string[];
+  /** Store path that /run/current-system will name, where that is a specialisation of the closure. */
+  readonly target?: string;
+  /** Profile and boot entry name the new closure for this attempt only: it goes on after the boot. */
+  readonly staged?: true;
+  /** The machine was booted into the new closure, so only another boot brings back the old one as it was. */
+  readonly cameUp?: true;
+  /** A system profile that somebody set by hand meanwhile, which is left alone. */
+  readonly leftProfile?: string;
+  /** Monotonic milliseconds at which the way back was found not to have worked, and how often it was tried since. */
+  readonly undoSince?: number;
+  readonly undoTries?: number;
+  /** It was not begun, since the closure had failed here before. */
+  readonly knownBad?: true;
+  readonly phases?: readonly PhaseStart[];
   /** How it will end once everything is put away. */
   readonly ending?: Ending;
 };
@@ -138,6 +185,21 @@ const BEFORE_TESTING: ReadonlySet<Step> = new Set<Step>(['fetch', 'await-go', 'b
 /** Whether nothing on the machine was touched yet, so that the attempt may be dropped for another. */
 export function isReplaceable(record: AttemptRecord): boolean {
   return BEFORE_TESTING.has(record.step);
+}
+
+/** Whether the old closure runs and nothing is being changed: others may have their turn, and the machine may be judged. */
+export function isResting(record: AttemptRecord): boolean {
+  return isReplaceable(record) || isDone(record) || record.step === 'await-reboot';
+}
+
+/** Whether the closure that runs is the new one, as it is or as the specialisation that was asked for. */
+export function runsNew({ order, target }: AttemptRecord, current: string | undefined): boolean {
+  return current !== undefined && (current === order.closure || current === target);
+}
+
+/** Whether the attempt itself restarts the machine where the closure needs it, and goes on afterwards. */
+export function crossesReboot({ order }: AttemptRecord): boolean {
+  return order.origin === 'hub' && order.revert !== true && (order.rebootPolicy ?? 'Never') !== 'Never';
 }
 
 /** Whether the attempt has come to its end. */

@@ -21,7 +21,7 @@ import { closureOf } from '../machine/store-link.ts';
 import { SystemdHost } from '../machine/systemd-host.ts';
 import { type Paths, pathsUnder } from '../paths.ts';
 import { realClock } from '../real-clock.ts';
-import { parseSettings, type Settings, SettingsError } from '../settings.ts';
+import { parseSettings, RESERVE_MIB, type Settings, SettingsError } from '../settings.ts';
 import { NixStore } from '../store/nix-store.ts';
 import { SystemProfile } from '../store/system-profile.ts';
 import { TruthKeeper } from '../truth/keeper.ts';
@@ -123,6 +123,7 @@ export async function compose({ root, config }: Choices): Promise<World> {
     log,
     trustedPublicKeys: known?.trustedPublicKeys,
     substituters: known?.substituters ?? [],
+    reserveBytes: known?.reserveBytes ?? RESERVE_MIB * 2 ** 20,
   });
   const host = paths.isHost
     ? new SystemdHost({
@@ -135,7 +136,16 @@ export async function compose({ root, config }: Choices): Promise<World> {
       })
     : new PlainHost({ paths, program, heard });
   const caller = callerFactory(paths, settings);
-  const machine = new RealMachine({ paths, store, profile: new SystemProfile(paths, runCommand), host, log, program });
+  const rules = known?.generations === undefined ? {} : { generations: known.generations };
+  const machine = new RealMachine({
+    paths,
+    store,
+    profile: new SystemProfile(paths, runCommand),
+    host,
+    log,
+    program,
+    ...rules,
+  });
   return {
     paths,
     log,

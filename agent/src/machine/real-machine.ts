@@ -2,6 +2,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { hostname, release } from 'node:os';
 import { join } from 'node:path';
+import type { GenerationsMessage } from '@floe/crds/generations';
 import type { WatchedMachine } from '../agent.ts';
 import { attemptName } from '../attempt/names.ts';
 import type { Done, Fetched, Health, RunOutcome, Seen } from '../attempt/outcome.ts';
@@ -18,6 +19,7 @@ import { observe } from './observe.ts';
 import { rebootReasons } from './reboot-reasons.ts';
 import { forgetRuns } from './run-files.ts';
 import { familyOf } from './specialisations.ts';
+import { readStoreLink } from './store-link.ts';
 import { type Watching, watchMachine } from './watch.ts';
 
 type Parts = {
@@ -26,6 +28,8 @@ type Parts = {
   readonly profile: SystemProfile;
   readonly host: Host;
   readonly log: Log;
+  /** Which generations stay where the order does not say; absent: all. */
+  readonly generations?: GenerationsMessage;
   /** Command line of the agent that runs. */
   readonly program: readonly string[];
 };
@@ -90,8 +94,19 @@ export class RealMachine implements WatchedMachine {
     return (await Promise.all(sizes)).some((size) => size > 0);
   }
 
-  setProfile(closure: string, signal: AbortSignal): Promise<Done> {
-    return this.#parts.profile.set(closure, signal);
+  async setProfile(closure: string, signal: AbortSignal, generations?: GenerationsMessage): Promise<Done> {
+    const { profile, log } = this.#parts;
+    const before = await this.see();
+    const done = await profile.set(closure, signal);
+    const rules = generations ?? this.#parts.generations;
+    if (done.kind === 'failed' || rules === undefined) return done;
+    // Before the boot menu is written, so that it offers nothing that the garbage collector may take.
+    const needed = [closure, before.current, before.booted, before.bootDefault?.closure, before.profile];
+    const wayBack = await readStoreLink('/', join(this.#parts.paths.gcRoots, 'old'));
+    const all = new Set([...needed, wayBack].filter((one) => one !== undefined));
+    const removed = await profile.prune(rules, all, Date.now());
+    if (removed.length > 0) log.info(`generations ${removed.join(', ')} of the system were removed`);
+    return done;
   }
 
   restoreProfile(closure: string | undefined, dropped: string, signal: AbortSignal): Promise<Done> {

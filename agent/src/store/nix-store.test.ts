@@ -39,16 +39,33 @@ function pathInfo(signatures: string[]): CommandResult {
 
 type Nix = (line: string) => CommandResult;
 
-async function fetch(nix: Nix, { order = {}, keys }: { order?: Partial<Order>; keys?: string[] } = {}) {
+type Given = {
+  order?: Partial<Order>;
+  keys?: string[];
+  free?: number;
+  /** What Nix says that it would fetch. */
+  toFetch?: () => string;
+};
+
+async function fetch(nix: Nix, { order = {}, keys, free = 2 ** 40, toFetch = () => '' }: Given = {}) {
   const lines: string[] = [];
   const notes: string[] = [];
   const command: Commander = async (program, args) => {
     const line = [program, ...args].join(' ');
+    if (args.includes('--dry-run')) return { ...ok(), stderr: toFetch() };
     lines.push(line);
     return nix(line);
   };
   const log = lineLog(() => undefined, false);
-  const store = new NixStore({ paths, command, log, trustedPublicKeys: keys, substituters: ['http://mirror.lan'] });
+  const store = new NixStore({
+    paths,
+    command,
+    log,
+    trustedPublicKeys: keys,
+    substituters: ['http://mirror.lan'],
+    reserveBytes: 2 ** 29,
+    freeBytes: async () => free,
+  });
   const whole: Order = {
     ...orderFor({ mode: 'switch', confirm: 'hub' }),
     closure,
@@ -194,3 +211,32 @@ test('the way back of the profile uses its old generation, and leaves none of th
   await system.restore(old, closure, AbortSignal.timeout(1_000));
   expect(await readlink(join(paths.root, 'system-3-link'))).toBe(closure);
 });
+
+/** In the words of Nix. */
+const WANTS_2_GIB = 'these 9 paths will be fetched (900.00 MiB download, 2150.40 MiB unpacked):';
+
+test('a closure that does not fit is not fetched: a person is told at once, with numbers and remedy', async () => {
+  const { result, lines } = await fetch(() => ok(), {
+    order: { origin: 'local' },
+    keys: [key.public],
+    free: 800 * 2 ** 20,
+    toFetch: () => WANTS_2_GIB,
+  });
+  expect(result).toEqual({
+    kind: 'unavailable',
+    message:
+      'There is no room for the closure: it needs 2.1 GiB in /nix, 800 MiB are free there and 512 MiB must stay free; run nix-collect-garbage, or make the file system larger.',
+  });
+  expect(lines).toEqual([]);
+});
+
+test('an order of the hub waits for room and says so meanwhile', async () => {
+  let tries = 0;
+  const { result, notes } = await fetch((line) => (line.includes('path-info') ? pathInfo([signature ?? '']) : ok()), {
+    keys: [key.public],
+    free: 800 * 2 ** 20,
+    toFetch: () => (tries++ === 0 ? WANTS_2_GIB : ''),
+  });
+  expect(result).toEqual({ kind: 'fetched' });
+  expect(notes[0]).toMatch(/^There is no room for the closure, it is tried again: it needs 2\.1 GiB/);
+}, 20_000);

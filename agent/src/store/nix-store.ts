@@ -11,6 +11,7 @@ import type { Paths } from '../paths.ts';
 import { nixComplaint } from './nix-complaint.ts';
 import { type PathInfo, PathInfoError, parsePathInfos } from './path-info.ts';
 import { distrustedPaths } from './signed-closure.ts';
+import { bootFault, bytesToFetch, type FreeBytes, freeBytes, roomFault } from './space.ts';
 import { substituterFault } from './substituters.ts';
 import { SIGN_REMEDY, unsignedComplaint } from './unsigned.ts';
 
@@ -22,6 +23,10 @@ export type StoreSettings = {
   readonly trustedPublicKeys: readonly string[] | undefined;
   /** Substituters of the agent's own configuration, beside those it is told. */
   readonly substituters: readonly string[];
+  /** Bytes that must stay free in the store. */
+  readonly reserveBytes: number;
+  /** A port, so that tests may run out of room. */
+  readonly freeBytes?: FreeBytes;
 };
 
 /** A single download may take this long. */
@@ -40,6 +45,10 @@ function patienceSeconds(order: Order, result: CommandResult): number {
   return UNREACHABLE.test(result.stderr) ? UNREACHABLE_SECONDS : ANY_FAULT_SECONDS;
 }
 
+/** A dry run asks for the records of all paths that are missing. */
+const ROOM_LIMIT_SECONDS = 300;
+const ROOM_BACKOFF = { baseMs: 15_000, maxMs: 600_000 };
+
 const FEATURES = ['--extra-experimental-features', 'nix-command'];
 
 export class NixStore {
@@ -49,12 +58,48 @@ export class NixStore {
     this.#settings = settings;
   }
 
-  /** Brings the closure here, and for orders of the hub checks its signatures. */
+  /** Brings the closure here where there is room for it, and for orders of the hub checks its signatures. */
   async fetch(order: Order, note: (text: string) => void, signal: AbortSignal): Promise<Fetched> {
     const options = await this.#options(order.substituters, signal);
+    const { closure, origin, mode } = order;
+    const inStore = await this.#awaitRoom(order, () => this.#storeFault(closure, options, signal), { note, signal });
+    if (inStore !== undefined) return inStore;
     const fetched = await this.#realise(order, options, { note, signal });
-    if (fetched.kind !== 'fetched' || order.origin === 'local') return fetched;
-    return this.#verify(order.closure, options, signal);
+    if (fetched.kind !== 'fetched') return fetched;
+    const verified = origin === 'local' ? fetched : await this.#verify(closure, options, signal);
+    if (verified.kind !== 'fetched' || mode === 'test') return verified;
+    const free = this.#settings.freeBytes ?? freeBytes;
+    const inBoot = () => bootFault(this.#settings.paths.boot, closure, free);
+    return (await this.#awaitRoom(order, inBoot, { note, signal })) ?? verified;
+  }
+
+  /** Waits until there is room: somebody may make it. A person at the console is told at once. */
+  async #awaitRoom(
+    order: Order,
+    fault: () => Promise<string | undefined>,
+    { note, signal }: Telling,
+  ): Promise<Fetched | undefined> {
+    for (let tries = 0; ; tries++) {
+      const why = await fault();
+      if (why === undefined) return undefined;
+      if (order.origin === 'local')
+        return { kind: 'unavailable', message: `There is no room for the closure: ${why}.` };
+      note(`There is no room for the closure, it is tried again: ${why}.`);
+      this.#settings.log.warn(`no room for ${order.closure}: ${why}`);
+      await sleep(backoffMs(tries, ROOM_BACKOFF) + 1_000, undefined, { signal });
+    }
+  }
+
+  /** Why the store has no room for what the closure lacks. What Nix can't tell is left to the fetch itself. */
+  async #storeFault(closure: string, options: readonly string[], signal: AbortSignal): Promise<string | undefined> {
+    const { command, reserveBytes, freeBytes: free = freeBytes } = this.#settings;
+    const args = ['--realise', '--dry-run', closure, ...options, '--option', 'download-attempts', '1'];
+    const result = await command('nix-store', args, { signal, limitSeconds: ROOM_LIMIT_SECONDS });
+    const needed = bytesToFetch(`${result.stderr}${result.stdout}`);
+    const room = needed === undefined ? undefined : await free('/nix/store');
+    if (needed === undefined || room === undefined) return undefined;
+    const remedy = 'run nix-collect-garbage, or make the file system larger';
+    return roomFault({ needed, free: room, reserve: reserveBytes, where: '/nix' }, remedy);
   }
 
   /** Keeps a closure from the garbage collector under a name, in place of the one that had it. */

@@ -1,9 +1,11 @@
 // The system profile: which closure the boot loader's menu is made from, and its generations.
-import { mkdir, readdir, readlink, rm } from 'node:fs/promises';
+import { lstat, mkdir, readdir, readlink, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import type { GenerationsMessage } from '@floe/crds/generations';
 import type { Done } from '../attempt/outcome.ts';
 import { type Commander, complaintOf } from '../machine/command.ts';
 import type { Paths } from '../paths.ts';
+import { type Generation, surplus } from './surplus.ts';
 
 const LIMIT_SECONDS = 300;
 
@@ -46,6 +48,14 @@ export class SystemProfile {
     return result.code === 0 ? { kind: 'ok' } : { kind: 'failed', message: complaintOf(result) };
   }
 
+  /** Removes generations that nobody needs, and says which; what can't be removed stays, and is tried the next time. */
+  async prune(rules: GenerationsMessage, needed: ReadonlySet<string>, nowMs: number): Promise<number[]> {
+    const [generations, present] = await Promise.all([this.generations(), this.present()]);
+    const old = surplus(generations, rules, { needed, nowMs }).filter((number) => number !== present);
+    await Promise.all(old.map((number) => rm(`${this.#path}-${number}-link`, { force: true })));
+    return old;
+  }
+
   /** Number of the generation that the profile is at; undefined where there is none. */
   async present(): Promise<number | undefined> {
     const target = await readlink(this.#path).catch(() => '');
@@ -54,13 +64,19 @@ export class SystemProfile {
   }
 
   /** All generations by number, the newest last. */
-  async generations(): Promise<{ readonly number: number; readonly closure: string }[]> {
+  async generations(): Promise<Generation[]> {
     const folder = dirname(this.#path);
     const names = await readdir(folder).catch(() => []);
     const found = names.map(async (name) => {
       const number = Number(new RegExp(`^${basename(this.#path)}-(\\d+)-link$`).exec(name)?.[1]);
-      const closure = await readlink(join(folder, name)).catch(() => undefined);
-      return Number.isInteger(number) && closure !== undefined ? [{ number, closure }] : [];
+      if (!Number.isInteger(number)) return [];
+      const path = join(folder, name);
+      const [closure, made] = await Promise.all([
+        readlink(path).catch(() => undefined),
+        lstat(path).catch(() => undefined),
+      ]);
+      if (closure === undefined) return [];
+      return [{ number, closure, ...(made === undefined ? {} : { madeAtMs: made.mtimeMs }) }];
     });
     return (await Promise.all(found)).flat().sort((one, other) => one.number - other.number);
   }

@@ -1,5 +1,6 @@
 // Makes the order that a machine is sent out of its NixMachine and its NixConfig.
 import { durationSeconds } from '@floe/crds/duration';
+import type { Generations, GenerationsMessage } from '@floe/crds/generations';
 import type { NixConfig } from '@floe/crds/nix-config';
 import type { NixMachine } from '@floe/crds/nix-machine';
 import type { DesiredMessage } from '@floe/crds/protocol';
@@ -21,7 +22,7 @@ export function desiredMessage(
   const desired = machine.status?.desired;
   if (desired === undefined) return undefined;
   const activation = specOf(machine).activation ?? {};
-  const { mode, timeout, confirmTimeout, healthChecks, drift } = activation;
+  const { mode, timeout, confirmTimeout, healthChecks, drift, generations } = activation;
   const url = config?.status?.cache?.url;
   const deadline = consentDeadline(machine);
   return {
@@ -38,7 +39,16 @@ export function desiredMessage(
     substituters: url === undefined ? [] : [url],
     ...activationOrder(activation, desired),
     ...(drift === undefined ? {} : { drift }),
+    ...(generations === undefined ? {} : { generations: generationsMessage(generations) }),
     ...(deadline === undefined ? {} : { consent: { until: rfc3339(new Date(deadline)) } }),
+  };
+}
+
+function generationsMessage({ keep, maxAge }: Generations): GenerationsMessage {
+  const maxAgeSeconds = durationSeconds(maxAge ?? '');
+  return {
+    ...(keep === undefined ? {} : { keep }),
+    ...(maxAgeSeconds === undefined ? {} : { maxAgeSeconds }),
   };
 }
 
