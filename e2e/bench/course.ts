@@ -53,20 +53,30 @@ export async function rolloutCourse(job: Job, given: Omit<Ports, 'api'>): Promis
     const began = performance.now();
     operator = await OperatorProcess.start({ ...job, ...tls, logFile: join(job.dir, OPERATOR_LOG) });
     await operator.ready(given.signal);
-    const startSeconds = secondsSince(began);
-    ports.say(`operator ready in ${startSeconds.toFixed(1)} s; ${names.length} agents connect`);
     const served: Ports = { ...ports, signal: AbortSignal.any([given.signal, operator.failed]) };
+    await firstDecision(names.length, served);
+    const startSeconds = secondsSince(began);
+    const start = await operator.longestBlockMs(served.signal);
+    ports.say(`the operator decides after ${startSeconds.toFixed(1)} s; ${names.length} agents connect`);
     const connectSeconds = await connect(names, fleet, served);
+    const connected = await operator.longestBlockMs(served.signal);
     const rollout = await measureRollout(names, { fleet, operator }, served);
+    const blockMs = { start, connect: connected, rollout: await operator.longestBlockMs(served.signal) };
     await operator.end();
     await fleet.end();
     ports.say("the API server's own rate, without the operator");
     const alone = await apiServerAlone(ports);
-    return { machines: names.length, startSeconds, connectSeconds, alone, ...rollout };
+    return { machines: names.length, startSeconds, connectSeconds, blockMs, alone, ...rollout };
   } finally {
     await Promise.all([operator?.end(), fleet.end()]);
     await api.close();
   }
+}
+
+/** Waits until the Rollout has a status: the operator has read everything and planned. */
+async function firstDecision(machines: number, { api, signal }: Ports): Promise<void> {
+  const done = ({ status }: RolloutObject): boolean => status?.phase !== undefined;
+  await waitForRollout(api.client, { done, seconds: limitFor(machines), signal });
 }
 
 /** Lets everyone connect with the first revision running, and waits until the Rollout has nothing more to do. */
@@ -90,7 +100,7 @@ async function connect(names: readonly string[], fleet: SimulatedFleet, ports: P
 }
 
 type Subjects = { readonly fleet: SimulatedFleet; readonly operator: OperatorProcess };
-type RolloutPart = Omit<Measured, 'machines' | 'startSeconds' | 'connectSeconds' | 'alone'>;
+type RolloutPart = Omit<Measured, 'machines' | 'startSeconds' | 'connectSeconds' | 'blockMs' | 'alone'>;
 
 /** Releases the second revision and measures until everyone has it; what is written afterwards counts, too. */
 async function measureRollout(

@@ -28,6 +28,7 @@ test('a percentile is one of the values, and enough of them are not above it', (
 const measured: Measured = {
   machines: 1000,
   startSeconds: 1.2345,
+  blockMs: { start: 31.4, connect: 22.6, rollout: 18 },
   connectSeconds: 8,
   rolloutSeconds: 4,
   patches: 2010,
@@ -54,6 +55,8 @@ test('figures', () => {
     conflicts: 3,
     startSeconds: 1.23,
     connectSeconds: 8,
+    longestBlockMs: 31,
+    blockMs: { start: 31, connect: 23, rollout: 18 },
     receiptP50Ms: 20,
     receiptP99Ms: 30,
     cpuSeconds: { operator: 3.46, apiServer: 2, etcd: 1, agents: 0.5 },
@@ -65,5 +68,6 @@ test('people get units', () => {
   const text = describeFigures(figuresOf(measured, 2));
   expect(text).toContain('1000 machines in 4 s: 250 per second');
   expect(text).toContain('80 % of that rate divided by 2');
+  expect(text).toContain('blocked for 31 ms at most');
   expect(text).toContain('20 ms (half), 30 ms (99 of 100)');
 });

@@ -11,8 +11,10 @@ export type CpuSeconds = {
 /** What the course of the rollout bench measured. */
 export type Measured = {
   readonly machines: number;
-  /** From the operator's start until it is ready, with all machines in the API. */
+  /** From the operator's start until its first decision about the Rollout, with all machines in the API. */
   readonly startSeconds: number;
+  /** For how long its event loop was blocked at most, in ms: while it started, while agents connected, in the rollout. */
+  readonly blockMs: { readonly start: number; readonly connect: number; readonly rollout: number };
   /** From the first agent's start until the first run is complete. */
   readonly connectSeconds: number;
   /** From the write of the new revision until the Rollout says Completed. */
@@ -51,6 +53,9 @@ export type RolloutFigures = {
   readonly conflicts: number;
   readonly startSeconds: number;
   readonly connectSeconds: number;
+  /** The longest time for which the operator's event loop was blocked, start included; `blockMs` has it by stage. */
+  readonly longestBlockMs: number;
+  readonly blockMs: Measured['blockMs'];
   readonly receiptP50Ms: number;
   readonly receiptP99Ms: number;
   readonly cpuSeconds: CpuSeconds;
@@ -87,6 +92,12 @@ export function figuresOf(measured: Measured, cpus: number): RolloutFigures {
     conflicts: measured.conflicts,
     startSeconds: round(measured.startSeconds, 2),
     connectSeconds: round(measured.connectSeconds, 2),
+    longestBlockMs: Math.round(Math.max(...Object.values(measured.blockMs))),
+    blockMs: {
+      start: Math.round(measured.blockMs.start),
+      connect: Math.round(measured.blockMs.connect),
+      rollout: Math.round(measured.blockMs.rollout),
+    },
     receiptP50Ms: Math.round(percentile(measured.receiptMs, 0.5)),
     receiptP99Ms: Math.round(percentile(measured.receiptMs, 0.99)),
     cpuSeconds: {
@@ -113,7 +124,11 @@ export function describeFigures(figures: RolloutFigures): string {
     ['order to agent', `${figures.receiptP50Ms} ms (half), ${figures.receiptP99Ms} ms (99 of 100)`],
     [
       'operator',
-      `${figures.operatorRssMiB} MiB, at most ${figures.operatorPeakRssMiB} MiB; ready in ${figures.startSeconds} s`,
+      `${figures.operatorRssMiB} MiB, at most ${figures.operatorPeakRssMiB} MiB; first decision after ${figures.startSeconds} s`,
+    ],
+    [
+      'its event loop',
+      `blocked for ${figures.longestBlockMs} ms at most (start ${figures.blockMs.start}, connecting ${figures.blockMs.connect}, rollout ${figures.blockMs.rollout})`,
     ],
     ['agents', `all connected and settled in ${figures.connectSeconds} s`],
     [

@@ -5,6 +5,7 @@ import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { projectDir } from '../bed/paths.ts';
 import { waitUntil } from '../bed/wait-until.ts';
+import { readMetrics } from './metrics-text.ts';
 
 export type OperatorOptions = {
   readonly kubeconfig: string;
@@ -21,6 +22,9 @@ const HTTPS_PORT = 8443;
 const HTTP_PORT = 9090;
 /** Where agents in the same network dial. */
 export const HUB_URL = `https://127.0.0.1:${HTTPS_PORT}`;
+
+/** Longest delay of the event loop; Node starts to measure anew each time it is read. */
+const LOOP_LAG = 'nodejs_eventloop_lag_max_seconds';
 
 /** A running operator; it ends with the cluster at the latest. */
 export class OperatorProcess {
@@ -86,6 +90,17 @@ export class OperatorProcess {
       signal: within,
       explain: () => this.logTail(),
     });
+  }
+
+  /** For how long its event loop was blocked at most since this was asked last, in ms. */
+  async longestBlockMs(signal: AbortSignal): Promise<number> {
+    const answer = await fetch(`http://127.0.0.1:${HTTP_PORT}/metrics`, {
+      signal: AbortSignal.any([signal, this.failed, AbortSignal.timeout(30_000)]),
+    });
+    const samples = readMetrics(await answer.text(), [LOOP_LAG]);
+    const [found] = samples;
+    if (found === undefined) throw new Error(`the operator's /metrics has no ${LOOP_LAG}`);
+    return found.value * 1000;
   }
 
   /** The last lines of its log, for an error. */
