@@ -1,6 +1,7 @@
 // What happened to a Rollout from one status to the next, as Events.
 import type { RolloutStatus } from '@floe/crds/rollout';
 import type { Happening } from '../kube/events.ts';
+import { analysisEvents } from './analysis/analysis-events.ts';
 import { short } from './wording.ts';
 
 const normal = (reason: string, message: string): Happening => ({ type: 'Normal', reason, message });
@@ -14,6 +15,7 @@ export function eventsBetween(before: RolloutStatus | undefined, after: RolloutS
     ...orderEvents(before, after),
     ...(isNew ? startEvents(before, after) : []),
     ...failureEvents(isNew ? undefined : before, after),
+    ...analysisEvents(before, after),
     ...stepEvents(isNew ? undefined : before, after),
     ...phaseEvents(isNew ? undefined : before, after),
   ];
