@@ -46,6 +46,7 @@ export function snapshotOf(objects: Objects, rollout: Rollout): Snapshot {
   return {
     rollout,
     rollouts: objects.rollouts.filter(here),
+    configs: objects.configs.filter(here),
     config: objects.configs.find((config) => here(config) && config.metadata.name === name),
     machines: objects.machines.filter(here),
     closures: closuresOf(objects.records.filter(here), name, 'built'),

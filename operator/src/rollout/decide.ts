@@ -96,9 +96,9 @@ function telling(position: Position, { budget, turn, context }: Telling): Told {
     return { dispatch: [], fetch: [], hold };
   }
   const moment = momentOf(position, context);
-  const frozen = frozenHold(moment);
-  if (frozen !== undefined) {
-    const hold = turn.map((member) => ({ machine: member.facts.name, ...commonReason(member, frozen) }));
+  const closed = dependencyHold(context) ?? frozenHold(moment);
+  if (closed !== undefined) {
+    const hold = turn.map((member) => ({ machine: member.facts.name, ...commonReason(member, closed) }));
     return { dispatch: [], fetch: [], hold };
   }
   const { batch, stage, state } = position;
@@ -148,9 +148,14 @@ function restHold(position: Position, member: Member, context: Context): Hold[] 
     if (analysis !== undefined) return { reason: 'WaitingForAnalysis', message: analysis };
     if (stage.kind === 'pause') return { reason: 'StepPaused', message: pauseMessage(position, name, now) };
     return (
+      dependencyHold(context) ??
       frozenHold(momentOf(position, context)) ?? { reason: 'LaterStep', message: 'its turn comes in a later step' }
     );
   }
+}
+
+function dependencyHold({ blocker }: Context): Omit<Hold, 'machine'> | undefined {
+  return blocker && { reason: 'WaitingForDependency', message: blocker.message };
 }
 
 /** What a pause waits for. */

@@ -4,6 +4,7 @@ import { analysisWait } from './analysis/wording.ts';
 import type { Budget } from './budget.ts';
 import type { Position } from './course.ts';
 import { type Decision, pauseMessage } from './decide.ts';
+import { goesOn } from './run.ts';
 import { spokenSize } from './share.ts';
 import type { BatchStage } from './stage.ts';
 import type { Context } from './state.ts';
@@ -43,11 +44,16 @@ export function describe(input: DescribeInput): Description {
   const empty = counts.total === 0;
   return {
     ...what,
-    stalled: run.stopped === undefined ? undefined : `${run.stopped.message}. ${wayOn(run.stopped.reason, name)}`,
+    stalled: run.stopped === undefined ? stuck(input) : `${run.stopped.message}. ${wayOn(run.stopped.reason, name)}`,
     incomplete: run.completed ? incomplete(input) : undefined,
     overlapping: elsewhere.length === 0 ? undefined : overlap(elsewhere),
     nothingSelected: empty ? nothing(elsewhere.length) : undefined,
   };
+}
+
+/** A circle of dependencies ends by an edit only. */
+function stuck({ position: { state }, context: { blocker } }: DescribeInput): string | undefined {
+  return blocker?.reason === 'DependencyCycle' && goesOn(state.run) ? blocker.message : undefined;
 }
 
 type What = Pick<Description, 'phase' | 'reason' | 'message'>;
@@ -82,6 +88,7 @@ function current(input: DescribeInput): What {
   if (position.stage.kind === 'pause') {
     return { phase: 'Paused', reason: 'Paused', message: pauseMessage(position, rollout.metadata.name, context.now) };
   }
+  if (context.blocker !== undefined) return { phase: 'Progressing', ...context.blocker };
   if (position.stage.kind !== 'batch') return { phase: 'Progressing', reason: 'Progressing', message: 'goes on' };
   return { phase: 'Progressing', reason: 'Progressing', message: batchMessage(input, position.stage) };
 }
