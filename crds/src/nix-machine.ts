@@ -7,7 +7,7 @@ import { Drift, Held } from './drift.ts';
 import { CheckResult } from './health-check.ts';
 import type { ObjectMeta } from './object-meta.ts';
 import { PastAttempts } from './past-attempt.ts';
-import { PendingKey } from './pending-key.ts';
+import { PendingKey as PendingKeySchema } from './pending-key.ts';
 import {
   Conditions,
   type KindSchema,
@@ -197,7 +197,7 @@ export const NixMachineStatus = Type.Object(
         { description: 'The agent on the machine.' },
       ),
     ),
-    pendingKey: Type.Optional(PendingKey),
+    pendingKey: Type.Optional(PendingKeySchema),
     facts: Type.Optional(
       Type.Record(Type.String(), Type.String({ maxLength: 256 }), {
         description: 'What the machine says of itself: `system`, `kernel`, `nix` and the like.',

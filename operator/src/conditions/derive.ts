@@ -2,6 +2,7 @@
 import type { NixMachine } from '@floe/crds/nix-machine';
 import type { Condition } from '@floe/crds/object-meta';
 import { drifted, nextBootMessage } from './drift.ts';
+import { isCoarse, presenceTime } from './presence.ts';
 import { isHealthy, isHeld, runsDesired, type Standing, standingOf } from './standing.ts';
 import { failedUnitsMessage, rebootMessage, short, statusMessage } from './wording.ts';
 
@@ -57,7 +58,7 @@ function stamp(
   return {
     type,
     ...draft,
-    lastTransitionTime: kept ?? rfc3339(now),
+    lastTransitionTime: type === 'Online' ? presenceTime(machine, kept ?? rfc3339(now)) : (kept ?? rfc3339(now)),
     ...(generation === undefined ? {} : { observedGeneration: generation }),
   };
 }
@@ -129,7 +130,8 @@ function online(machine: NixMachine): Draft {
     return { status: 'False', reason: 'NeverConnected', message: 'its agent has never connected' };
   }
   if (!connection.online) {
-    return { status: 'False', reason: 'Disconnected', message: `not connected since ${connection.since}` };
+    const since = isCoarse(machine) ? '' : ` since ${connection.since}`;
+    return { status: 'False', reason: 'Disconnected', message: `not connected${since}` };
   }
   const where = connection.replica === undefined ? 'connected' : `connected to ${connection.replica}`;
   return { status: 'True', reason: 'Connected', message: where };

@@ -2,6 +2,7 @@
 import type { NixMachine, NixMachineStatus } from '@floe/crds/nix-machine';
 import { deriveConditions } from './derive.ts';
 import { mergePatchOf } from './merge-patch.ts';
+import { withoutTimes } from './presence.ts';
 
 /** Parts of the status to write; a part that is undefined is removed. */
 export type StatusChanges = {
@@ -27,9 +28,10 @@ export type StatusWrite = {
  */
 export function statusPatch(machine: NixMachine, changes: StatusChanges, now: Date): StatusWrite | undefined {
   const before = machine.status ?? {};
-  const merged = Object.fromEntries(
+  const all = Object.fromEntries(
     Object.entries({ ...before, ...changes }).filter(([, part]) => part !== undefined),
   ) as NixMachineStatus;
+  const merged = withoutTimes(machine, all);
   const conditions = deriveConditions({ ...machine, status: merged }, now);
   const next: NixMachine = { ...machine, status: { ...merged, conditions } };
   const status = mergePatchOf(before, next.status);

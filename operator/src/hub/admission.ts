@@ -2,7 +2,9 @@
 import type { NixMachine } from '@floe/crds/nix-machine';
 import type { Hello, Refused } from '@floe/crds/protocol';
 import { PROTOCOL_VERSIONS, SIGNATURE_NAMESPACE, signedText } from '@floe/crds/protocol-limits';
-import { canonicalKey, keyOfMachine } from '../conditions/identity.ts';
+import { canonicalKey, isApproved, keyOfMachine } from '../conditions/identity.ts';
+import { specOf } from '../conditions/standing.ts';
+import { keyOf } from '../kube/object.ts';
 import { verifySshSignature } from './sshsig.ts';
 
 export type RefusalReason = Refused['reason'];
@@ -72,7 +74,8 @@ export function stillAdmitted(key: string, publicKey: string, machines: MachineD
       RETRY_UNKNOWN,
     );
   }
-  const expected = keyOfMachine(machine);
+  // After a status was lost the approved fingerprint still says which key it is.
+  const expected = isApproved(machine, publicKey) ? publicKey : keyOfMachine(machine);
   if (expected === undefined) {
     return refuse(
       'NoIdentity',
@@ -87,11 +90,16 @@ export function stillAdmitted(key: string, publicKey: string, machines: MachineD
       RETRY_UNKNOWN,
     );
   }
-  const holders = machines.by('sshHostKey', publicKey);
-  if (holders.length > 1) {
-    return refuse('DuplicateKey', duplicateMessage(holders), RETRY_UNKNOWN * 6);
+  const others = machines.by('sshHostKey', publicKey).filter((one) => keyOf(one) !== key);
+  if (others.length > 0) {
+    return refuse('DuplicateKey', duplicateMessage([machine, ...others]), RETRY_UNKNOWN * 6);
   }
   return undefined;
+}
+
+/** Whether a machine that is refused may ask to join: it exists, its hello holds, and nobody has said who it is. */
+export function mayJoin({ reason, machine }: Refusal): boolean {
+  return reason === 'NoIdentity' && machine !== undefined && specOf(machine).identity === undefined;
 }
 
 /** Names at most three of the machines that share a key. */

@@ -1,17 +1,22 @@
 // The hub itself: brings sessions, the watch and the status writer together.
 
 import { setTimeout as pause } from 'node:timers/promises';
+import { keyFingerprint } from '@floe/crds/join-token';
 import type { NixConfig } from '@floe/crds/nix-config';
 import type { NixMachine } from '@floe/crds/nix-machine';
 import type { Confirm, Hello, HubMessage, MachineState } from '@floe/crds/protocol';
 import type { Logger } from 'pino';
-import { keyOfMachine } from '../conditions/identity.ts';
+import { rfc3339 } from '../conditions/derive.ts';
+import { canonicalKey, keyOfMachine } from '../conditions/identity.ts';
+import { isCoarse } from '../conditions/presence.ts';
 import { specOf } from '../conditions/standing.ts';
+import { keyOf } from '../kube/object.ts';
 import type { Delta } from '../kube/store.ts';
 import {
   type Admitted,
   admit,
   type MachineDirectory,
+  mayJoin,
   type Refusal,
   type RefusalReason,
   stillAdmitted,
@@ -21,6 +26,7 @@ import { type AgentSocket, Connection, type ConnectionOwner, type Transport } fr
 import { desiredMessage } from './desired-message.ts';
 import { isInHand, isSafe, pauseBetween } from './drain.ts';
 import type { HubMetrics } from './hub-metrics.ts';
+import type { JoinGate } from './join.ts';
 import type { News } from './news.ts';
 import { Recently } from './recently.ts';
 import { Roster } from './roster.ts';
@@ -39,6 +45,7 @@ export interface AgentHubOptions {
   readonly writer: { submit(key: string, news: News, onStored?: () => void): void };
   /** Reads a machine from the API server itself and brings the store forward. */
   readonly readMachine: (key: string) => Promise<NixMachine>;
+  readonly join: Pick<JoinGate, 'ask'>;
   /** Whether the stores hold everything. */
   readonly isReady: () => boolean;
   readonly tell: (machine: NixMachine, reason: string, message: string) => void;
@@ -91,7 +98,7 @@ export class AgentHub implements ConnectionOwner {
     if (peer !== undefined) this.#options.secrets.end(peer.key, connection);
     if (peer === undefined || !this.#roster.leave(peer.key, connection) || this.#draining) return;
     const at = this.#now();
-    this.#options.log.info({ machine: peer.key }, 'agent disconnected');
+    this.#options.log[this.#logLevel(peer.key)]({ machine: peer.key }, 'agent disconnected');
     this.#roster.afterGrace(peer.key, () => this.#wentOffline(peer.key, at));
   }
 
@@ -106,7 +113,8 @@ export class AgentHub implements ConnectionOwner {
         : notReady('this replica has just started and does not know the machines yet');
     }
     if (admission.kind === 'refused') {
-      this.#refuse(connection, admission);
+      if (hello.joinToken !== undefined && mayJoin(admission)) void this.#join(connection, hello, admission);
+      else this.#refuse(connection, admission);
       return;
     }
     const { key, publicKey } = admission;
@@ -228,12 +236,32 @@ export class AgentHub implements ConnectionOwner {
     }
   }
 
+  /** A machine that nobody has written the key of shows a token: its key is put before a person. */
+  async #join(connection: Connection, { joinToken = '', publicKey }: Hello, { machine }: Refusal): Promise<void> {
+    const key = canonicalKey(publicKey);
+    if (machine === undefined || key === undefined) return;
+    const { refusal, pendingKey } = await this.#options.join.ask({ token: joinToken, machine, publicKey: key });
+    if (pendingKey !== undefined) this.#options.writer.submit(keyOf(machine), { pendingKey });
+    this.#refuse(connection, refusal);
+  }
+
+  /** What the status should say of a pending key, now that the machine is let in. */
+  #pendingKeyNow(machine: NixMachine | undefined, publicKey: string): News {
+    const known = machine?.status?.pendingKey;
+    if (machine === undefined) return {};
+    if (specOf(machine).identity !== undefined) return known === undefined ? {} : { pendingKey: 'none' };
+    if (known !== undefined && canonicalKey(known.publicKey) === publicKey) return {};
+    // Approved by an annotation, and the status was lost.
+    const since = rfc3339(this.#now());
+    return { pendingKey: { fingerprint: keyFingerprint(publicKey), publicKey: `ssh-ed25519 ${publicKey}`, since } };
+  }
+
   #begin(connection: Connection, key: string, hello: Hello): void {
     const { machines, replica, writer, heartbeatSeconds, log } = this.#options;
     connection.begin(heartbeatSeconds);
     this.#roster.enter(key, connection)?.handle({ kind: 'replaced' });
     const at = this.#now();
-    log.info(
+    log[this.#logLevel(key)](
       {
         machine: key,
         address: connection.address,
@@ -246,7 +274,8 @@ export class AgentHub implements ConnectionOwner {
     const machine = machines.get(key);
     const known = machine?.status?.connection;
     connection.claimed = known?.online === true && known.replica === replica;
-    writer.submit(key, { connection: { online: true, replica, at }, agent: hello.agent });
+    const joined = this.#pendingKeyNow(machine, connection.peer?.publicKey ?? '');
+    writer.submit(key, { connection: { online: true, replica, at }, agent: hello.agent, ...joined });
     if (machine !== undefined) this.#order(connection, machine);
     if (hello.agent.features?.includes('secrets') === true) this.#options.secrets.begin(key, connection);
   }
@@ -310,6 +339,12 @@ export class AgentHub implements ConnectionOwner {
       const online = { online: true, replica, at: this.#now() };
       writer.submit(key, { connection: online, agent: session.peer.agent, ...(state === undefined ? {} : { state }) });
     }
+  }
+
+  /** When a machine comes and goes stands in no log where its people want no such times kept. */
+  #logLevel(key: string): 'debug' | 'info' {
+    const machine = this.#options.machines.get(key);
+    return machine !== undefined && isCoarse(machine) ? 'debug' : 'info';
   }
 
   #wentOffline(key: string, at: Date): void {

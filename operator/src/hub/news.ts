@@ -1,5 +1,5 @@
 // What the hub has learned of a machine, and the status that it leads to.
-import type { NixMachine, NixMachineStatus } from '@floe/crds/nix-machine';
+import type { NixMachine, NixMachineStatus, PendingKey } from '@floe/crds/nix-machine';
 import type { Hello, MachineState } from '@floe/crds/protocol';
 import type { ControllerRevision } from '@floe/crds/revision-record';
 import { rfc3339 } from '../conditions/derive.ts';
@@ -15,6 +15,8 @@ export type News = {
   readonly connection?: { readonly online: boolean; readonly replica: string; readonly at: Date };
   readonly agent?: Hello['agent'];
   readonly state?: MachineState;
+  /** The key with which it asks to join; `none` once it is known by its spec. */
+  readonly pendingKey?: PendingKey | 'none';
 };
 
 /** Lays newer news over older. */
@@ -49,6 +51,7 @@ export function writeOf(
   const changes: StatusChanges = {
     ...(connection === undefined ? {} : { connection }),
     ...(news.agent === undefined ? {} : { agent: news.agent }),
+    ...(news.pendingKey === undefined ? {} : { pendingKey: news.pendingKey === 'none' ? undefined : news.pendingKey }),
     ...(news.state === undefined ? {} : reported(machine, news.state, records)),
   };
   if (statusPatch(machine, changes, now) === undefined) return undefined;

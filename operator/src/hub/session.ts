@@ -180,7 +180,10 @@ function onText(before: SessionState, text: string, at: number): SessionStep {
   const parsed = parseAgentMessage(json);
   if (!parsed.ok) return refuse(state, badMessage(`${parsed.field}: ${parsed.message}`));
   const message = parsed.value;
-  if (state.phase === 'greeting' && message.type === 'hello') return stay(state, [{ kind: 'admit', hello: message }]);
+  if (state.phase === 'greeting' && message.type === 'hello' && state.seq === 0) {
+    // One hello per connection, also while a token is looked up: seq marks that it came.
+    return stay({ ...state, seq: 1 }, [{ kind: 'admit', hello: message }]);
+  }
   if (state.phase === 'session' && message.type === 'report' && message.seq > state.seq) {
     return stay({ ...state, seq: message.seq }, [{ kind: 'report', seq: message.seq, state: message.state }]);
   }
@@ -198,7 +201,7 @@ function onAdmitted(state: SessionState, input: Extract<SessionInput, { kind: 'a
   if (state.phase !== 'greeting') return stay(state);
   const { purpose, replica, heartbeatSeconds } = input;
   const version = PROTOCOL_VERSIONS[0];
-  return stay({ ...state, phase: purpose === 'confirm' ? 'confirming' : 'session' }, [
+  return stay({ ...state, seq: 0, phase: purpose === 'confirm' ? 'confirming' : 'session' }, [
     { kind: 'send', message: { type: 'welcome', version, replica, heartbeatSeconds } },
   ]);
 }

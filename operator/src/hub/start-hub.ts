@@ -19,6 +19,8 @@ import { AgentHub } from './agent-hub.ts';
 import { type AgentServer, startAgentServer } from './agent-server.ts';
 import type { BuildReportHandler } from './build-reports.ts';
 import { createHubMetrics } from './hub-metrics.ts';
+import { JoinGate } from './join.ts';
+import { joinApi } from './join-api.ts';
 import { startPlainServer } from './plain-server.ts';
 import { SecretDelivery } from './secret-delivery.ts';
 import type { ReadSecretData } from './secret-store.ts';
@@ -128,6 +130,7 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
     configs: stores.nixConfigs,
     writer,
     readMachine: (key) => readFresh({ api, key, store: stores.nixMachines }, writes.signal),
+    join: new JoinGate({ api: joinApi(client, writes.signal), now: () => new Date() }),
     isReady: stores.isSynced,
     tell: (machine, reason, message) => events.event(machine, { type: 'Warning', reason, message, action: 'Refuse' }),
     secrets,
