@@ -37,6 +37,8 @@ export function timeChanges(moment: Moment, turn: readonly Member[]): number[] {
   if (times.isEmpty) return [];
   const found = new Set<number>();
   for (const { facts } of turn) {
+    // Nothing of this matters to a machine that is off or on hold.
+    if (!facts.online || facts.hold !== undefined) continue;
     for (const action of ['Switch', 'Download'] as const) {
       const change = times.changeAfter(facts, { action, at: now, hurry });
       if (change !== undefined) found.add(change);
