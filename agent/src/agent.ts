@@ -1,6 +1,7 @@
 // The agent: takes orders from the hub, carries them out one at a time, and reports what the machine is.
 import type { DesiredMessage, MachineState } from '@floe/crds/protocol';
 import { drive } from './attempt/drive.ts';
+import { attemptFor, reopened } from './attempt/known-bad.ts';
 import type { Seen } from './attempt/outcome.ts';
 import { type AttemptPorts, type Clock, HandOverError, type HubConfirmer, type Machine } from './attempt/ports.ts';
 import {
@@ -8,6 +9,7 @@ import {
   isDone,
   isFor,
   isReplaceable,
+  isResting,
   isSameOrder,
   newAttempt,
   type Order,
@@ -227,7 +229,9 @@ export class Agent {
       await ledger.write(this.#cancelled(last), signal);
     }
     if (wanted !== undefined) {
-      if (!this.#isHandled(wanted)) return newAttempt(wanted, clock.now().time);
+      if (!this.#isHandled(wanted)) return attemptFor(wanted, ledger.journal, clock.now().time);
+      const again = machine.reboot === undefined ? undefined : reopened(wanted, ledger.journal);
+      if (again !== undefined) return again;
       await ledger.accept(wanted.sequence, signal);
     }
     const back = await this.#parts.truth?.revert(await machine.see());
@@ -241,17 +245,19 @@ export class Agent {
   }
 
   #hasWork(): boolean {
-    const { journal } = this.#parts.ledger;
+    const { ledger, machine } = this.#parts;
+    const { journal } = ledger;
     if (journal.attempt !== undefined && !isDone(journal.attempt)) return true;
     if (this.#parts.truth?.wantsRevert === true) return true;
     if (this.#wanted === undefined) return false;
+    if (machine.reboot !== undefined && reopened(this.#wanted, journal) !== undefined) return true;
     return !this.#isHandled(this.#wanted) || this.#wanted.sequence > journal.sequence;
   }
 
   /** Whether an attempt, of another process perhaps, is in the middle of its work. */
   #isUnfinished(): boolean {
     const { attempt } = this.#parts.ledger.journal;
-    return attempt !== undefined && !isDone(attempt) && !isReplaceable(attempt);
+    return attempt !== undefined && !isResting(attempt);
   }
 
   #cancelled(record: AttemptRecord): AttemptRecord {
@@ -276,6 +282,7 @@ export class Agent {
       hub,
       clock,
       awaitGo: (order, stop) => this.#awaitGo(order, stop),
+      awaitReboot: (order, stop) => this.#awaitReboot(order, stop),
       note: (text) => {
         current.note = text;
         this.#look(signal).catch((error: unknown) => log.warn(String(error)));
@@ -286,7 +293,7 @@ export class Agent {
         current.record = next;
         current.note = undefined;
         // Before the machine is touched others may have their turn.
-        if (isReplaceable(next) || isDone(next)) ledger.release();
+        if (isResting(next)) ledger.release();
         await this.#look(signal);
       },
     };
@@ -309,6 +316,17 @@ export class Agent {
       const question = this.#question;
       if (question !== undefined && isSameOrder(order, question)) this.#parts.people?.ask(question);
       if (this.#wanted !== undefined && isSameOrder(this.#wanted, order) && this.#wanted.go) return this.#wanted;
+      await this.#changed(woken, signal);
+    }
+  }
+
+  /** The order once the machine may restart for it; undefined when there is another one by then. */
+  async #awaitReboot(order: Order, signal: AbortSignal): Promise<Order | undefined> {
+    for (;;) {
+      const woken = this.#woken;
+      const wanted = this.#wanted;
+      if (wanted !== undefined && !isSameOrder(wanted, order)) return undefined;
+      if (wanted?.mayReboot && wanted.go) return wanted;
       await this.#changed(woken, signal);
     }
   }
@@ -351,7 +369,7 @@ export class Agent {
     const { machine, ledger } = this.#parts;
     const seen = await machine.see();
     // In mid-switch systemd is busy, and the checks ask it anyway.
-    const busy = this.#current !== undefined && !isReplaceable(this.#current.record) && !isDone(this.#current.record);
+    const busy = this.#current !== undefined && !isResting(this.#current.record);
     const failedUnits =
       busy && this.#reading !== undefined ? this.#reading.failedUnits : await machine.failedUnits(signal);
     const [rebootReasons, undoes, facts] = await Promise.all([

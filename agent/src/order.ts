@@ -20,7 +20,23 @@ export function orderOf(message: DesiredMessage): Order {
     confirmTimeoutSeconds: message.confirmTimeoutSeconds,
     healthChecks: message.healthChecks,
     substituters: message.substituters,
+    ...activationOf(message),
     ...(message.generations === undefined ? {} : { generations: message.generations }),
+  };
+}
+
+/** What follows from `spec.activation` beside mode, limits and checks. */
+function activationOf(message: DesiredMessage): Partial<Order> {
+  const { reason, rebootPolicy, specialisation, rollbackTimeoutSeconds, rollbackRebootAfterSeconds } = message;
+  return {
+    ...(reason === undefined ? {} : { reason }),
+    ...(rebootPolicy === undefined ? {} : { rebootPolicy }),
+    ...(message.reboot === true ? { mayReboot: true } : {}),
+    ...(specialisation === undefined ? {} : { specialisation }),
+    ...(message.confirmPolicy === 'WhenOnline' ? { whenOnline: true } : {}),
+    ...(rollbackTimeoutSeconds === undefined ? {} : { rollbackTimeoutSeconds }),
+    ...(rollbackRebootAfterSeconds === undefined ? {} : { rebootAfterSeconds: rollbackRebootAfterSeconds }),
+    ...(message.keepDegraded === true ? { keepDegraded: true } : {}),
   };
 }
 

@@ -98,7 +98,8 @@ async function confirm(record: AttemptRecord, ports: AttemptPorts, signal: Abort
     if (answer.kind !== 'unreachable') return answer;
     last = answer.message;
     if (order.whenOnline && beforeOf(record).online === false && (await ports.machine.online?.()) === false) {
-      const message = 'Nobody confirmed it: the machine has no route to anywhere, and had none before. Its own checks passed.';
+      const message =
+        'Nobody confirmed it: the machine has no route to anywhere, and had none before. Its own checks passed.';
       return { kind: 'offline', message };
     }
     const pause = Math.min(backoffMs(tries, { baseMs: 500, maxMs: 5_000 }), end - clock.now().monotonicMs);

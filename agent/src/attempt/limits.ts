@@ -21,6 +21,11 @@ function healthSeconds(order: Order): number {
   return Math.max(SETTLE_SECONDS, ...order.healthChecks.map(checkSeconds));
 }
 
+/** Limit of a run on the way back. */
+export function undoSeconds(order: Order): number {
+  return order.rollbackTimeoutSeconds ?? order.switchTimeoutSeconds;
+}
+
 /** Seconds after which the timer that is armed at this step undoes the attempt. */
 export function timerSeconds(order: Order, step: Step): number {
   switch (step) {
@@ -29,7 +34,7 @@ export function timerSeconds(order: Order, step: Step): number {
     case 'arm-health':
       return healthSeconds(order) + (order.confirm === 'hub' ? order.confirmTimeoutSeconds : 0) + SLACK_SECONDS;
     case 'arm-undo':
-      return 2 * order.switchTimeoutSeconds + SLACK_SECONDS;
+      return 2 * undoSeconds(order) + (order.rebootAfterSeconds ?? 0) + SLACK_SECONDS;
     default:
       return order.switchTimeoutSeconds + SLACK_SECONDS;
   }

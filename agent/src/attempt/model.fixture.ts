@@ -25,6 +25,14 @@ export type Script = {
   readonly handsOver: boolean;
   readonly newAgentStarts: boolean;
   readonly faults: readonly Fault[];
+  /** Default Never. */
+  readonly policy?: 'Never' | 'WhenRequired' | 'InWindow';
+  /** The running system forbids the switch. */
+  readonly inhibited?: boolean;
+  /** Default true; else the boot loader falls back to the old closure. */
+  readonly kernelComesUp?: boolean;
+  /** Another order comes while it waits for leave to restart. */
+  readonly superseded?: boolean;
 };
 
 class KilledError extends Error {}
@@ -32,7 +40,7 @@ class PowerCutError extends Error {}
 class HandedOverError extends Error {}
 
 /** The order of the script. */
-export function orderFor({ mode, confirm }: Pick<Script, 'mode' | 'confirm'>): Order {
+export function orderFor({ mode, confirm, policy }: Pick<Script, 'mode' | 'confirm' | 'policy'>): Order {
   return {
     id: 'order-1',
     closure: NEW,
@@ -45,6 +53,7 @@ export function orderFor({ mode, confirm }: Pick<Script, 'mode' | 'confirm'>): O
     confirmTimeoutSeconds: 10,
     healthChecks: [],
     substituters: [],
+    ...(policy === undefined || policy === 'Never' ? {} : { rebootPolicy: policy, mayReboot: true }),
   };
 }
 
@@ -96,15 +105,33 @@ export class Model implements Machine {
     this.#faults.shift();
     this.trace.push(fault.kind);
     if (fault.kind === 'kill') throw new KilledError();
-    this.current = this.bootDefault;
-    this.boots += 1;
-    this.timers.clear();
-    this.#runs.clear();
+    this.#boot();
     throw new PowerCutError();
   }
 
+  #boot(): void {
+    this.current = this.#script.kernelComesUp === false ? OLD : this.bootDefault;
+    this.boots += 1;
+    this.timers.clear();
+    this.#runs.clear();
+  }
+
+  async inhibitors(): Promise<readonly string[]> {
+    return this.#script.inhibited === true ? ['dbus-implementation'] : [];
+  }
+
+  reboot(): Promise<Done> {
+    return this.#effect('reboot', () => {
+      this.#boot();
+      throw new PowerCutError();
+    });
+  }
+
   #check(after: string): void {
-    const needsConfirmation = this.#script.confirm === 'hub';
+    const { confirm, policy = 'Never' } = this.#script;
+    // An attempt that goes on after its reboot is confirmed after it.
+    const open = policy !== 'Never' && this.journal?.step !== 'done';
+    const needsConfirmation = confirm === 'hub' && !open;
     if (this.bootDefault === NEW && needsConfirmation && !this.confirmed)
       this.violation ??= `boots NEW unconfirmed after ${after}`;
   }
@@ -218,6 +245,7 @@ export class Model implements Machine {
         },
       },
       awaitGo: async (order) => order,
+      awaitReboot: async (order) => (this.#script.superseded === true ? undefined : order),
       note: () => undefined,
       save: (record) =>
         this.#effect(`save ${record.step}`, () => {

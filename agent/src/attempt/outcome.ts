@@ -25,7 +25,14 @@ export type Seen = {
   readonly profile?: string;
   /** Identifies this boot of the machine. */
   readonly bootId: string;
+  /** The closure that `current` is a specialisation of, where it is one. */
+  readonly currentIs?: Specialisation;
+  /** The same of `booted`. */
+  readonly bootedIs?: Specialisation;
 };
+
+/** A specialisation: the closure that it belongs to, and its name there. */
+export type Specialisation = { readonly closure: string; readonly name: string };
 
 export type Fetched =
   | { readonly kind: 'fetched' }
@@ -42,6 +49,8 @@ export type Health = { readonly checks?: readonly CheckResult[] } & (
 export type Confirmation =
   | { readonly kind: 'confirmed' }
   | { readonly kind: 'denied'; readonly message: string }
+  /** There is no route to anywhere, as there was none before, and the order says that this will do. */
+  | { readonly kind: 'offline'; readonly message: string }
   | { readonly kind: 'unreachable'; readonly message: string };
 
 export type Done = { readonly kind: 'ok' } | { readonly kind: 'failed'; readonly message: string };
@@ -56,6 +65,12 @@ export type Outcome =
       readonly failedUnits: readonly string[];
       readonly program: readonly string[];
       readonly complaint?: string;
+      /** Keys of switch-inhibitors that running and new system have with different values. */
+      readonly inhibitors?: readonly string[];
+      /** Store path of the specialisation that was asked for. */
+      readonly target?: string;
+      readonly online?: boolean;
+      readonly activeUnits?: readonly string[];
     }
   | {
       readonly step: 'arm-switch' | 'arm-start' | 'arm-health' | 'arm-commit' | 'arm-undo';
@@ -77,7 +92,13 @@ export type Outcome =
   | { readonly step: 'confirm'; readonly result: Confirmation }
   | { readonly step: 'profile'; readonly result: Done }
   | { readonly step: 'boot'; readonly run: RunOutcome }
-  | { readonly step: 'undo-profile'; readonly result: Done }
+  | { readonly step: 'stand-down'; readonly canReboot: boolean }
+  /** Without an order another one took its place. */
+  | { readonly step: 'await-reboot'; readonly order: Order | undefined }
+  | { readonly step: 'restart'; readonly result: Done }
+  /** `left`: somebody set the profile to this closure meanwhile, and it was left so. */
+  | { readonly step: 'undo-profile'; readonly result: Done; readonly left?: string }
+  | { readonly step: 'undo-units'; readonly result: Done }
   | { readonly step: 'undo-boot'; readonly run: RunOutcome }
   | { readonly step: 'undo-system'; readonly run: RunOutcome }
   | {

@@ -1,6 +1,6 @@
 // Which attempt a timer that goes off has to undo, and how the way back begins. Pure.
 import { attemptName } from './names.ts';
-import { type AttemptRecord, isDone, isReplaceable, type Step } from './record.ts';
+import { type AttemptRecord, isResting, type Step } from './record.ts';
 import { enter, undo, unproven } from './transition.ts';
 
 /** What was going on when nobody was heard of any more. */
@@ -18,7 +18,7 @@ export type Alarm = { readonly attempt: string; readonly timer?: number };
 
 /** The attempt that is to be undone; undefined where nothing is, or a later timer has the say. */
 export function overdue(record: AttemptRecord | undefined, { attempt, timer }: Alarm): AttemptRecord | undefined {
-  if (record === undefined || isDone(record) || isReplaceable(record)) return undefined;
+  if (record === undefined || isResting(record) || record.step === 'restart') return undefined;
   if (record.order.id !== attempt && attemptName(record.order) !== attempt) return undefined;
   if (timer !== undefined && timer < record.armed) return undefined;
   // The timer that went off must not be armed anew: its unit is this process.

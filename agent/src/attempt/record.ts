@@ -1,7 +1,8 @@
 // What the journal keeps of one attempt: the order, how far it is, and all that is needed to go on after a crash.
-import type { GenerationsMessage } from '@floe/crds/generations';
+
 import type { RebootPolicy } from '@floe/crds/activation';
 import type { AttemptPhase } from '@floe/crds/attempt-phase';
+import type { GenerationsMessage } from '@floe/crds/generations';
 import type { CheckResult, HealthCheck } from '@floe/crds/health-check';
 
 export type Mode = 'switch' | 'boot' | 'test';

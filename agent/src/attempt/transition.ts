@@ -14,6 +14,8 @@ const PHASES: Readonly<Partial<Record<Step, AttemptPhase>>> = {
   confirm: 'Confirming',
   'arm-commit': 'Committing',
   'arm-undo': 'RollingBack',
+  'await-reboot': 'RebootRequired',
+  restart: 'Rebooting',
   reboot: 'Rebooting',
 };
 
@@ -30,9 +32,25 @@ export function enter(record: AttemptRecord, step: Step, change: Partial<Attempt
   };
 }
 
+/** Phases that are remembered of an attempt. */
+const REMEMBERED_PHASES = 16;
+
+/** The record with the time at which its phase began, where that is another than before. */
+export function stamped(before: AttemptRecord, record: AttemptRecord, at: Moment): AttemptRecord {
+  const { phases = [{ phase: before.phase, at: before.startedAt }] } = before;
+  if (record.phase === phases.at(-1)?.phase || phases.length >= REMEMBERED_PHASES) return record;
+  return { ...record, phases: [...phases, { phase: record.phase, at: at.time }] };
+}
+
 /** Ends the attempt: puts the timer away, then it is done. */
 export function end(record: AttemptRecord, phase: FinalPhase, message: string): AttemptRecord {
-  return enter(record, 'disarm', { ending: { phase, message } });
+  return enter(record, 'disarm', { ending: { phase, message: [message, ...(record.remarks ?? [])].join(' ') } });
+}
+
+/** Adds to what the last message has to say. */
+export function remark(record: AttemptRecord, text: string): AttemptRecord {
+  const { remarks = [] } = record;
+  return remarks.includes(text) ? record : { ...record, remarks: [...remarks, text] };
 }
 
 /** Goes back to the old closure, as far as anything was touched, and then ends so. */

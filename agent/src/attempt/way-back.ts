@@ -1,8 +1,12 @@
 // The decisions of a roll-back: profile, boot entry, system, and whether all of it is back.
 import { describeRun, exitCodeOf } from './exit-code.ts';
+import { undoSeconds } from './limits.ts';
 import type { Outcome, Seen } from './outcome.ts';
 import type { AttemptRecord } from './record.ts';
-import { end, enter, type Moment, retryLock } from './transition.ts';
+import { end, enter, type Moment, remark, retryLock } from './transition.ts';
+
+/** Runs of the way back that failed, before the machine restarts or a person has to come. */
+const MAX_TRIES = 100;
 
 /** First step of the roll-back once its timer is armed. */
 export function firstUndo(record: AttemptRecord): AttemptRecord {
@@ -11,13 +15,17 @@ export function firstUndo(record: AttemptRecord): AttemptRecord {
 
 /** Whether `switch` of the old closure brings back system and boot entry in one go. */
 export function undoesAtOnce(record: AttemptRecord): boolean {
-  return record.systemTouched && record.bootTouched && record.before?.profile === record.before?.system;
+  const { before, cameUp, leftProfile } = record;
+  if (cameUp || leftProfile !== undefined) return false;
+  return record.systemTouched && record.bootTouched && before?.profile === before?.system;
 }
 
 /** After the profile: the boot entry, then the system. */
-export function undidProfile(record: AttemptRecord): AttemptRecord {
+export function undidProfile(before: AttemptRecord, left: string | undefined): AttemptRecord {
+  const told = `The system profile was set to ${left} by somebody meanwhile, and is left so.`;
+  const record = left === undefined ? before : remark({ ...before, leftProfile: left }, told);
   if (undoesAtOnce(record)) return enter(record, 'undo-system');
-  if (record.before?.profile !== undefined) return enter(record, 'undo-boot');
+  if (left !== undefined || record.before?.profile !== undefined) return enter(record, 'undo-boot');
   return enter(record, record.systemTouched ? 'undo-system' : 'undo-check');
 }
 
@@ -27,41 +35,76 @@ export function undidRun(
   { step, run }: Extract<Outcome, { step: 'undo-boot' | 'undo-system' }>,
   at: Moment,
 ): AttemptRecord {
-  const again = exitCodeOf(run) === 11 ? retryLock(record, at, record.order.switchTimeoutSeconds) : undefined;
+  const again = exitCodeOf(run) === 11 ? retryLock(record, at, undoSeconds(record.order)) : undefined;
   if (again !== undefined) return enter(again, step);
   const said = exitCodeOf(run) === 0 ? record : { ...record, undoFault: describeRun(run) };
-  if (step === 'undo-boot' && record.systemTouched) return enter(said, 'undo-system', { lockTries: 0 });
-  return enter(said, 'undo-check');
+  // What was booted is undone by a boot; the live way is kept for where that is not to be had.
+  const live = record.systemTouched && (!record.cameUp || record.rebooted);
+  if (step === 'undo-boot' && live) return enter(said, 'undo-system', { lockTries: 0 });
+  return enter(said, step === 'undo-system' ? 'undo-units' : 'undo-check');
 }
 
 function bootIsBack(record: AttemptRecord, seen: Seen): boolean {
   if (!record.bootTouched) return true;
-  const { before } = record;
-  if (seen.profile !== before?.profile) return false;
-  return seen.bootDefault?.verified !== true || seen.bootDefault.closure === (before?.profile ?? before?.system);
+  const { before, leftProfile } = record;
+  const profile = leftProfile ?? before?.profile;
+  if (seen.profile !== profile) return false;
+  return seen.bootDefault?.verified !== true || seen.bootDefault.closure === (profile ?? before?.system);
+}
+
+function systemIsBack({ systemTouched, before, cameUp }: AttemptRecord, seen: Seen): boolean {
+  if (!systemTouched || seen.current === before?.system) return true;
+  // What ran before may never have been the one to boot.
+  return cameUp === true && seen.current === before?.profile;
+}
+
+/** Whether the next boot starts what the machine is to go back to. */
+function bootsOld({ before, cameUp }: AttemptRecord, seen: Seen): boolean {
+  const closure = seen.bootDefault?.closure;
+  return closure === before?.system || (cameUp === true && closure !== undefined && closure === before?.profile);
+}
+
+/** What else may bring the system back; undefined where nothing is left to be tried. */
+function lastResort(
+  record: AttemptRecord,
+  { seen, canReboot }: { readonly seen: Seen; readonly canReboot: boolean },
+  at: Moment,
+): AttemptRecord | undefined {
+  const { undoTries = 0, order } = record;
+  // A clock that is behind is that of another boot.
+  const since = Math.min(record.undoSince ?? at.monotonicMs, at.monotonicMs);
+  const early = at.monotonicMs - since < (order.rebootAfterSeconds ?? 0) * 1000;
+  const again = () => enter(record, 'undo-system', { undoSince: since, undoTries: undoTries + 1, lockTries: 0 });
+  if (!record.cameUp && early && undoTries < MAX_TRIES) return again();
+  if (canReboot && bootsOld(record, seen) && !record.rebooted) return enter(record, 'reboot', { rebooted: true });
+  return record.cameUp && !record.rebooted && undoTries === 0 ? again() : undefined;
+}
+
+function isBack(record: AttemptRecord, outcome: Extract<Outcome, { step: 'undo-check' }>): AttemptRecord {
+  const { before, ending } = record;
+  const { seen } = outcome;
+  const fresh = outcome.failedUnits.filter((unit) => !before?.failedUnits.includes(unit));
+  const also = fresh.length === 0 ? '' : ` There ${fresh.join(', ')} failed, too.`;
+  const where = record.systemTouched
+    ? `back on ${seen.current}`
+    : `still on ${seen.current}, and the next boot starts what it did before`;
+  return end(record, ending?.phase ?? 'RolledBack', `${ending?.message ?? ''} The machine is ${where}.${also}`);
 }
 
 /** The end of a roll-back: what the machine says of itself counts. */
-export function checkedUndo(record: AttemptRecord, outcome: Extract<Outcome, { step: 'undo-check' }>): AttemptRecord {
-  const { before, ending } = record;
+export function checkedUndo(
+  record: AttemptRecord,
+  outcome: Extract<Outcome, { step: 'undo-check' }>,
+  at: Moment,
+): AttemptRecord {
   const { seen } = outcome;
-  const why = ending?.message ?? '';
-  const back = before?.system;
-  const systemIsBack = !record.systemTouched || seen.current === back;
-  if (systemIsBack && bootIsBack(record, seen)) {
-    const fresh = outcome.failedUnits.filter((unit) => !before?.failedUnits.includes(unit));
-    const also = fresh.length === 0 ? '' : ` There ${fresh.join(', ')} failed, too.`;
-    const where = record.systemTouched
-      ? `back on ${back}`
-      : `still on ${seen.current}, and the next boot starts what it did before`;
-    return end(record, ending?.phase ?? 'RolledBack', `${why} The machine is ${where}.${also}`);
-  }
-  const bootsOld = seen.bootDefault?.closure === back;
-  if (!systemIsBack && outcome.canReboot && bootsOld && !record.rebooted) {
-    return enter(record, 'reboot', { rebooted: true });
-  }
+  const back = systemIsBack(record, seen);
+  if (back && bootIsBack(record, seen)) return isBack(record, outcome);
+  const resort = back ? undefined : lastResort(record, outcome, at);
+  if (resort !== undefined) return resort;
   const fault = record.undoFault === undefined ? '' : ` (${record.undoFault})`;
   const state = `it runs ${seen.current ?? 'an unknown system'}, and the next boot starts ${seen.bootDefault?.closure ?? 'an unknown one'}`;
   const remedy = 'Run switch-to-configuration of the old closure by hand.';
-  return end(record, 'Failed', `${why} The roll-back to ${back} failed${fault}: ${state}. ${remedy}`);
+  const message = `${record.ending?.message ?? ''} The roll-back to ${record.before?.system} failed${fault}: ${state}. ${remedy}`;
+  return end({ ...record, undone: false }, 'Failed', message);
 }

@@ -60,6 +60,8 @@ async function attempt(order: Order, world: World, signal: AbortSignal): Promise
     hub,
     clock,
     awaitGo: async (given) => given,
+    // What the hub's order waits for is given up for what is done by hand.
+    awaitReboot: async () => undefined,
     note: (text) => log.warn(text),
     save: async (record) => {
       await ledger.write(record, signal);

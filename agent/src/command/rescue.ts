@@ -81,6 +81,7 @@ export async function runRescue(command: Rescue, world: World, signal: AbortSign
       clock,
       hub: { confirm: async () => ({ kind: 'unreachable', message: 'the deadline has passed' }) },
       awaitGo: async (order) => order,
+      awaitReboot: async () => undefined,
       note: (text) => log.warn(text),
       save: (next) => ledger.write(next, signal),
     };
