@@ -80,6 +80,8 @@ let
             hostKeyFile = "/etc/ssh/ssh_host_ed25519_key";
             substituters = [ ];
             trustedPublicKeys = [ key ];
+            usersGroup = "floe-users";
+            secrets = { };
           };
         runs = lib.hasSuffix "/bin/floe-agent run --config /etc/floe-agent.json" (unitOf config).serviceConfig.ExecStart;
         survivesTheSwitch = !(unitOf config).restartIfChanged && !(unitOf config).stopIfChanged;
@@ -130,9 +132,60 @@ let
             hostKeyFile = "/persist/key";
             substituters = [ "http://cache.lan/lab" ];
             trustedPublicKeys = [ key ];
+            usersGroup = "floe-users";
+            secrets = { };
           };
         ca = lib.hasPrefix builtins.storeDir (settingsOf config).caFile;
         keyIsLeftAlone = !(config.systemd.services ? floe-agent-host-key);
+      };
+    };
+    "people and secrets" = {
+      configuration.services.floe-agent = agent {
+        users.group = "desk";
+        users.members = [ "ada" ];
+        secretsTimeout = 20;
+        secrets."tls.key" = {
+          restartUnits = [ "nginx.service" ];
+          reloadUnits = [ "haproxy.service" ];
+          requiredBy = [ "app.service" ];
+        };
+        secrets.token = { };
+      };
+      holds =
+        config:
+        let
+          target = config.systemd.targets.floe-secrets;
+          wait = config.systemd.services.floe-secrets;
+        in
+        {
+          assertions = failed config == [ ];
+          group = config.users.groups.desk.members == [ "ada" ];
+          settings = (settingsOf config).usersGroup == "desk";
+          units =
+            (settingsOf config).secrets == {
+              "tls.key" = {
+                restartUnits = [ "nginx.service" ];
+                reloadUnits = [ "haproxy.service" ];
+              };
+              token = {
+                restartUnits = [ ];
+                reloadUnits = [ ];
+              };
+            };
+          socket = (unitOf config).serviceConfig.RuntimeDirectory == "floe-agent";
+          required = target.requiredBy == [ "app.service" ] && target.before == [ "app.service" ];
+          startedLate = target.wants == [ "app.service" ];
+          waits = target.requires == [ "floe-secrets.service" ] && target.after == [ "floe-secrets.service" ];
+          bounded = wait.serviceConfig.TimeoutStartSec == 50 && lib.hasInfix "seq 20" wait.script;
+          system = lib.hasSuffix ".drv" config.system.build.toplevel.drvPath;
+        };
+    };
+    "for root alone" = {
+      configuration.services.floe-agent = agent { users.group = null; };
+      holds = config: {
+        assertions = failed config == [ ];
+        noGroup = !(settingsOf config ? usersGroup) && !(config.users.groups ? floe-users);
+        nothingWaits = config.systemd.targets.floe-secrets.requiredBy == [ ];
       };
     };
     "without keys, those of Nix" = {
@@ -201,6 +254,10 @@ let
       "wrong: a key that is none" = {
         configuration.services.floe-agent.trustedPublicKeys = [ "lab-floe-1" ];
         names = "services.floe-agent.trustedPublicKeys";
+      };
+      "wrong: a secret in a folder" = {
+        configuration.services.floe-agent.secrets."../shadow" = { };
+        names = "services.floe-agent.secrets";
       };
       "wrong: no Nix" = {
         configuration.nix.enable = false;

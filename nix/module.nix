@@ -36,6 +36,8 @@ in
 {
   _class = "nixos";
 
+  imports = [ ./people.nix ];
+
   options.services.floe-agent = {
     enable = mkEnableOption "the agent of Floe, which brings this machine to the system that its NixMachine in Kubernetes names";
 
