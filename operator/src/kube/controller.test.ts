@@ -6,6 +6,7 @@ import { silentLog } from '../../../e2e/fake-apiserver/silent-log.ts';
 import { type ControllerOptions, type Outcome, type Reconcile, runController, TerminalError } from './controller.ts';
 import { KubeError } from './error.ts';
 import { createKubeMetrics } from './metrics.ts';
+import { yieldToEventLoop } from './pause.ts';
 import { WorkQueue } from './queue.ts';
 
 const PATIENCE = { timeout: 10_000, interval: 2 };
@@ -40,6 +41,27 @@ async function expectMetrics(registry: Registry, lines: readonly string[]): Prom
 }
 
 const done: Outcome = { kind: 'done' };
+
+test('a crowd of keys for which all is in memory leaves the event loop its turns', async () => {
+  let left = 200;
+  let turns = 0;
+  const spin = async (): Promise<Outcome> => {
+    const end = performance.now() + 0.5;
+    while (performance.now() < end);
+    left -= 1;
+    return done;
+  };
+  const { queue, end, run } = setUp(spin, { workers: 4 });
+  for (let i = 0; i < left; i++) queue.add(`ns/m${i}`);
+  while (left > 0) {
+    await yieldToEventLoop();
+    turns += 1;
+  }
+  // 100 ms of work, a turn every 10 ms.
+  expect(turns).toBeGreaterThanOrEqual(5);
+  end.abort();
+  await run;
+});
 
 test('all metrics start at 0', async () => {
   const { registry, end, run } = setUp(async () => done, { workers: 3 });

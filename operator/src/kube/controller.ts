@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import { withDeadline } from './deadline.ts';
 import { isConflict, isUnavailable, KubeError } from './error.ts';
 import type { KubeMetrics } from './metrics.ts';
-import { pause } from './pause.ts';
+import { EventLoopShare, pause } from './pause.ts';
 import type { WorkQueue } from './queue.ts';
 
 /** What a reconcile that did not fail wants next. */
@@ -51,7 +51,8 @@ export async function runController(options: ControllerOptions): Promise<void> {
   for (const result of ['success', 'requeue_after', 'error'] as const) {
     metrics?.reconciles.inc({ controller: name, result }, 0);
   }
-  const all = Promise.all(Array.from({ length: workers }, () => work(options))).then(() => true);
+  const share = new EventLoopShare();
+  const all = Promise.all(Array.from({ length: workers }, () => work(options, share))).then(() => true);
   await new Promise<void>((resolve) => {
     if (signal.aborted) {
       resolve();
@@ -69,7 +70,7 @@ export async function runController(options: ControllerOptions): Promise<void> {
   drain.abort();
 }
 
-async function work(options: ControllerOptions): Promise<void> {
+async function work(options: ControllerOptions, share: EventLoopShare): Promise<void> {
   const { queue, signal, metrics, name } = options;
   for (let key = await queue.take(signal); key !== undefined; key = await queue.take(signal)) {
     metrics?.activeWorkers.inc({ controller: name });
@@ -79,6 +80,7 @@ async function work(options: ControllerOptions): Promise<void> {
       metrics?.activeWorkers.dec({ controller: name });
       queue.done(key);
     }
+    await share.yieldWhenDue();
   }
 }
 

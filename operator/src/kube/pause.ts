@@ -18,6 +18,27 @@ export function pause(seconds: number, signal: AbortSignal): Promise<void> {
   });
 }
 
+/**
+ * Keeps work that finds everything in memory from holding up the event loop: promises that are fulfilled already follow
+ * each other without a turn of it in between, however many they are.
+ */
+export class EventLoopShare {
+  readonly #longestMs: number;
+  #since = performance.now();
+
+  /** `longestMs`: for how long the work may go on without a turn of the event loop. Default 10. */
+  constructor(longestMs = 10) {
+    this.#longestMs = longestMs;
+  }
+
+  /** To be awaited between two pieces of work. */
+  async yieldWhenDue(): Promise<void> {
+    if (performance.now() - this.#since < this.#longestMs) return;
+    await setImmediate();
+    this.#since = performance.now();
+  }
+}
+
 /** Lets everything else that waits have its turn. */
 export async function yieldToEventLoop(): Promise<void> {
   await setImmediate();
