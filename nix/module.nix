@@ -111,6 +111,17 @@ in
       '';
     };
 
+    joinTokenFile = mkOption {
+      type = types.nullOr types.str;
+      default = null;
+      example = "/run/keys/floe-join";
+      description = ''
+        File on the machine with a join token (`floe token create`), for a machine whose NixMachine has no
+        `spec.identity` yet: its key becomes visible there, and a person approves it. The token lets nobody in by itself,
+        and the file may be removed once the machine is connected.
+      '';
+    };
+
     trustedPublicKeys = mkOption {
       type = types.listOf types.str;
       default = [ ];
@@ -166,6 +177,12 @@ in
         message = ''services.floe-agent.hostKeyFile: "${cfg.settings.hostKeyFile}" must be a path on the machine, outside the store, which everyone can read.'';
       }
       {
+        assertion =
+          cfg.joinTokenFile == null
+          || lib.hasPrefix "/" cfg.joinTokenFile && !(lib.hasPrefix builtins.storeDir cfg.joinTokenFile);
+        message = "services.floe-agent.joinTokenFile must be a path on the machine, outside the store, which everyone can read.";
+      }
+      {
         assertion = builtins.all isKey cfg.trustedPublicKeys;
         message = ''services.floe-agent.trustedPublicKeys: ${toString (builtins.filter (key: !isKey key) cfg.trustedPublicKeys)} is no public key of Nix; write it as status.cache.publicKey of the NixConfig shows it, "name:base64".'';
       }
@@ -197,6 +214,7 @@ in
       substituters = mkDefault cfg.substituters;
     }
     // lib.optionalAttrs (caFile != null) { caFile = mkDefault "${caFile}"; }
+    // lib.optionalAttrs (cfg.joinTokenFile != null) { joinTokenFile = mkDefault cfg.joinTokenFile; }
     // lib.optionalAttrs (cfg.trustedPublicKeys != [ ]) { trustedPublicKeys = mkDefault cfg.trustedPublicKeys; };
 
     environment.etc."floe-agent.json".source = format.generate "floe-agent.json" cfg.settings;
@@ -224,7 +242,8 @@ in
         config.systemd.package
         pkgs.coreutils
       ];
-      environment = {
+      # HTTPS_PROXY, ALL_PROXY and NO_PROXY of networking.proxy; the agent dials its hub through them.
+      environment = config.networking.proxy.envVars // {
         HOME = "/root";
         # A public CA, or one of security.pki; caFile counts alone where it is set.
         NODE_EXTRA_CA_CERTS = "/etc/ssl/certs/ca-certificates.crt";

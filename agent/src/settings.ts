@@ -11,6 +11,8 @@ export type Settings = {
   readonly namespace: string;
   readonly machine: string;
   readonly hostKeyFile: string;
+  /** File with a join token, for a machine whose NixMachine has no identity yet; it may be gone once there is one. */
+  readonly joinTokenFile?: string;
   /** Keys that closures must be signed by; absent: those of Nix' configuration. */
   readonly trustedPublicKeys?: readonly string[];
   /** Substituters beside those that the hub names. */
@@ -42,6 +44,7 @@ const KNOWN = [
   'namespace',
   'machine',
   'hostKeyFile',
+  'joinTokenFile',
   'trustedPublicKeys',
   'substituters',
   'reserveMiB',
@@ -62,6 +65,10 @@ function text(source: Source, key: string, remedy: string): string {
   if (typeof value !== 'string' || value === '')
     throw fault(source, key, `${JSON.stringify(value)} is no text; ${remedy}`);
   return value;
+}
+
+function optionalText(source: Source, key: string, remedy: string): string | undefined {
+  return source.values[key] === undefined ? undefined : text(source, key, remedy);
 }
 
 function name(source: Source, key: string, remedy: string): string {
@@ -154,11 +161,9 @@ export function parseSettings(content: string, file: string): Settings {
   const wrong = keys?.find((key) => !isPublicKey(key));
   if (wrong !== undefined)
     throw fault(source, 'trustedPublicKeys', `"${wrong}" is no public key; write it as Nix does, name:base64`);
-  const caFile =
-    source.values['caFile'] === undefined
-      ? undefined
-      : text(source, 'caFile', 'set it to a file of PEM certificates or leave it out');
+  const caFile = optionalText(source, 'caFile', 'set it to a file of PEM certificates or leave it out');
   const generations = generationsOf(source);
+  const joinTokenFile = optionalText(source, 'joinTokenFile', 'set it to a file with a join token or leave it out');
   const keyFile = source.values['hostKeyFile'];
   return {
     hub: hubUrl(source),
@@ -177,6 +182,7 @@ export function parseSettings(content: string, file: string): Settings {
       ? {}
       : { usersGroup: text(source, 'usersGroup', 'name a group of the machine or leave it out') }),
     ...(caFile === undefined ? {} : { caFile }),
+    ...(joinTokenFile === undefined ? {} : { joinTokenFile }),
     ...(keys === undefined ? {} : { trustedPublicKeys: keys }),
   };
 }

@@ -5,6 +5,7 @@ import { VERBS, type Verb } from '@floe/crds/constants';
 import { courseCommand } from './course-command.ts';
 import { InputError } from './input-error.ts';
 import { PLAN_HELP, planCommand } from './plan-command.ts';
+import { TOKEN_HELP, tokenCommand } from './token-command.ts';
 import { verbCommand, verbHelp } from './verb-command.ts';
 
 const HELP = `floe: NixOS machines run by Kubernetes
@@ -16,6 +17,7 @@ const HELP = `floe: NixOS machines run by Kubernetes
   floe abort ROLLOUT            tell nobody else
   floe rollback ROLLOUT         take the machines back to the stable revision
   floe reconcile ROLLOUT        look again now
+  floe token create             a join token for machines whose key nobody knows yet
   floe operator | cache | builder   the processes of Floe; each has --help
 
 floe COMMAND --help says more.  floe --version says which version this is.`;
@@ -63,6 +65,7 @@ type Command = (argv: readonly string[]) => Promise<number>;
 
 function commandOf(command: string): Command {
   if (command === 'plan') return planned;
+  if (command === 'token') return token;
   if ((VERBS as readonly string[]).includes(command)) return (argv) => verb(command as Verb, argv);
   if (command === '--version' || command === 'version')
     return async () => say(process.env['FLOE_VERSION'] ?? 'from source');
@@ -85,14 +88,22 @@ async function planned(argv: readonly string[]): Promise<number> {
   return 0;
 }
 
+async function token(argv: readonly string[]): Promise<number> {
+  if (wantsHelp(argv)) return say(TOKEN_HELP);
+  const signal = AbortSignal.timeout(VERB_MS);
+  return say(await tokenCommand(argv, { connect: await connector(), now: () => new Date(), signal }));
+}
+
+/** Connects to a cluster; its code is loaded only when it is needed. */
+async function connector() {
+  const { KubeClient } = await import('@floe/operator/kube/client');
+  return ({ file, context }: { file: string | undefined; context: string | undefined }) =>
+    KubeClient.fromKubeConfig({ file, ...(context === undefined ? {} : { context }) });
+}
+
 async function verb(name: Verb, argv: readonly string[]): Promise<number> {
   if (wantsHelp(argv)) return say(verbHelp(name));
-  const { KubeClient } = await import('@floe/operator/kube/client');
-  const connect = (options: { file: string | undefined; context: string | undefined }) =>
-    KubeClient.fromKubeConfig({
-      file: options.file,
-      ...(options.context === undefined ? {} : { context: options.context }),
-    });
+  const connect = await connector();
   const signal = AbortSignal.timeout(VERB_MS);
   return say(await verbCommand(name, argv, { connect, now: () => new Date(), signal }));
 }

@@ -28,6 +28,9 @@ import { TruthKeeper } from '../truth/keeper.ts';
 import { TruthFile } from '../truth/truth-file.ts';
 import { AGENT_VERSION } from '../version.ts';
 
+/** Characters of a join token that the hub takes. */
+const MAX_TOKEN = 512;
+
 /** Command line of this agent, for units and timers that outlive it. */
 function ownProgram(): readonly string[] {
   const given = process.env['FLOE_AGENT_PROGRAM'];
@@ -77,18 +80,25 @@ function callerFactory(paths: Paths, settings: () => Promise<Settings>): () => P
   };
   const transports = new TransportMemory();
   return async () => {
-    const { hub, caFile, namespace, machine, hostKeyFile } = await settings();
+    const { hub, caFile, namespace, machine, hostKeyFile, joinTokenFile } = await settings();
     const file = paths.resolve(hostKeyFile);
     const running = closureOf(ownProgram()[0] ?? '') ?? closureOf(ownProgram()[1] ?? '');
     return {
       address: { url: hub, tls: await tls(caFile), proxy: proxyFor(hub, process.env) },
       transports,
+      joinToken: joinTokenFile === undefined ? undefined : await readJoinToken(paths.resolve(joinTokenFile)),
       namespace,
       machine,
       key: await readHostKey(file),
       agent: { version: AGENT_VERSION, ...(running === undefined ? {} : { running }), features: ['secrets'] },
     };
   };
+}
+
+/** The text of the file; none where it is gone, as it may be once the machine is known. */
+async function readJoinToken(file: string): Promise<string | undefined> {
+  const token = (await readFile(file, 'utf8').catch(() => '')).trim();
+  return token === '' || token.length > MAX_TOKEN ? undefined : token;
 }
 
 async function readHostKey(file: string): Promise<HostKey> {
