@@ -17,6 +17,10 @@ export function pathsUnder(root: string) {
     config: under('etc/floe-agent.json'),
     checks: under('etc/floe-agent/checks'),
     boot: under('boot'),
+    efi: under('efi'),
+    efivars: under('sys/firmware/efi/efivars'),
+    /** Says that this boot was good; gone with the next one. */
+    bootGood: under('run/floe-agent/boot-good'),
     switchLists: ['start-list', 'restart-list', 'reload-list'].map((name) => under('run/nixos', name)),
     state,
     lock: join(state, 'lock'),

@@ -10,11 +10,14 @@ import { observe } from './observe.ts';
 const A = '/nix/store/00000000000000000000000000000000-nixos-system-a';
 const B = '/nix/store/11111111111111111111111111111111-nixos-system-b';
 
+let root = '';
 let boot = '';
 beforeEach(async () => {
-  boot = await mkdtemp(join(tmpdir(), 'floe-boot-'));
+  root = await mkdtemp(join(tmpdir(), 'floe-boot-'));
+  boot = join(root, 'boot');
+  await mkdir(boot);
 });
-afterEach(() => rm(boot, { recursive: true, force: true }));
+afterEach(() => rm(root, { recursive: true, force: true }));
 
 async function write(files: Record<string, string>): Promise<void> {
   for (const [name, text] of Object.entries(files)) {
@@ -73,17 +76,17 @@ test.each<{ name: string; files: Record<string, string>; closure: string | undef
   { name: 'no loader', files: {}, closure: undefined },
 ])('$name', async ({ files, closure }) => {
   await write(files);
-  expect(await readBootDefault(boot, undefined)).toEqual(
+  expect(await readBootDefault(pathsUnder(root), undefined)).toEqual(
     closure === undefined ? undefined : { closure, verified: true },
   );
-  expect(await readBootDefault(boot, A)).toEqual(
+  expect(await readBootDefault(pathsUnder(root), A)).toEqual(
     closure === undefined ? { closure: A, verified: false } : { closure, verified: true },
   );
 });
 
 test('links of a machine below a root are read, whichever way they are written', async () => {
-  const paths = pathsUnder(boot);
-  await mkdir(join(boot, 'run'), { recursive: true });
+  const paths = pathsUnder(root);
+  await mkdir(join(root, 'run'), { recursive: true });
   await mkdir(dirname(paths.profile), { recursive: true });
   await symlink(A, paths.currentSystem);
   await symlink('/run/current-system', paths.bootedSystem);
@@ -98,8 +101,8 @@ test('links of a machine below a root are read, whichever way they are written',
 });
 
 test('links that lead nowhere are nothing', async () => {
-  const paths = pathsUnder(boot);
-  await mkdir(join(boot, 'run'), { recursive: true });
+  const paths = pathsUnder(root);
+  await mkdir(join(root, 'run'), { recursive: true });
   await symlink('/run/current-system', paths.currentSystem);
   const seen = await observe(paths);
   expect([seen.current, seen.booted, seen.profile, seen.bootDefault]).toEqual([

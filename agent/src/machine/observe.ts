@@ -18,7 +18,7 @@ export async function observe(paths: Paths): Promise<Seen> {
     readStoreLink(paths.root, paths.profile),
     readBootId(),
   ]);
-  const bootDefault = await readBootDefault(paths.boot, profile);
+  const bootDefault = await readBootDefault(paths, profile);
   return {
     bootId,
     ...(current === undefined ? {} : { current }),
