@@ -25,6 +25,7 @@ export function pause(seconds: number, signal: AbortSignal): Promise<void> {
 export class EventLoopShare {
   readonly #longestMs: number;
   #since = performance.now();
+  #turn: Promise<void> | undefined;
 
   /** `longestMs`: for how long the work may go on without a turn of the event loop. Default 10. */
   constructor(longestMs = 10) {
@@ -33,9 +34,13 @@ export class EventLoopShare {
 
   /** To be awaited between two pieces of work. */
   async yieldWhenDue(): Promise<void> {
-    if (performance.now() - this.#since < this.#longestMs) return;
-    await setImmediate();
-    this.#since = performance.now();
+    if (this.#turn === undefined && performance.now() - this.#since < this.#longestMs) return;
+    // One turn for all who share: each with its own would go on for as long once more.
+    this.#turn ??= setImmediate().then(() => {
+      this.#since = performance.now();
+      this.#turn = undefined;
+    });
+    await this.#turn;
   }
 }
 
