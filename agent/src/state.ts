@@ -1,7 +1,8 @@
 // Puts together what is reported of a machine: closures, the attempt, whether a reboot is due, failed units, facts.
 import type { Attempt } from '@floe/crds/nix-machine';
 import type { MachineState } from '@floe/crds/protocol';
-import type { Seen } from './attempt/outcome.ts';
+import type { Seen, Specialisation } from './attempt/outcome.ts';
+import { pastAttempts } from './attempt/past-attempts.ts';
 import { type AttemptRecord, isDone } from './attempt/record.ts';
 import { findAttempt, type Journal } from './journal/journal.ts';
 import type { Told } from './truth/keeper.ts';
@@ -14,6 +15,8 @@ export type Reading = {
   readonly facts: Readonly<Record<string, string>>;
   /** The next boot starts something else than what runs. */
   readonly undoes?: boolean;
+  /** A kernel that does not come up falls back without anyone. */
+  readonly fallback?: boolean;
   readonly told?: Told;
 };
 
@@ -55,6 +58,15 @@ function isUnderWay({ attempt }: Journal): boolean {
   return attempt !== undefined && (!isDone(attempt) || attempt.phase === 'RebootRequired');
 }
 
+/** A specialisation counts as the closure that it belongs to. */
+function countedAs(system: string, is: Specialisation | undefined): NonNullable<MachineState['current']> {
+  return is === undefined ? { closure: system } : { closure: is.closure, specialisation: is.name };
+}
+
+function isInHand({ attempt }: Journal): boolean {
+  return attempt !== undefined && !isDone(attempt);
+}
+
 /** The machine's whole present state. */
 export function machineState(
   journal: Journal,
@@ -71,6 +83,7 @@ export function machineState(
       required: waitsForBoot || reasons.length > 0,
       reasons,
       ...(reading.undoes === true && !isUnderWay(journal) ? { undoes: true } : {}),
+      ...(reading.fallback === undefined ? {} : { fallback: reading.fallback }),
     },
     failedUnits: reading.failedUnits.slice(0, 16).map((one) => one.slice(0, 256)),
     facts: Object.fromEntries(
@@ -78,10 +91,11 @@ export function machineState(
         .slice(0, 16)
         .map(([key, value]) => [key, value.slice(0, 256)]),
     ),
-    ...(seen.current === undefined ? {} : { current: { closure: seen.current } }),
-    ...(seen.booted === undefined ? {} : { booted: { closure: seen.booted } }),
+    ...(seen.current === undefined ? {} : { current: countedAs(seen.current, seen.currentIs) }),
+    ...(seen.booted === undefined ? {} : { booted: countedAs(seen.booted, seen.bootedIs) }),
     ...(seen.bootDefault === undefined ? {} : { bootDefault: seen.bootDefault }),
     ...reading.told,
+    ...(isInHand(journal) ? {} : { attempts: pastAttempts(journal) }),
     ...(attempt === undefined ? {} : { attempt: attemptMessage(attempt) }),
   };
 }

@@ -142,6 +142,12 @@ function closure(value: string | undefined, remedy: string): string {
   return path;
 }
 
+/** A closure or one of its specialisations. */
+function system(value: string): string {
+  const [, path, inside = ''] = /^(.*?)(\/specialisation\/[A-Za-z0-9_][A-Za-z0-9_.+-]*)?$/.exec(value) ?? [];
+  return `${closure(path, 'give a store path')}${inside}`;
+}
+
 function attemptId(values: Values): string {
   const id = text(values, 'attempt', 'name the attempt, --attempt repair-1 for instance');
   if (id.length > 64) throw new UsageError(`--attempt ${id}: use at most 64 characters`);
@@ -182,7 +188,7 @@ function switchUnit(global: Global, values: Values): Command {
     kind: 'switch-unit',
     run: {
       name: text(values, 'run', 'name the run'),
-      closure: closure(text(values, 'closure', 'give a closure'), 'give a store path'),
+      closure: system(text(values, 'closure', 'give a closure')),
       verb: oneOf(values, 'verb', ['test', 'boot', 'switch'], 'test'),
       skipChecks: values['skip-checks'] === true,
       limitSeconds: number(values, 'timeout', 600),

@@ -155,11 +155,11 @@ test('of a newer agent only the sequence is taken, and that is told', async () =
   const disk = new Disk();
   const newer = encodeJournal({ ...numbered(7), attempt: 'something new' } as never)
     .toString()
-    .replace('floe-journal 1', 'floe-journal 2');
+    .replace('floe-journal 1', 'floe-journal 3');
   disk.names.set('/state/journal', Buffer.from(newer));
   const loaded = await new JournalFile(disk, '/state').load();
   expect(loaded.journal).toEqual(numbered(7));
-  expect(loaded.damage).toContain('format 2');
+  expect(loaded.damage).toContain('format 3');
 });
 
 test('ended attempts are found by id and closure, newest first, ten of them', () => {

@@ -1,13 +1,17 @@
 // The agent's memory across crashes and power cuts: one file, replaced as a whole, with a checksum and a second copy.
 import { createHash } from 'node:crypto';
 import { dirname, join } from 'node:path';
-import { type AttemptRecord, isDone, isFor, type Order } from '../attempt/record.ts';
+import { type AttemptRecord, isDone, isFor, type Order, type Step } from '../attempt/record.ts';
 import type { Files } from './files.ts';
 
 /** Ended attempts that are remembered. */
 const REMEMBERED = 10;
 const MAGIC = 'floe-journal';
-const FORMAT = 1;
+/** Format that this agent writes where an older one could not go on from the record, and reads beside the older. */
+const FORMAT = 2;
+const FIRST_FORMAT = 1;
+/** Steps that agents of format 1 do not know. */
+const NEW_STEPS: ReadonlySet<Step> = new Set<Step>(['stand-down', 'await-reboot', 'restart', 'undo-units']);
 
 export type Journal = {
   /** Highest sequence that was accepted; a lower one is refused. */
@@ -26,7 +30,8 @@ export type Loaded = { readonly journal: Journal; readonly damage?: string };
 /** The bytes of a journal: a line with format and checksum, then JSON. */
 export function encodeJournal(journal: Journal): Buffer {
   const body = JSON.stringify(journal);
-  return Buffer.from(`${MAGIC} ${FORMAT} ${createHash('sha256').update(body).digest('hex')}\n${body}\n`);
+  const format = journal.attempt !== undefined && NEW_STEPS.has(journal.attempt.step) ? FORMAT : FIRST_FORMAT;
+  return Buffer.from(`${MAGIC} ${format} ${createHash('sha256').update(body).digest('hex')}\n${body}\n`);
 }
 
 type Decoded =
@@ -46,7 +51,7 @@ export function decodeJournal(content: Buffer): Decoded {
     return { ok: false, damage: 'its checksum is wrong' };
   }
   const journal = JSON.parse(body) as Journal;
-  if (Number(match[1]) === FORMAT) return { ok: true, journal };
+  if (Number(match[1]) <= FORMAT) return { ok: true, journal };
   const sequence = typeof journal.sequence === 'number' ? journal.sequence : 0;
   const newer = `it has format ${match[1]} of another version of the agent; this one reads ${FORMAT}`;
   return { ok: true, journal: { sequence, ended: [] }, damage: newer };

@@ -17,5 +17,9 @@ export interface Host {
   startAgent?(signal: AbortSignal): Promise<void>;
   /** Lets the agent of the closure that runs now be the one at work. */
   refreshAgent?(signal: AbortSignal): Promise<void>;
+  /** Units that are active now. */
+  activeUnits?(signal: AbortSignal): Promise<readonly string[]>;
+  /** Starts those of the units that are broken now. */
+  startUnits?(units: readonly string[], signal: AbortSignal): Promise<Done>;
   reboot?(signal: AbortSignal): Promise<Done>;
 }

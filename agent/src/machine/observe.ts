@@ -1,8 +1,10 @@
 // Reads what the machine runs, booted and will boot.
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Seen } from '../attempt/outcome.ts';
 import type { Paths } from '../paths.ts';
 import { readBootDefault } from './boot-default.ts';
+import { parentOf } from './specialisations.ts';
 import { readStoreLink } from './store-link.ts';
 
 /** Identifies this boot; the kernel makes it anew each time. */
@@ -19,8 +21,13 @@ export async function observe(paths: Paths): Promise<Seen> {
     readBootId(),
   ]);
   const bootDefault = await readBootDefault(paths, profile);
+  const fetched = await readStoreLink(paths.root, join(paths.gcRoots, 'new'));
+  const closures = [profile, bootDefault?.closure, fetched];
+  const [currentIs, bootedIs] = await Promise.all([parentOf(current, closures), parentOf(booted, closures)]);
   return {
     bootId,
+    ...(currentIs === undefined ? {} : { currentIs }),
+    ...(bootedIs === undefined ? {} : { bootedIs }),
     ...(current === undefined ? {} : { current }),
     ...(booted === undefined ? {} : { booted }),
     ...(profile === undefined ? {} : { profile }),

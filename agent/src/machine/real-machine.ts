@@ -14,11 +14,16 @@ import type { NixStore } from '../store/nix-store.ts';
 import type { SystemProfile } from '../store/system-profile.ts';
 import type { Evidence } from '../truth/drift.ts';
 import { AGENT_VERSION } from '../version.ts';
+import { readBootLoader } from './boot-default.ts';
+import { sayBootWasGood } from './boot-good.ts';
+import { complaintOf, runCommand } from './command.ts';
+import { hasRoute } from './default-route.ts';
 import type { Host } from './host.ts';
+import { inhibitors } from './inhibitors.ts';
 import { observe } from './observe.ts';
 import { rebootReasons } from './reboot-reasons.ts';
 import { forgetRuns } from './run-files.ts';
-import { familyOf } from './specialisations.ts';
+import { familyOf, specialisationOf } from './specialisations.ts';
 import { readStoreLink } from './store-link.ts';
 import { type Watching, watchMachine } from './watch.ts';
 
@@ -28,6 +33,8 @@ type Parts = {
   readonly profile: SystemProfile;
   readonly host: Host;
   readonly log: Log;
+  /** The boot loader counts tries, and the agent says which boot was good. */
+  readonly bootCounting: boolean;
   /** Which generations stay where the order does not say; absent: all. */
   readonly generations?: GenerationsMessage;
   /** Command line of the agent that runs. */
@@ -42,6 +49,8 @@ export class RealMachine implements WatchedMachine {
   readonly handOver?: (signal: AbortSignal) => Promise<never>;
   readonly reboot?: (signal: AbortSignal) => Promise<Done>;
   #nixVersion: string | undefined;
+  /** What is kept from the garbage collector. */
+  #roots: string | undefined;
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -61,6 +70,26 @@ export class RealMachine implements WatchedMachine {
 
   fetch(order: Order, note: (text: string) => void, signal: AbortSignal): Promise<Fetched> {
     return this.#parts.store.fetch(order, note, signal);
+  }
+
+  inhibitors(running: string, wanted: string): Promise<readonly string[]> {
+    return inhibitors(running, wanted);
+  }
+
+  specialisation(closure: string, name: string): Promise<string | undefined> {
+    return specialisationOf(closure, name);
+  }
+
+  online(): Promise<boolean> {
+    return hasRoute();
+  }
+
+  async activeUnits(signal: AbortSignal): Promise<readonly string[]> {
+    return (await this.#parts.host.activeUnits?.(signal)) ?? [];
+  }
+
+  async startUnits(units: readonly string[], signal: AbortSignal): Promise<Done> {
+    return (await this.#parts.host.startUnits?.(units, signal)) ?? { kind: 'ok' };
   }
 
   complaint(closure: string): Promise<string | undefined> {
@@ -132,6 +161,31 @@ export class RealMachine implements WatchedMachine {
     return { family, generations, present };
   }
 
+  /** Between attempts: what runs, was booted and boots next stays in the store, and a boot that was counted is called good. */
+  async settled({ current, booted, bootDefault }: Seen): Promise<void> {
+    const { store, log, bootCounting, paths } = this.#parts;
+    const roots = { current, booted, 'boot-default': bootDefault?.closure };
+    const wanted = JSON.stringify(roots);
+    if (this.#roots !== wanted) {
+      // Tried once for each state of the machine; the links of NixOS itself keep most of it anyway.
+      this.#roots = wanted;
+      for (const [name, closure] of Object.entries(roots)) {
+        if (closure === undefined || (await readStoreLink('/', join(paths.gcRoots, name))) === closure) continue;
+        const kept = await store.keep(name, closure, AbortSignal.timeout(KEEP_LIMIT_MS));
+        if (kept.code !== 0)
+          log.warn(`${closure} (${name}) can't be kept from the garbage collector: ${complaintOf(kept)}`);
+      }
+    }
+    const complaint = bootCounting ? await sayBootWasGood(paths, runCommand) : undefined;
+    if (complaint !== undefined) log.warn(complaint);
+  }
+
+  /** Whether a kernel that does not come up falls back without anyone. */
+  async hasFallback(): Promise<boolean> {
+    const { bootCounting, paths } = this.#parts;
+    return bootCounting && (await readBootLoader(paths))?.loader === 'systemd-boot';
+  }
+
   async undoes({ current, bootDefault }: Seen): Promise<boolean> {
     if (current === undefined || bootDefault === undefined || current === bootDefault.closure) return false;
     const [running, booting] = await Promise.all([familyOf(current), familyOf(bootDefault.closure)]);
@@ -146,7 +200,11 @@ export class RealMachine implements WatchedMachine {
     this.#nixVersion ??= await this.#parts.store.version(AbortSignal.timeout(KEEP_LIMIT_MS));
     const read = async (name: string) =>
       current === undefined ? undefined : readFile(join(current, name), 'utf8').catch(() => undefined);
-    const [system, nixos] = await Promise.all([read('system'), read('nixos-version')]);
+    const [system, nixos, loader] = await Promise.all([
+      read('system'),
+      read('nixos-version'),
+      readBootLoader(this.#parts.paths),
+    ]);
     const facts = {
       hostName: hostname(),
       kernel: release(),
@@ -154,6 +212,7 @@ export class RealMachine implements WatchedMachine {
       nix: this.#nixVersion,
       system,
       nixos,
+      bootLoader: loader?.loader,
     };
     return Object.fromEntries(
       Object.entries(facts).flatMap(([key, value]) =>
@@ -165,6 +224,7 @@ export class RealMachine implements WatchedMachine {
   async finished(record: AttemptRecord): Promise<void> {
     await forgetRuns(this.#parts.paths.runs, attemptName(record.order));
     // After a roll-back this may be the agent of a closure that no longer runs.
-    if (record.undone) await this.#parts.host.refreshAgent?.(AbortSignal.timeout(KEEP_LIMIT_MS));
+    const touched = record.undone || (record.phase === 'Failed' && record.systemTouched);
+    if (touched) await this.#parts.host.refreshAgent?.(AbortSignal.timeout(KEEP_LIMIT_MS));
   }
 }

@@ -3,6 +3,7 @@ import type { Done, Health, RunOutcome } from '../attempt/outcome.ts';
 import { type Clock, type DeadMan, HandOverError, type HealthQuestion, type Run } from '../attempt/ports.ts';
 import type { Paths } from '../paths.ts';
 import { awaitRun } from './await-run.ts';
+import { activeUnits, startBroken } from './broken-units.ts';
 import { type Commander, complaintOf } from './command.ts';
 import { carriedEnvironment } from './environment.ts';
 import { checkHealth } from './health.ts';
@@ -121,6 +122,14 @@ export class SystemdHost implements Host {
     };
     const { checks: named, resolve: resolvePath } = paths;
     return checkHealth(question, { units, command, clock, named, resolvePath }, signal);
+  }
+
+  activeUnits(signal: AbortSignal): Promise<readonly string[]> {
+    return activeUnits(this.#settings.command, signal);
+  }
+
+  startUnits(units: readonly string[], signal: AbortSignal): Promise<Done> {
+    return startBroken(this.#settings.command, units, signal);
   }
 
   async reboot(signal: AbortSignal): Promise<Done> {
