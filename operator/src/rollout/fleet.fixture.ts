@@ -22,7 +22,7 @@ export type Event =
   | { readonly kind: 'leave'; readonly machine: number }
   | { readonly kind: 'join' }
   | { readonly kind: 'wait'; readonly seconds: number }
-  | { readonly kind: 'verb'; readonly verb: 'approve' | 'retry' | 'continue' | 'abort' | 'rollback' }
+  | { readonly kind: 'verb'; readonly verb: 'approve' | 'retry' | 'continue' | 'abort' | 'rollback' | 'urgent' }
   | { readonly kind: 'revision'; readonly revision: string }
   | { readonly kind: 'spec'; readonly spec: Partial<RolloutSpec> };
 

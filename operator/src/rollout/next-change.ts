@@ -34,10 +34,12 @@ function awaited(moment: Moment, { standing, facts }: Member): 'Download' | 'Swi
 /** The moments at which windows and freezes change for those whose turn it is. */
 export function timeChanges(moment: Moment, turn: readonly Member[]): number[] {
   const { times, now, hurry } = moment;
-  if (times.isEmpty) return [];
+  if (times.isEmpty || turn.length === 0 || (hurry !== undefined && now >= hurry)) return [];
   const found = new Set<number>();
+  const freeze = times.freeze(now).until;
+  if (freeze !== undefined) found.add(freeze);
   for (const { facts } of turn) {
-    // Nothing of this matters to a machine that is off or on hold.
+    // Windows do not matter to a machine that is off or on hold.
     if (!facts.online || facts.hold !== undefined) continue;
     for (const action of ['Switch', 'Download'] as const) {
       const change = times.changeAfter(facts, { action, at: now, hurry });

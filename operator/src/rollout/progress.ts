@@ -82,18 +82,26 @@ export function progressStatus({ progress }: Run): { progress?: Progress } & Pic
   return progress === undefined ? {} : { progress };
 }
 
-/** Machines that could get further: those at work, and those whose turn it is. Who is off, on hold or asked can't. */
+/**
+ * Machines that could get further: those at work, those to be told again, and as many of the others as the batch takes.
+ * Who is off, on hold or asked can't.
+ */
 function ableOf({ members, batch, state }: Position, { snapshot }: Context): Member[] {
   const isSuspended = snapshot.rollout.spec.suspend === true;
-  const candidates = new Set(batch !== undefined && batch.room > 0 && !isSuspended ? batch.candidates : []);
-  return members.filter((member) => {
-    const { standing, facts } = member;
-    if (!facts.online) return false;
-    if (standing.kind === 'updating' || standing.kind === 'fetching') return true;
-    const isAsked = facts.waitsForUser !== undefined && state.run.urgent === undefined;
-    if (facts.hold !== undefined || isAsked || isSuspended) return false;
-    return standing.kind === 'again' || candidates.has(member);
-  });
+  const isFree = ({ facts }: Member): boolean =>
+    facts.online && facts.hold === undefined && (facts.waitsForUser === undefined || state.run.urgent !== undefined);
+  const atWork = members.filter(
+    ({ standing, facts }) => facts.online && (standing.kind === 'updating' || standing.kind === 'fetching'),
+  );
+  if (isSuspended || batch === undefined) return atWork;
+  const again = members.filter((member) => member.standing.kind === 'again' && isFree(member));
+  // Who has begun keeps its place in the batch.
+  const rank = ({ standing }: Member): number => (standing.kind === 'fetched' || standing.kind === 'fetching' ? 0 : 1);
+  const next = batch.candidates
+    .filter(isFree)
+    .sort((a, b) => rank(a) - rank(b))
+    .slice(0, batch.room);
+  return [...new Set([...atWork, ...again, ...next])];
 }
 
 /** What such a machine needs its window for. */
