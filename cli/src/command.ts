@@ -11,6 +11,7 @@ import { verbCommand, verbHelp } from './verb-command.ts';
 const HELP = `floe: NixOS machines run by Kubernetes
 
   floe plan -f FILE|-           what a Rollout would do now, from manifests; touches nothing
+  floe diff ROLLOUT             what it changes on its machines: packages, units, reboots, bytes
   floe approve ROLLOUT          answer the pause that it waits in
   floe retry ROLLOUT            tell the machines that failed again
   floe continue ROLLOUT         accept the failures of the step and go on
@@ -44,6 +45,8 @@ function print(value: unknown, stream: NodeJS.WriteStream): void {
 const PROGRAMS: readonly string[] = ['operator', 'cache', 'builder'];
 /** Time limit of a verb, in ms. */
 const VERB_MS = 30_000;
+/** Time limit of a comparison, in ms: it asks a cache some thousand times. */
+const DIFF_MS = 600_000;
 const USAGE = 2;
 
 /** Runs the command line and returns its exit code: 0 well, 1 failed, 2 wrong input. */
@@ -65,6 +68,7 @@ type Command = (argv: readonly string[]) => Promise<number>;
 
 function commandOf(command: string): Command {
   if (command === 'plan') return planned;
+  if (command === 'diff') return diff;
   if (command === 'token') return token;
   if ((VERBS as readonly string[]).includes(command)) return (argv) => verb(command as Verb, argv);
   if (command === '--version' || command === 'version')
@@ -86,6 +90,13 @@ async function planned(argv: readonly string[]): Promise<number> {
   if (argv.includes('--course')) return say(await courseCommand(argv, ports));
   print(await planCommand(argv, ports), process.stdout);
   return 0;
+}
+
+async function diff(argv: readonly string[]): Promise<number> {
+  const { DIFF_HELP, diffCommand } = await import('./diff/diff-command.ts');
+  if (wantsHelp(argv)) return say(DIFF_HELP);
+  const signal = AbortSignal.timeout(DIFF_MS);
+  return say(await diffCommand(argv, { connect: await connector(), now: () => new Date(), signal }));
 }
 
 async function token(argv: readonly string[]): Promise<number> {

@@ -1,6 +1,6 @@
 // What `floe plan` plans: the Rollout that the flags name, the objects around it, and the time.
 import type { Rollout } from '@floe/crds/rollout';
-import { closuresOf } from '@floe/operator/rollout/closures';
+import { closuresOf, type WithoutRecord } from '@floe/operator/rollout/closures';
 import type { Snapshot } from '@floe/operator/rollout/snapshot';
 import { documentsOf } from './documents.ts';
 import type { Flags } from './flags.ts';
@@ -38,8 +38,8 @@ export async function planInput(
   return { snapshot: snapshotOf(objects, pick(objects.rollouts, flags.text('rollout'))), now: at };
 }
 
-/** What the planner looks at for a Rollout. */
-export function snapshotOf(objects: Objects, rollout: Rollout): Snapshot {
+/** What the planner looks at for a Rollout. `without`: what a revision without a record means. */
+export function snapshotOf(objects: Objects, rollout: Rollout, without: WithoutRecord = 'built'): Snapshot {
   const name = rollout.spec.configRef.name;
   const here = ({ metadata }: { metadata: { namespace?: string } }) =>
     (metadata.namespace ?? 'default') === (rollout.metadata.namespace ?? 'default');
@@ -49,7 +49,7 @@ export function snapshotOf(objects: Objects, rollout: Rollout): Snapshot {
     configs: objects.configs.filter(here),
     config: objects.configs.find((config) => here(config) && config.metadata.name === name),
     machines: objects.machines.filter(here),
-    closures: closuresOf(objects.records.filter(here), name, 'built'),
+    closures: closuresOf(objects.records.filter(here), name, without),
   };
 }
 

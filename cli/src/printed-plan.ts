@@ -4,10 +4,15 @@ import type { Plan } from '@floe/operator/rollout/plan-result';
 type Told = { machine: string; closure: string };
 
 /** The fields of the printed plan, in their order. */
-export type PrintedPlan = Omit<Plan, 'dispatch' | 'fetch' | 'rollback' | 'adopt' | 'measure'> & {
+export type PrintedPlan = Omit<
+  Plan,
+  'dispatch' | 'fetch' | 'rollback' | 'reboot' | 'rebootsWaiting' | 'adopt' | 'measure'
+> & {
   dispatch: Told[];
   fetch: Told[];
   rollback: Told[];
+  /** Machines that may restart now. */
+  reboot: Told[];
 };
 
 /** A plan without what only the operator needs of it. */
@@ -21,6 +26,7 @@ export function printedPlan(plan: Plan): PrintedPlan {
     fetch: told(plan.fetch),
     hold: plan.hold,
     rollback: told(plan.rollback),
+    reboot: plan.reboot.map(({ machine, closure }) => ({ machine, closure })),
     budget: plan.budget,
     counts: plan.counts,
     conditions: plan.conditions,
