@@ -3,6 +3,7 @@ import type { Counts, Rollout, RolloutStatus } from '@floe/crds/rollout';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { Plan } from './plan-result.ts';
 import { timeMs } from './time.ts';
+import { WaitingMetric } from './waiting-metric.ts';
 
 const RUN_SECONDS = [10, 30, 60, 120, 300, 600, 1800, 3600, 4 * 3600, 12 * 3600, 86_400, 3 * 86_400, 7 * 86_400];
 
@@ -26,6 +27,7 @@ export class RolloutMetrics {
   readonly #seconds: Histogram<Of | 'outcome'>;
   readonly #paused: Histogram<Of | 'outcome'>;
   readonly #planSeconds: Histogram;
+  readonly #waiting: WaitingMetric;
   /** The labels under which each Rollout stands in the info gauge. */
   readonly #shown = new Map<string, Record<Info, string>>();
   readonly #states = new Map<string, Set<string>>();
@@ -61,7 +63,11 @@ export class RolloutMetrics {
       'floe_rollout_run_duration_seconds',
       'From the start of a run to its end; progressing and paused.',
     );
-    this.#paused = duration('floe_rollout_run_paused_seconds', 'The part of it that was spent in pauses.');
+    this.#paused = duration(
+      'floe_rollout_run_paused_seconds',
+      'The part of it that was spent in pauses, suspended, outside of windows and in freezes.',
+    );
+    this.#waiting = new WaitingMetric(registry);
     this.#planSeconds = new Histogram({
       name: 'floe_rollout_plan_duration_seconds',
       help: 'Time that planning one Rollout takes.',
@@ -81,6 +87,7 @@ export class RolloutMetrics {
     this.#limit.set(labels, plan.budget.limit);
     this.#unavailable.set(labels, plan.budget.unavailable);
     this.#setCounts(labels, plan.counts);
+    this.#waiting.observe(labels, plan.hold);
     for (const outcome of OUTCOMES) this.#runs.inc({ ...labels, outcome }, 0);
     this.#countEnds(labels, status, plan.status);
   }
@@ -121,6 +128,7 @@ export class RolloutMetrics {
     for (const outcome of OUTCOMES) {
       for (const series of [this.#runs, this.#seconds, this.#paused]) series.remove({ ...labels, outcome });
     }
+    this.#waiting.forget(labels);
     this.#shown.delete(key);
     this.#states.delete(key);
   }
