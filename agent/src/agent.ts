@@ -28,6 +28,10 @@ import type { TruthKeeper } from './truth/keeper.ts';
 export interface WatchedMachine extends Machine {
   rebootReasons(booted: string | undefined, wanted: string | undefined): Promise<readonly string[]>;
   facts(current: string | undefined): Promise<Readonly<Record<string, string>>>;
+  /** Told what the machine is between attempts. */
+  settled?(seen: Seen): Promise<void>;
+  /** Whether a kernel that does not come up falls back without anyone. */
+  hasFallback?(): Promise<boolean>;
   /** Whether the next boot starts something else than what runs. */
   undoes?(seen: Seen): Promise<boolean>;
   /** Told when an attempt is over. A service restarts itself after a roll-back, so that the old closure's agent runs. */
@@ -257,7 +261,7 @@ export class Agent {
   /** Whether an attempt, of another process perhaps, is in the middle of its work. */
   #isUnfinished(): boolean {
     const { attempt } = this.#parts.ledger.journal;
-    return attempt !== undefined && !isResting(attempt);
+    return attempt !== undefined && !isDone(attempt) && !isReplaceable(attempt);
   }
 
   #cancelled(record: AttemptRecord): AttemptRecord {
@@ -372,13 +376,17 @@ export class Agent {
     const busy = this.#current !== undefined && !isResting(this.#current.record);
     const failedUnits =
       busy && this.#reading !== undefined ? this.#reading.failedUnits : await machine.failedUnits(signal);
-    const [rebootReasons, undoes, facts] = await Promise.all([
+    const [rebootReasons, undoes, fallback, facts] = await Promise.all([
       machine.rebootReasons(seen.booted, closureAfterReboot(ledger.journal, seen)),
       machine.undoes?.(seen) ?? false,
+      machine.hasFallback?.(),
       machine.facts(seen.current),
     ]);
-    const told = await this.#parts.truth?.look(ledger.journal, seen, busy || this.#isUnfinished());
-    this.#reading = { seen, failedUnits, rebootReasons, undoes, facts, ...(told === undefined ? {} : { told }) };
+    const unfinished = busy || this.#isUnfinished();
+    const told = await this.#parts.truth?.look(ledger.journal, seen, unfinished);
+    if (!unfinished) await machine.settled?.(seen);
+    const known = { ...(fallback === undefined ? {} : { fallback }), ...(told === undefined ? {} : { told }) };
+    this.#reading = { seen, failedUnits, rebootReasons, undoes, facts, ...known };
     const state: MachineState = { ...machineState(ledger.journal, this.#reading, this.#wanted), ...this.#ofPeople() };
     const note = this.#current?.note;
     if (note === undefined || state.attempt === undefined) this.#reporter.update(state);

@@ -154,6 +154,7 @@ export async function compose({ root, config }: Choices): Promise<World> {
     host,
     log,
     program,
+    bootCounting: known?.bootCounting ?? false,
     ...rules,
   });
   return {

@@ -166,10 +166,16 @@ function healthy(machine: NixMachine): Draft {
   }
 }
 
+/** Said where it matters: before a reboot into a kernel that nobody has seen on this machine. */
+function withoutFallback({ status }: NixMachine): string {
+  if (status?.reboot?.fallback !== false) return '';
+  return '; should the new kernel not come up, a person must choose the old one in the boot menu (only systemd-boot with boot counting falls back by itself)';
+}
+
 function rebootRequired(machine: NixMachine): Draft {
   switch (machine.status?.reboot?.required) {
     case true:
-      return { status: 'True', reason: 'BootedOther', message: rebootMessage(machine) };
+      return { status: 'True', reason: 'BootedOther', message: `${rebootMessage(machine)}${withoutFallback(machine)}` };
     case false: {
       const undone = nextBootMessage(machine);
       if (undone !== undefined) return { status: 'False', reason: 'NextBootDiffers', message: undone };
