@@ -11,8 +11,8 @@ export type PrintedPlan = Omit<
   dispatch: Told[];
   fetch: Told[];
   rollback: Told[];
-  /** Machines that may restart now. */
-  reboot: Told[];
+  /** Machines that may restart now; absent: nobody. */
+  reboot?: Told[];
 };
 
 /** A plan without what only the operator needs of it. */
@@ -26,7 +26,7 @@ export function printedPlan(plan: Plan): PrintedPlan {
     fetch: told(plan.fetch),
     hold: plan.hold,
     rollback: told(plan.rollback),
-    reboot: plan.reboot.map(({ machine, closure }) => ({ machine, closure })),
+    ...(plan.reboot.length === 0 ? {} : { reboot: plan.reboot.map(({ machine, closure }) => ({ machine, closure })) }),
     budget: plan.budget,
     counts: plan.counts,
     conditions: plan.conditions,

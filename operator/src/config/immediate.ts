@@ -103,6 +103,8 @@ function order(machine: NixMachine, aim: Aim, { number, reason }: { number: numb
     // Who runs it already is only told its name.
     go: !asksConsent(machine) || machine.status?.current?.closure === aim.closure,
     since: rfc3339(aim.now),
+    // Without a Rollout nobody counts who restarts; InWindow waits for a person, as there is no window.
+    ...(machine.spec.activation?.reboot === 'WhenRequired' ? { reboot: true } : {}),
   };
 }
 

@@ -32,6 +32,7 @@ export function desiredMessage(
     revision: desired.revision,
     closure: desired.closure,
     go: Boolean(desired.go) && !isHeld(machine, now),
+    reboot: desired.reboot === true && !isHeld(machine, now),
     mode: mode ?? 'switch',
     switchTimeoutSeconds: seconds(timeout, SWITCH_TIMEOUT_SECONDS),
     confirmTimeoutSeconds: seconds(confirmTimeout, CONFIRM_TIMEOUT_SECONDS),

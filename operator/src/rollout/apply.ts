@@ -2,12 +2,12 @@
 import type { NixMachine } from '@floe/crds/nix-machine';
 import type { Rollout, RolloutStatus } from '@floe/crds/rollout';
 import { mergePatchOf } from '../conditions/merge-patch.ts';
-import { statusPatch } from '../conditions/patch.ts';
+import { type StatusChanges, statusPatch } from '../conditions/patch.ts';
 import type { KubeClient, MergePatch } from '../kube/client.ts';
 import type { CongestionWindow, Send } from '../kube/congestion-window.ts';
 import { isConflict, isNotFound } from '../kube/error.ts';
 import { nixMachines, rollouts } from '../kube/resource.ts';
-import { orderChanges } from './order-desired.ts';
+import { orderChanges, rebootChanges } from './order-desired.ts';
 import type { Plan } from './plan-result.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { RolloutStores } from './stores.ts';
@@ -47,30 +47,43 @@ export async function writeStatus(rollout: Rollout, status: RolloutStatus, ports
   ports.stores.rollouts.put(answer);
 }
 
-type Telling = { readonly order: Order; readonly go: boolean };
+/** What to write for a machine at a moment (ms); undefined: nothing any more. */
+type Telling = {
+  readonly machine: string;
+  readonly changes: (machine: NixMachine, now: number) => StatusChanges | undefined;
+};
+
+/** Restarts and returns go first: they end what was begun. */
+function tellingsOf(rollout: string, plan: Plan): Telling[] {
+  const run = plan.status.run ?? '';
+  const telling = (order: Order, go: boolean): Telling => ({
+    machine: order.machine,
+    changes: (machine, now) => orderChanges(machine, order, { rollout, run, go, now }),
+  });
+  return [
+    ...plan.reboot.map(({ machine }): Telling => ({ machine, changes: rebootChanges })),
+    ...plan.rollback.map((order) => telling(order, true)),
+    ...plan.dispatch.map((order) => telling(order, true)),
+    ...plan.fetch.map((order) => telling(order, false)),
+    ...plan.adopt.map((order) => telling(order, true)),
+  ];
+}
 
 /** Writes the orders of a plan, some at a time. An order that loses a race is left to the next plan. */
 export async function writeOrders({ machines, rollout }: Snapshot, plan: Plan, ports: ApplyPorts): Promise<Applied> {
   const byName = new Map(machines.map((machine) => [machine.metadata.name, machine]));
-  const tellings: Telling[] = [
-    ...plan.rollback.map((order) => ({ order, go: true })),
-    ...plan.dispatch.map((order) => ({ order, go: true })),
-    ...plan.fetch.map((order) => ({ order, go: false })),
-    ...plan.adopt.map((order) => ({ order, go: true })),
-  ];
-  const run = plan.status.run ?? '';
+  const tellings = tellingsOf(rollout.metadata.name, plan);
   const queue = tellings.values();
   let written = 0;
   let lost = 0;
   const work = async () => {
-    for (const { order, go } of queue) {
-      const machine = byName.get(order.machine);
+    for (const { machine: name, changes } of queue) {
+      const machine = byName.get(name);
       if (machine === undefined || ports.signal.aborted) continue;
       // The order is dated when it is written, not when it began to wait for room.
       const isWritten = await ports.window.run((send) => {
-        const now = ports.now().getTime();
-        const changes = orderChanges(machine, order, { rollout: rollout.metadata.name, run, go, now });
-        return writeMachine(machine, changes, { ...ports, send });
+        const change = changes(machine, ports.now().getTime());
+        return change === undefined ? Promise.resolve(false) : writeMachine(machine, change, { ...ports, send });
       }, ports.signal);
       if (isWritten) written += 1;
       else lost += 1;
@@ -82,7 +95,7 @@ export async function writeOrders({ machines, rollout }: Snapshot, plan: Plan, p
 
 async function writeMachine(
   machine: NixMachine,
-  changes: ReturnType<typeof orderChanges>,
+  changes: StatusChanges,
   { client, stores, now, signal, send }: ApplyPorts & { readonly send: Send },
 ): Promise<boolean> {
   const write = statusPatch(machine, changes, now());

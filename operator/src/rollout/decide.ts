@@ -6,6 +6,8 @@ import type { Position } from './course.ts';
 import { commonReason, fixedReason } from './holds.ts';
 import { type Opening, openingOf, timeChanges } from './next-change.ts';
 import { standstillAt } from './progress.ts';
+import { rebootsWithGo } from './reboot-policy.ts';
+import { planReboots, type Reboots } from './reboots.ts';
 import { planRollback, type Rollback } from './rollback.ts';
 import { goesOn } from './run.ts';
 import type { BatchStage } from './stage.ts';
@@ -20,6 +22,7 @@ export type Decision = {
   readonly dispatch: readonly Order[];
   readonly fetch: readonly Order[];
   readonly hold: readonly Hold[];
+  readonly reboots: Reboots;
   readonly rollback: readonly Order[];
   /** Present while a run is taken back, and after. */
   readonly returns: Rollback | undefined;
@@ -34,21 +37,40 @@ export function decide(position: Position, budget: Budget, context: Context): De
   const { state } = position;
   if (state.run.rollback !== undefined) return takingBack(position, budget, context);
   const { turn, rest } = turns(position);
-  const told = telling(position, { budget, turn, context });
+  const reboots = rebootsOf(position, budget, context);
+  const told = telling(position, { budget: less(budget, reboots.slots), turn, context });
   const waiting = rest.map((member) => restHold(position, member, context));
   return {
     state,
     ...told,
-    hold: [...told.hold, ...waiting.flat()],
+    hold: withReboots([...told.hold, ...waiting.flat()], reboots),
+    reboots,
     rollback: [],
     returns: undefined,
     nextCheck: nextCheck(position, context, [
-      ...(told.dispatch.length === 0 ? [] : [deadline(position, context)]),
+      ...(told.dispatch.length + reboots.told.length === 0 ? [] : [deadline(position, context)]),
+      ...reboots.checks,
       ...timeChanges(momentOf(position, context), turn),
       ...standstill(position, context),
     ]),
     opening: openingOf(momentOf(position, context), turn, told.hold),
   };
+}
+
+function rebootsOf(position: Position, budget: Budget, context: Context): Reboots {
+  const { state, members } = position;
+  const moment = momentOf(position, context);
+  return planReboots(members, { run: state.run, budget, moment, groups: context.groups, snapshot: context.snapshot });
+}
+
+/** What is left of the budget; what it says stays. */
+function less(budget: Budget, slots: number): Budget {
+  return { ...budget, free: Math.max(0, budget.free - slots) };
+}
+
+/** The holds, with what keeps machines from a restart that the run waits for. */
+function withReboots(hold: readonly Hold[], { waiting }: Reboots): Hold[] {
+  return hold.map((entry) => ({ ...entry, ...waiting.get(entry.machine) }));
 }
 
 function standstill(position: Position, context: Context): number[] {
@@ -110,6 +132,7 @@ function telling(position: Position, { budget, turn, context }: Telling): Told {
     budget,
     groups: context.groups,
     fetchFirst: spec.offline === 'Skip',
+    rebootsWithGo: (facts) => rebootsWithGo(spec, facts),
     moment,
     sickToo: canary === undefined || state.run.urgent !== undefined || maySickBeTold(canary, batch),
     reason: state.run.completed || state.run.direct ? 'Joined' : 'Rollout',
@@ -168,10 +191,12 @@ export function pauseMessage({ stage, state }: Position, rollout: string, now: n
 
 function takingBack(position: Position, budget: Budget, context: Context): Decision {
   const { view, members, state } = position;
+  const reboots = rebootsOf(position, budget, context);
   const returns = planRollback(view, members, {
     revision: state.run.rollback?.to,
-    budget,
+    budget: less(budget, reboots.slots),
     groups: context.groups,
+    rebootsWithGo: (facts) => rebootsWithGo(context.snapshot.rollout.spec, facts),
     suspended: context.snapshot.rollout.spec.suspend === true,
   });
   const ends = returns.ended && state.run.stopped === undefined;
@@ -181,12 +206,14 @@ function takingBack(position: Position, budget: Budget, context: Context): Decis
     dispatch: [],
     fetch: [],
     hold: returns.hold,
+    reboots,
     rollback: returns.rollback,
     returns,
     opening: undefined,
     nextCheck: nextCheck(position, context, [
       ...returns.checks,
-      ...(returns.rollback.length === 0 ? [] : [deadline(position, context)]),
+      ...reboots.checks,
+      ...(returns.rollback.length + reboots.told.length === 0 ? [] : [deadline(position, context)]),
     ]),
   };
 }

@@ -27,7 +27,7 @@ export function answerOf(machine: NixMachine, pace: Pace, now: number): Answer |
   if (desired === undefined || machine.status?.connection?.online !== true) return undefined;
   const own = ownAttempt(machine);
   const goMs = own?.phase === 'Fetched' ? pace.switchMs : pace.goMs;
-  const due = (timeMs(desired.since) ?? now) + (desired.go ? goMs : pace.fetchMs);
+  const due = (timeMs(desired.rebootSince ?? desired.since) ?? now) + (desired.go ? goMs : pace.fetchMs);
   const at = due > now ? due : now + (desired.go ? pace.switchMs : pace.fetchMs);
   return { at, machine: desired.go ? committed(machine, at) : fetched(machine, at) };
 }
@@ -40,7 +40,8 @@ function ownAttempt({ status }: NixMachine): Attempt | undefined {
 function openOrder(machine: NixMachine): Desired | undefined {
   const { desired, attempt, current } = machine.status ?? {};
   const own = ownAttempt(machine);
-  if (desired === undefined || (own !== undefined && isOver(own))) return undefined;
+  const restarts = desired?.reboot === true && own?.phase === 'RebootRequired';
+  if (desired === undefined || (own !== undefined && isOver(own) && !restarts)) return undefined;
   if (own === undefined && current?.closure === desired.closure && attemptIsOver(attempt)) return undefined;
   return !desired.go && own?.phase === 'Fetched' ? undefined : desired;
 }

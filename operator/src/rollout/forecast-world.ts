@@ -1,10 +1,11 @@
 // The world of a forecast: the rollout, its machines and what they have in hand, at one simulated moment.
-import type { NixMachine } from '@floe/crds/nix-machine';
+import type { NixMachine, NixMachineStatus } from '@floe/crds/nix-machine';
 import type { Rollout } from '@floe/crds/rollout';
 import type { Measured } from './analysis/memory.ts';
 import type { MeasurementTask } from './analysis/tasks.ts';
 import { type Answer, answerOf, withOrder } from './forecast-machine.ts';
 import type { Pace } from './forecast-pace.ts';
+import { rebootChanges } from './order-desired.ts';
 import { plan } from './plan.ts';
 import type { Plan } from './plan-result.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -53,17 +54,18 @@ export class World {
     this.#rollout = { ...this.#rollout, status: planned.status };
     this.#measured = planned.measure.map((task) => goodResult(task, this.now));
     for (const order of [...planned.rollback, ...planned.dispatch, ...planned.adopt]) this.#tell(order, planned, true);
+    for (const { machine } of planned.reboot) this.#restart(machine);
     for (const order of planned.fetch) this.#tell(order, planned, false);
     return planned;
   }
 
   /** When something happens next: a machine answers, or time alone changes something. */
-  nextMoment({ nextCheck, dispatch, rollback, fetch, adopt, measure }: Plan): number | undefined {
+  nextMoment({ nextCheck, dispatch, rollback, fetch, adopt, reboot, measure }: Plan): number | undefined {
     const moments = [...this.#inHand.values()].map(({ at }) => at);
     const check = timeMs(nextCheck ?? undefined);
     if (check !== undefined) moments.push(check);
     // What was just told or measured changes what the planner sees.
-    const told = dispatch.length + rollback.length + fetch.length + adopt.length;
+    const told = dispatch.length + rollback.length + fetch.length + adopt.length + reboot.length;
     if (measure.length > 0 || (moments.length === 0 && told > 0)) return this.now + 1;
     const next = moments.length === 0 ? undefined : moments.reduce((a, b) => Math.min(a, b));
     return next === undefined ? undefined : Math.max(this.now + 1, next);
@@ -99,6 +101,14 @@ export class World {
     const giver = { rollout: planned.rollout, run: planned.status.run ?? '', go, now: this.now };
     this.#machines.set(order.machine, withOrder(machine, order, giver));
     this.#await(order.machine);
+  }
+
+  #restart(name: string): void {
+    const machine = this.#machines.get(name);
+    const changes = machine && rebootChanges(machine, this.now);
+    if (machine === undefined || changes === undefined) return;
+    this.#machines.set(name, { ...machine, status: { ...machine.status, ...changes } as NixMachineStatus });
+    this.#await(name);
   }
 
   #await(name: string): void {

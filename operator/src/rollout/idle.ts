@@ -66,6 +66,8 @@ export function idlePlan(
     step: { index: status.step?.index ?? 0, total: status.step?.total ?? 0 },
     dispatch: [],
     adopt: [],
+    reboot: [],
+    rebootsWaiting: 0,
     fetch: [],
     hold: [
       ...facts.map((fact): Hold => ({ machine: fact.name, reason: said.hold, message: said.message })),

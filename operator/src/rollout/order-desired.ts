@@ -24,8 +24,21 @@ export function orderChanges(machine: NixMachine, order: Order, { rollout, run, 
     reason: order.reason,
     go,
     since: rfc3339(now),
+    ...(go && order.reboot === true ? { reboot: true } : {}),
   };
   if (knownBad === undefined || !knownBad.includes(order.closure)) return { desired };
   const left = knownBad.filter((closure) => closure !== order.closure);
   return { desired, knownBad: left.length === 0 ? undefined : left };
+}
+
+/**
+ * What to write for the word that a machine may restart: the order as it is, with a new sequence. Undefined where the
+ * machine waits for it no more.
+ */
+export function rebootChanges(machine: NixMachine, now: number): StatusChanges | undefined {
+  const { desired, attempt } = machine.status ?? {};
+  if (desired === undefined || attempt?.desiredId !== desired.id || attempt.phase !== 'RebootRequired')
+    return undefined;
+  const sequence = nextSequence(desired.sequence, now);
+  return { desired: { ...desired, sequence, reboot: true, rebootSince: rfc3339(now) } };
 }

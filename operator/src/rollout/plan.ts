@@ -141,6 +141,8 @@ function assemble(reached: Position, { facts, elsewhere, verbs, context }: Parts
     fetch: decision.fetch,
     hold: [...decision.hold, ...elsewhere.map(elsewhereHold)],
     rollback: decision.rollback,
+    reboot: decision.reboots.told,
+    rebootsWaiting: decision.reboots.waiting.size,
     measure: tasksOf(position, context),
     adopt: adoptions(position, name),
     budget,

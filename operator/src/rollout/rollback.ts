@@ -34,16 +34,14 @@ type Terms = {
   readonly revision: string | undefined;
   readonly budget: Budget;
   readonly groups: GroupBudgets;
+  /** Whether a go says at once that the machine may restart. */
+  readonly rebootsWithGo: (facts: Facts) => boolean;
   readonly suspended: boolean;
 };
 
 /** Decides who returns now. `revision` is where to; undefined: each to what it ran before. */
-export function planRollback(
-  view: View,
-  members: readonly Member[],
-  { revision, budget, groups, suspended }: Terms,
-): Rollback {
-  const returns = members.map((member) => ({ member, back: returnOf(view, member, revision) }));
+export function planRollback(view: View, members: readonly Member[], terms: Terms): Rollback {
+  const returns = members.map((member) => ({ member, back: returnOf(view, member, terms.revision) }));
   const due = returns
     .flatMap(({ member, back }) => (back.kind === 'due' ? [{ facts: member.facts, back }] : []))
     .sort(
@@ -52,7 +50,7 @@ export function planRollback(
         b.back.at - a.back.at ||
         compareText(b.facts.name, a.facts.name),
     );
-  const told = tellBack(view, due, { revision, budget, groups, suspended });
+  const told = tellBack(view, due, terms);
   const hold = returns.flatMap(({ member, back }) => restReason(member.facts, back));
   const reachable = due.filter(({ facts }) => aloneReason(facts) === undefined);
   const moving = returns.filter(({ back }) => back.kind === 'forward' || back.kind === 'returning');
@@ -68,27 +66,33 @@ export function planRollback(
 
 type Due = { readonly facts: Facts; readonly back: Extract<Return, { kind: 'due' }> };
 
-function tellBack(
-  view: View,
-  due: readonly Due[],
-  { revision, budget, groups, suspended }: Terms,
-): { rollback: Order[]; hold: Hold[] } {
+function tellBack(view: View, due: readonly Due[], terms: Terms): { rollback: Order[]; hold: Hold[] } {
   const rollback: Order[] = [];
   const hold: Hold[] = [];
-  let { free } = budget;
+  let { free } = terms.budget;
   for (const { facts, back } of due) {
-    const alone = suspended ? SUSPENDED : aloneReason(facts);
-    const usesOwn = !facts.well || facts.inHand;
-    const isFull = !usesOwn && free <= 0;
-    const held = alone ?? (isFull ? fullBudget(budget) : groups.whyNot(facts));
-    if (held !== undefined) hold.push({ machine: facts.name, ...held });
-    else {
-      if (!usesOwn) free -= 1;
-      groups.take(facts);
-      rollback.push(orderBack(view, facts, { closure: back.closure, revision }));
+    // A machine that is sick or on its way already uses the slot that it holds.
+    const slots = !facts.well || facts.inHand ? 0 : 1;
+    const held = whyNotBack(facts, slots > free, terms);
+    if (held !== undefined) {
+      hold.push({ machine: facts.name, ...held });
+      continue;
     }
+    free -= slots;
+    terms.groups.take(facts);
+    const order = orderBack(view, facts, { closure: back.closure, revision: terms.revision });
+    rollback.push(terms.rebootsWithGo(facts) ? { ...order, reboot: true } : order);
   }
   return { rollback, hold };
+}
+
+function whyNotBack(
+  facts: Facts,
+  isFull: boolean,
+  { budget, groups, suspended }: Terms,
+): Omit<Hold, 'machine'> | undefined {
+  const alone = suspended ? SUSPENDED : aloneReason(facts);
+  return alone ?? (isFull ? fullBudget(budget) : groups.whyNot(facts));
 }
 
 function fullBudget({ limit }: Budget): Omit<Hold, 'machine'> {

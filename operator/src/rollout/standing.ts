@@ -1,6 +1,8 @@
 // Where a machine stands towards the run: one classification, from which counts, batches and holds follow.
+import type { WindowAction } from '@floe/crds/window-action';
 import type { Closures } from './closures.ts';
 import { type Facts, isFinal } from './facts.ts';
+import { isRebootDue } from './reboot-policy.ts';
 import { isBeforeRetry, mayRetryItself } from './retries.ts';
 import { hurryOf, type Run } from './run.ts';
 import { spokenMs, timeMs } from './time.ts';
@@ -124,8 +126,11 @@ function goStanding(view: View, facts: Facts, told: Told): Standing {
   }
   if (!isFinal(own)) return underWay(view, facts);
   switch (own.phase) {
-    case 'Committed':
     case 'RebootRequired':
+      // It restarts, or does so as soon as there is a slot.
+      if (facts.inHand) return underWay(view, facts);
+      return isRebootDue(facts, view.run) ? { kind: 'updating', until: undefined } : committed(view, facts, told);
+    case 'Committed':
       return committed(view, facts, told);
     case 'Unconfirmed':
       return unconfirmed(view, facts);
@@ -135,17 +140,23 @@ function goStanding(view: View, facts: Facts, told: Told): Standing {
 }
 
 function underWay(view: View, facts: Facts): Standing {
-  const go = timeMs(facts.desired?.since) ?? view.now;
-  const until = timeIsUp(view, facts, go);
+  const restart = timeMs(facts.desired?.rebootSince);
+  const go = restart ?? timeMs(facts.desired?.since) ?? view.now;
+  const until = timeIsUp(view, facts, go, restart === undefined ? 'Switch' : 'Reboot');
   if (until === undefined || view.now < until) return { kind: 'updating', until };
   const state = facts.own === undefined ? 'nothing was heard of it' : `it is still ${facts.own.phase}`;
-  const message = `not done ${spokenMs(view.machineTimeoutMs)} after its go, ${facts.online ? state : 'and it is offline'}`;
+  const message = `not done ${spokenMs(view.machineTimeoutMs)} after its go${restart === undefined ? '' : ' to restart'}, ${facts.online ? state : 'and it is offline'}`;
   return { kind: 'failed', message, at: until };
 }
 
 /** When a machine that got its go at `since` has had its time; undefined: its windows never leave it so much. */
-function timeIsUp({ times, run, machineTimeoutMs }: View, facts: Facts, since: number): number | undefined {
-  return times.after(facts, { action: 'Switch', hurry: hurryOf(run) }, { since, forMs: machineTimeoutMs });
+function timeIsUp(
+  { times, run, machineTimeoutMs }: View,
+  facts: Facts,
+  since: number,
+  action: WindowAction = 'Switch',
+): number | undefined {
+  return times.after(facts, { action, hurry: hurryOf(run) }, { since, forMs: machineTimeoutMs });
 }
 
 /** Tried again by itself; one that is off meanwhile has as long as for its go. */

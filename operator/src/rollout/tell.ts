@@ -15,6 +15,8 @@ export type Order = {
   readonly reason: 'Rollout' | 'Joined' | 'Rollback' | 'Retry';
   /** `desired.id` of the order. */
   readonly id: string;
+  /** Whether its go says at once that it may restart. */
+  readonly reboot?: true;
   /** How often it is told again by itself with this order. */
   readonly byItself: number;
   /** The order that it repeats, where the id of that order does not tell how often it was told. */
@@ -58,6 +60,8 @@ export type TellInput = {
   readonly groups: GroupBudgets;
   /** Whether machines fetch first and switch on a second word. */
   readonly fetchFirst: boolean;
+  /** Whether a go says at once that the machine may restart. */
+  readonly rebootsWithGo: (facts: Facts) => boolean;
   /** Windows, and the time that they are asked for. */
   readonly moment: Moment;
   /** Whether machines that are sick already may have their turn. */
@@ -190,7 +194,7 @@ function budgetFull({ limit, unavailable }: Budget, turn: readonly Member[]): Om
   return { reason: 'BudgetFull', message: `${unavailable} of ${limit} unavailable already${remedy}` };
 }
 
-function orderOf({ orders, reason }: TellInput, { facts, closure, standing }: Member): Order {
+function orderOf({ orders, reason, rebootsWithGo }: TellInput, { facts, closure, standing }: Member): Order {
   const byItself = standing.kind === 'again' && standing.byItself;
   const again = standing.kind === 'again' || (facts.machine.status?.knownBad ?? []).includes(closure ?? '');
   // A go after a fetch keeps the order: its id is what the machine's journal knows.
@@ -205,6 +209,7 @@ function orderOf({ orders, reason }: TellInput, { facts, closure, standing }: Me
     id:
       (isFetched ? facts.desired?.id : undefined) ??
       desiredId({ rollout, run: runKey(orders, facts), machine: facts.name, retry }),
+    ...(rebootsWithGo(facts) ? { reboot: true } : {}),
     byItself: byItself ? timesByItself(orders, facts) + 1 : 0,
     ...(byItself && !isNumbered(orders, facts) ? { repeats: orderKey(facts) } : {}),
   };

@@ -33,9 +33,9 @@ export class Waker {
   }
 
   /** Takes note of a plan: how long it took, and whether it waits for machines of others. */
-  planned(key: string, seconds: number, { hold }: Pick<Plan, 'hold'>): void {
+  planned(key: string, seconds: number, { hold, rebootsWaiting }: Pick<Plan, 'hold' | 'rebootsWaiting'>): void {
     this.#planSeconds.set(key, seconds);
-    if (hold.some(({ reason }) => reason === 'GroupBudgetFull')) this.#waiting.add(key);
+    if (rebootsWaiting > 0 || hold.some(({ reason }) => reason === 'GroupBudgetFull')) this.#waiting.add(key);
     else this.#waiting.delete(key);
   }
 
