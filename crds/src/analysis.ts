@@ -78,9 +78,12 @@ const JobMetric = Type.Object(
   { description: 'Runs a Job in the namespace of the Rollout: complete is success, failed is failure.' },
 );
 
-/** How something is measured and judged; what `metrics` have in common may stand beside them. */
+/**
+ * How something is measured and judged; what `metrics` have in common may stand beside them. No field has a default in the
+ * schema: the API server would write it into each metric, before what stands beside them.
+ */
 const judgement = {
-  interval: Type.Optional(Duration('Time between two measurements.', '1m')),
+  interval: Type.Optional(Duration('Time between two measurements. Default 1 min.')),
   count: Type.Optional(
     Type.Integer({
       description: 'How often to measure; errors do not count. Default 1 in a step, without end in the background.',
@@ -88,7 +91,7 @@ const judgement = {
       maximum: 10_000,
     }),
   ),
-  initialDelay: Type.Optional(Duration('Time before the first measurement.', '0s')),
+  initialDelay: Type.Optional(Duration('Time before the first measurement. Default none.')),
   timeout: Type.Optional(Duration('How long a measurement may take. Default 30 s, a Job 10 min.')),
   successCondition: Type.Optional(
     Type.String({
@@ -102,26 +105,24 @@ const judgement = {
     Type.String({ description: 'When a measurement is a failure.', minLength: 1, maxLength: 1024 }),
   ),
   failureLimit: Type.Optional(
-    Type.Integer({ description: 'Failures that are accepted.', default: 0, minimum: 0, maximum: 10_000 }),
+    Type.Integer({ description: 'Failures that are accepted. Default 0.', minimum: 0, maximum: 10_000 }),
   ),
   inconclusiveLimit: Type.Optional(
     Type.Integer({
-      description: 'Inconclusive measurements that are accepted.',
-      default: 0,
+      description: 'Inconclusive measurements that are accepted. Default 0.',
       minimum: 0,
       maximum: 10_000,
     }),
   ),
   consecutiveErrorLimit: Type.Optional(
     Type.Integer({
-      description: 'Errors in a row that are accepted; after an error it is measured again in 10 s.',
-      default: 4,
+      description: 'Errors in a row that are accepted; after an error it is measured again in 10 s. Default 4.',
       minimum: 0,
       maximum: 10_000,
     }),
   ),
   dryRun: Type.Optional(
-    Type.Boolean({ description: 'Measure and show, but let the result change nothing.', default: false }),
+    Type.Boolean({ description: 'Measure and show, but let the result change nothing. Default false.' }),
   ),
 };
 
