@@ -1,13 +1,13 @@
 // The agent: takes orders from the hub, carries them out one at a time, and reports what the machine is.
 import type { DesiredMessage, MachineState } from '@floe/crds/protocol';
+import { choose, type Situation } from './attempt/choose.ts';
 import { drive } from './attempt/drive.ts';
-import { attemptFor, reopened } from './attempt/known-bad.ts';
+import { reopened } from './attempt/known-bad.ts';
 import type { Seen } from './attempt/outcome.ts';
 import { type AttemptPorts, type Clock, HandOverError, type HubConfirmer, type Machine } from './attempt/ports.ts';
 import {
   type AttemptRecord,
   isDone,
-  isFor,
   isReplaceable,
   isResting,
   isSameOrder,
@@ -224,19 +224,12 @@ export class Agent {
     const { ledger, machine, clock } = this.#parts;
     if (!this.#hasWork()) return undefined;
     await ledger.hold(signal);
-    const last = ledger.journal.attempt;
-    const wanted = this.#wanted;
-    if (last !== undefined && !isDone(last)) {
-      const dropped =
-        isReplaceable(last) && (last.order.origin === 'local' || (wanted !== undefined && !isFor(last, wanted)));
-      if (!dropped) return resume(last, await machine.see());
-      await ledger.write(this.#cancelled(last), signal);
-    }
-    if (wanted !== undefined) {
-      if (!this.#isHandled(wanted)) return attemptFor(wanted, ledger.journal, clock.now().time);
-      const again = machine.reboot === undefined ? undefined : reopened(wanted, ledger.journal);
-      if (again !== undefined) return again;
-      await ledger.accept(wanted.sequence, signal);
+    for (;;) {
+      const choice = choose(await this.#situation());
+      if (choice.kind === 'carry-on') return choice.record;
+      if (choice.kind === 'accept') await ledger.accept(choice.sequence, signal);
+      if (choice.kind !== 'drop') break;
+      await ledger.write(choice.record, signal);
     }
     const back = await this.#parts.truth?.revert(await machine.see());
     return back === undefined ? undefined : newAttempt(back, clock.now().time);
@@ -264,14 +257,16 @@ export class Agent {
     return attempt !== undefined && !isDone(attempt) && !isReplaceable(attempt);
   }
 
-  #cancelled(record: AttemptRecord): AttemptRecord {
-    const why = record.order.origin === 'local' ? 'It was given up at the console.' : 'Another order took its place.';
+  async #situation(): Promise<Situation> {
+    const { ledger, machine, clock } = this.#parts;
+    const wanted = this.#wanted;
     return {
-      ...record,
-      step: 'done',
-      phase: 'Cancelled',
-      message: `${why} Nothing was changed.`,
-      finishedAt: this.#parts.clock.now().time,
+      journal: ledger.journal,
+      wanted,
+      handled: wanted !== undefined && this.#isHandled(wanted),
+      canReboot: machine.reboot !== undefined,
+      seen: await machine.see(),
+      time: clock.now().time,
     };
   }
 

@@ -32,6 +32,8 @@ export function enter(record: AttemptRecord, step: Step, change: Partial<Attempt
   };
 }
 
+export const UNCHANGED = 'Nothing was changed.';
+
 /** Phases that are remembered of an attempt. */
 const REMEMBERED_PHASES = 16;
 
