@@ -14,7 +14,9 @@ export function analysisText({ analysis }: Position, now: number): string {
     return `${rules.name} ${taken}/${rules.count ?? '∞'}${errors === 0 ? '' : ` (${errors} errors in a row)`}`;
   });
   const next = open.reduce((soonest, { at }) => Math.min(soonest, at), Number.POSITIVE_INFINITY);
-  const when = next > now && next < Number.POSITIVE_INFINITY ? `, next at ${clockTime(next, now)}` : '';
+  // Times are said to the minute; what comes sooner needs no word.
+  const isLater = next >= now + 60_000 && next < Number.POSITIVE_INFINITY;
+  const when = isLater ? `, next at ${clockTime(next, now)}` : '';
   return clip(parts.length === 0 ? 'analysis begins' : `analysis ${parts.join(', ')}${when}`);
 }
 
