@@ -4,6 +4,7 @@ import { text } from 'node:stream/consumers';
 import { VERBS, type Verb } from '@floe/crds/constants';
 import { courseCommand } from './course-command.ts';
 import { InputError } from './input-error.ts';
+import { HOLD_HELP, holdCommand } from './machine-verbs.ts';
 import { PLAN_HELP, planCommand } from './plan-command.ts';
 import { TOKEN_HELP, tokenCommand } from './token-command.ts';
 import { verbCommand, verbHelp } from './verb-command.ts';
@@ -69,6 +70,7 @@ type Command = (argv: readonly string[]) => Promise<number>;
 function commandOf(command: string): Command {
   if (command === 'plan') return planned;
   if (command === 'diff') return diff;
+  if (command === 'hold' || command === 'unhold') return (argv) => hold(command === 'hold', argv);
   if (command === 'token') return token;
   if ((VERBS as readonly string[]).includes(command)) return (argv) => verb(command as Verb, argv);
   if (command === '--version' || command === 'version')
@@ -99,6 +101,12 @@ async function diff(argv: readonly string[]): Promise<number> {
   return say(await diffCommand(argv, { connect: await connector(), now: () => new Date(), signal }));
 }
 
+async function hold(on: boolean, argv: readonly string[]): Promise<number> {
+  if (wantsHelp(argv)) return say(HOLD_HELP);
+  const signal = AbortSignal.timeout(VERB_MS);
+  return say(await holdCommand(on, argv, { connect: await connector(), now: () => new Date(), signal }));
+}
+
 async function token(argv: readonly string[]): Promise<number> {
   if (wantsHelp(argv)) return say(TOKEN_HELP);
   const signal = AbortSignal.timeout(VERB_MS);
@@ -116,7 +124,8 @@ async function verb(name: Verb, argv: readonly string[]): Promise<number> {
   if (wantsHelp(argv)) return say(verbHelp(name));
   const connect = await connector();
   const signal = AbortSignal.timeout(VERB_MS);
-  return say(await verbCommand(name, argv, { connect, now: () => new Date(), signal }));
+  const { kubeconfigUser } = await import('./who.ts');
+  return say(await verbCommand(name, argv, { connect, now: () => new Date(), signal, userOf: kubeconfigUser }));
 }
 
 function failed(error: unknown): number {

@@ -14,7 +14,7 @@ const paused: RolloutStatus = {
   step: { index: 1, total: 3, column: '2/3' },
 };
 
-function world(status?: RolloutStatus) {
+function world(status?: RolloutStatus, who?: string) {
   const patches: unknown[] = [];
   let closed = 0;
   const rollout: Rollout = {
@@ -30,6 +30,11 @@ function world(status?: RolloutStatus) {
       key.name === 'lab'
         ? Promise.resolve(rollout as never)
         : Promise.reject(new KubeError({ status: 404, reason: 'NotFound', message: 'not found' })),
+    list: () => Promise.resolve([]),
+    create: () =>
+      who === undefined
+        ? Promise.reject(new KubeError({ status: 404, reason: 'NotFound', message: 'not found' }))
+        : Promise.resolve({ status: { userInfo: { username: who } } } as never),
     mergePatch: (
       resource: { kind: string },
       { namespace, name }: { namespace?: string | undefined; name: string },
@@ -43,11 +48,21 @@ function world(status?: RolloutStatus) {
       return Promise.resolve();
     },
   };
-  const ports = { connect: () => Promise.resolve(client), now: () => NOW, signal: new AbortController().signal };
+  const ports = {
+    connect: () => Promise.resolve(client),
+    now: () => NOW,
+    signal: new AbortController().signal,
+    userOf,
+  };
   return { patches, ports, closed: () => closed };
 }
 
-const annotation = (verb: string, value: string) => ({ metadata: { annotations: { [`floe.dev/${verb}`]: value } } });
+/** The user of the kubeconfig. */
+const userOf = () => Promise.resolve('ann');
+
+const annotation = (verb: string, value: string) => ({
+  metadata: { annotations: { [`floe.dev/${verb}`]: value, 'floe.dev/by': `${verb} ${value} ann` } },
+});
 
 test.each(VERBS.filter((verb) => verb !== 'approve'))('%s writes the time', async (verb) => {
   const { patches, ports, closed } = world(paused);
@@ -80,9 +95,20 @@ test('reconcile takes a NixConfig too', async () => {
   const { patches, ports } = world(paused);
   await verbCommand('reconcile', ['nc/web'], ports);
   await verbCommand('reconcile', ['web', '--config'], ports);
-  const patch = annotation('reconcile', NOW.toISOString());
+  const patch = { metadata: { annotations: { 'floe.dev/reconcile': NOW.toISOString() } } };
   expect(patches).toEqual([
     ['NixConfig', 'shop', 'web', patch],
     ['NixConfig', 'shop', 'web', patch],
   ]);
+});
+
+test('who gave the order: as the API server says, where it does', async () => {
+  const { patches, ports } = world(paused, 'system:serviceaccount:ops:bot');
+  await verbCommand('urgent', ['lab'], ports);
+  expect(JSON.stringify(patches)).toContain(
+    `"floe.dev/by":"urgent ${NOW.toISOString()} system:serviceaccount:ops:bot"`,
+  );
+  const nameless = world(paused);
+  await verbCommand('urgent', ['lab'], { ...nameless.ports, userOf: () => Promise.resolve(undefined) });
+  expect(JSON.stringify(nameless.patches)).not.toContain('floe.dev/by');
 });
