@@ -7,8 +7,10 @@ import { compareText } from './order.ts';
 import { budgetLimit, parseSize } from './share.ts';
 import type { Snapshot } from './snapshot.ts';
 import { EVERYONE, type Grouping, groupOf, Tally } from './tally.ts';
-import type { Hold } from './tell.ts';
 import { names } from './wording.ts';
+
+/** Why a machine waits. */
+type Full = { readonly reason: 'GroupBudgetFull'; readonly message: string };
 
 type Group = { readonly total: number; readonly limit: number; readonly unavailable: Set<string> };
 
@@ -31,7 +33,7 @@ export class GroupBudgets {
   }
 
   /** Why the machine may not become unavailable now; undefined: it may. */
-  whyNot(facts: Facts): Omit<Hold, 'machine'> | undefined {
+  whyNot(facts: Facts): Full | undefined {
     if (this.#budgets.length === 0 || !isHealthy(facts)) return undefined;
     for (const budget of this.#budgets) {
       const key = groupOf(budget.spec, facts.machine);

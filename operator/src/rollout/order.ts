@@ -1,16 +1,16 @@
-// The order in which machines have their turn: by zone, then by a hash, so that a batch stays in one zone.
+// The order in which machines have their turn: by zone or another label, then by a hash, so that a batch stays in one zone.
 import { LABEL_ZONE } from '@floe/crds/constants';
 import type { NixMachine } from '@floe/crds/nix-machine';
 
 /**
- * Machines in the order of their turn: zone label (those without one last), then a hash of rollout and machine name, then
- * the name. The order of the input never matters.
+ * Machines in the order of their turn: by the value of a label (those without one last), the zone by default, then a hash
+ * of rollout and machine name, then the name. The order of the input never matters.
  */
-export function inOrder(rollout: string, machines: readonly NixMachine[]): NixMachine[] {
+export function inOrder(rollout: string, machines: readonly NixMachine[], label: string = LABEL_ZONE): NixMachine[] {
   return machines
     .map((machine) => {
       const { name, labels } = machine.metadata;
-      return { machine, name, zone: labels?.[LABEL_ZONE], hash: hash32(`${rollout}/${name}`) };
+      return { machine, name, zone: labels?.[label], hash: hash32(`${rollout}/${name}`) };
     })
     .sort((a, b) => byZone(a.zone, b.zone) || a.hash - b.hash || compareText(a.name, b.name))
     .map(({ machine }) => machine);

@@ -97,6 +97,14 @@ test('order: zones first, those without last, then a hash that differs by rollou
   expect(new Set(others).size).toBeGreaterThan(1);
 });
 
+test("order by a label of one's own keeps its values together", () => {
+  const machines = ['a', 'b', 'c', 'a', 'b', 'c', undefined, 'a'].map((rack, i) =>
+    machine(`m${i}`, {}, rack === undefined ? {} : { labels: { rack, 'topology.kubernetes.io/zone': `z${i % 2}` } }),
+  );
+  const racks = inOrder('web', machines, 'rack').map(({ metadata }) => metadata.labels?.['rack']);
+  expect(racks).toEqual(['a', 'a', 'a', 'b', 'b', 'c', 'c', undefined]);
+});
+
 test.each([
   ['90s', 90_000],
   ['1h30m', 5_400_000],

@@ -42,7 +42,9 @@ export function plan(snapshot: Snapshot, now: Date): Plan {
   const elsewhere = left
     .map(({ machine, owner }) => ({ machine: machine.metadata.name, owner }))
     .sort((a, b) => (a.machine < b.machine ? -1 : 1));
-  const facts = inOrder(rollout.metadata.name, owned).map((machine) => factsOf(machine, now.getTime()));
+  const facts = inOrder(rollout.metadata.name, owned, rollout.spec.order?.label).map((machine) =>
+    factsOf(machine, now.getTime()),
+  );
   const context: Context = {
     snapshot,
     now: now.getTime(),

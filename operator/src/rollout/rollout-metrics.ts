@@ -47,7 +47,7 @@ export class RolloutMetrics {
     this.#stepTotal = gauge('floe_rollout_step_total', 'Steps in all, the last batch included.');
     this.#machines = new Gauge({
       name: 'floe_rollout_machines',
-      help: 'Selected machines by state: total, updated, updating, failed, offline, pending, unavailable, notBuilt, pendingReboot.',
+      help: 'Selected machines by state: total, updated, updating, failed, offline, pending, unavailable, notBuilt, pendingReboot; with offline Skip, once complete: skipped, returned.',
       labelNames: [...OF, 'state'],
       registers,
     });
@@ -86,7 +86,8 @@ export class RolloutMetrics {
     this.#stepTotal.set(labels, plan.step.total);
     this.#limit.set(labels, plan.budget.limit);
     this.#unavailable.set(labels, plan.budget.unavailable);
-    this.#setCounts(labels, plan.counts);
+    const { count = 0, returned = 0 } = plan.status.skipped ?? {};
+    this.#setCounts(labels, { ...plan.counts, skipped: count, returned });
     this.#waiting.observe(labels, plan.hold);
     for (const outcome of OUTCOMES) this.#runs.inc({ ...labels, outcome }, 0);
     this.#countEnds(labels, status, plan.status);
@@ -100,7 +101,7 @@ export class RolloutMetrics {
     this.#shown.set(key, info);
   }
 
-  #setCounts(labels: Labels, counts: Counts): void {
+  #setCounts(labels: Labels, counts: Counts & { skipped: number; returned: number }): void {
     for (const [state, count] of Object.entries(counts)) this.#machines.set({ ...labels, state }, count);
     this.#states.set(keyOf(labels), new Set(Object.keys(counts)));
   }

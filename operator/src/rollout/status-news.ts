@@ -15,6 +15,6 @@ export function newsOf(before: RolloutStatus | undefined, after: RolloutStatus):
 
 function courseOf(status: RolloutStatus | undefined): unknown {
   if (status === undefined) return undefined;
-  const { counts: _, updated: __, nextChange: ___, estimatedEnd: ____, conditions, ...course } = status;
+  const { counts: _, updated: __, nextChange: ___, estimatedEnd: ____, skipped: _____, conditions, ...course } = status;
   return { ...course, conditions: conditions?.map(({ type, status: holds, reason }) => ({ type, holds, reason })) };
 }

@@ -12,6 +12,7 @@ import { compareText } from './order.ts';
 import { ordersWith } from './order-record.ts';
 import { progressStatus } from './progress.ts';
 import type { Run } from './run.ts';
+import { skippedOf } from './skipped.ts';
 import type { Context } from './state.ts';
 import { rfc3339 } from './time.ts';
 import { urgentStatus } from './urgent.ts';
@@ -55,6 +56,7 @@ export function statusOf(input: StatusInput): RolloutStatus {
     ...waitingStatus(run),
     ...progressStatus(run),
     ...(run.promoted ? { promoted: true } : {}),
+    ...skippedOf(position, context),
     ...ordersWith(rollout, verbs, context.now),
     ...nextChange(input),
     stepsHash: run.stepsHash,
