@@ -15,7 +15,7 @@ import type { Member } from './standing.ts';
 import { type Context, type State, stop } from './state.ts';
 import { type Hold, type Order, type Told, tell } from './tell.ts';
 import { clockTime } from './time.ts';
-import { frozenHold, momentOf } from './time-holds.ts';
+import { frozenHold, momentOf, timeHold } from './time-holds.ts';
 
 export type Decision = {
   readonly state: State;
@@ -132,7 +132,7 @@ function telling(position: Position, { budget, turn, context }: Telling): Told {
     budget,
     groups: context.groups,
     fetchFirst: spec.offline === 'Skip',
-    rebootsWithGo: (facts) => rebootsWithGo(spec, facts),
+    rebootsWithGo: (facts) => rebootsWithGo(spec, facts) && timeHold(moment, facts, 'Reboot') === undefined,
     moment,
     sickToo: canary === undefined || state.run.urgent !== undefined || maySickBeTold(canary, batch),
     reason: state.run.completed || state.run.direct ? 'Joined' : 'Rollout',

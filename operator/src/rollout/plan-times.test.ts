@@ -6,6 +6,7 @@ import type { Plan } from './plan-result.ts';
 import {
   at,
   batch,
+  closure,
   failed,
   fleet,
   MINUTE,
@@ -257,6 +258,32 @@ describe('who is told what', () => {
     const machines = [machine('m1', took('m1', R2, 0))];
     const plan = planScene({ spec, status: running(), machines, revision: R1, now: MINUTE });
     expect(namesIn(plan.dispatch)).toEqual(['m1']);
+  });
+});
+
+describe('restarts have windows of their own', () => {
+  const policy = (target: NixMachine): NixMachine => ({
+    ...target,
+    spec: { ...target.spec, activation: { reboot: 'WhenRequired' as const } },
+  });
+  const windows = [{ ...AFTERNOON, actions: ['Reboot' as const] }];
+  const restarts = (plan: Plan) => plan.dispatch.map(({ reboot }) => reboot === true);
+
+  test('the go says so only where it may restart now', () => {
+    const machines = fleet(1).map(policy);
+    expect(restarts(planScene({ spec: ALL, machines }))).toEqual([true]);
+    expect(restarts(planScene({ spec: { ...ALL, windows }, machines }))).toEqual([false]);
+    expect(restarts(planScene({ spec: { ...ALL, windows }, machines, now: 2 * HOUR }))).toEqual([true]);
+  });
+
+  test('who waits for the window keeps no batch open, and hears of it as it opens', () => {
+    const attempt = { phase: 'RebootRequired', from: closure(R1, 'm1'), finishedAt: at(MINUTE) };
+    const waits = machine('m1', { ...runs('m1', R1), ...told('m1', R2, 0, attempt, { run: 'run1' }) });
+    const scene: Scene = { spec: { ...ALL, windows }, status: running(), machines: [policy(waits)] };
+    const closed = planScene({ ...scene, now: 2 * MINUTE });
+    expect([closed.phase, closed.counts.pendingReboot, closed.nextCheck]).toEqual(['Completed', 1, at(2 * HOUR)]);
+    const open = planScene({ ...scene, status: closed.status, now: 2 * HOUR });
+    expect(namesIn(open.reboot)).toEqual(['m1']);
   });
 });
 

@@ -129,7 +129,9 @@ function goStanding(view: View, facts: Facts, told: Told): Standing {
     case 'RebootRequired':
       // It restarts, or does so as soon as there is a slot.
       if (facts.inHand) return underWay(view, facts);
-      return isRebootDue(facts, view.run) ? { kind: 'updating', until: undefined } : committed(view, facts, told);
+      return isRebootDue(facts, view.run) && mayRestart(view, facts)
+        ? { kind: 'updating', until: undefined }
+        : committed(view, facts, told);
     case 'Committed':
       return committed(view, facts, told);
     case 'Unconfirmed':
@@ -147,6 +149,11 @@ function underWay(view: View, facts: Facts): Standing {
   const state = facts.own === undefined ? 'nothing was heard of it' : `it is still ${facts.own.phase}`;
   const message = `not done ${spokenMs(view.machineTimeoutMs)} after its go${restart === undefined ? '' : ' to restart'}, ${facts.online ? state : 'and it is offline'}`;
   return { kind: 'failed', message, at: until };
+}
+
+/** Whether no window keeps it from restarting. */
+function mayRestart({ times, run, now }: View, facts: Facts): boolean {
+  return times.may(facts, { action: 'Reboot', at: now, hurry: hurryOf(run) }).may;
 }
 
 /** When a machine that got its go at `since` has had its time; undefined: its windows never leave it so much. */
