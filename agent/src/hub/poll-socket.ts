@@ -81,13 +81,17 @@ class PollSocket implements HubSocket {
     while (!this.#inbox.isEnded) {
       const wait = Math.min(this.#wait, this.#longest);
       const sent = Math.min(this.#outbox.length, MAX_POLL_MESSAGES);
+      const known = this.#received;
+      const asked = performance.now();
       const outcome = await this.#post(wait);
       if (this.#inbox.isEnded) return;
       if (outcome.kind === 'answer') {
         failures = 0;
         this.#take(outcome.answer, outcome.cookies);
-        const quiet = sent === 0 && outcome.answer.messages.length === 0 && this.#outbox.length === 0;
+        const quiet = sent === 0 && this.#received === known && this.#outbox.length === 0;
         this.#wait = quiet ? Math.min(wait * 2, this.#longest) : FIRST_WAIT;
+        // Who answers at once with nothing new, a cache in between for instance, is not asked in a circle.
+        if (quiet && performance.now() - asked < (wait * 1000) / 2) await this.#pause(FIRST_WAIT * 1000);
         continue;
       }
       const pause = RETRY_MS[failures];
@@ -99,8 +103,12 @@ class PollSocket implements HubSocket {
       failures += 1;
       // A proxy may give up on a request sooner than the hub answers it.
       this.#longest = Math.max(FIRST_WAIT, Math.min(this.#longest, wait / 2));
-      await sleep(pause * (0.5 + Math.random() / 2), undefined, { signal: this.#over.signal }).catch(() => undefined);
+      await this.#pause(pause * (0.5 + Math.random() / 2));
     }
+  }
+
+  async #pause(ms: number): Promise<void> {
+    await sleep(ms, undefined, { signal: this.#over.signal }).catch(() => undefined);
   }
 
   async #post(wait: number): Promise<PollOutcome> {
