@@ -76,7 +76,10 @@ afterAll(async () => {
   await patch({ secrets: null, owners: null, activation: { consent: null, deferLimit: null } });
   await m5.tryExec([AGENT, 'release']);
   await floe.kubectl('delete', 'secret', 'web', '--ignore-not-found');
-  await until('the files of m5 to be gone', ({ status }) => status?.secrets === undefined);
+  await until(
+    'm5 to be as ordered, without files',
+    ({ status }) => status?.secrets === undefined && status?.current?.closure === status?.desired?.closure,
+  );
 });
 
 describe('secrets', () => {
@@ -109,13 +112,14 @@ describe('secrets', () => {
 
   test('another replica and a restarted agent touch nothing', async () => {
     const [unit, key, token] = [await invocation(), await inode('tls.key'), await inode('token')];
-    const { status } = await read();
+    const changedAt = await m5.sh('cat /run/floe-secrets/.changed');
     await m5.sh('systemctl restart floe-agent.service');
     await until('m5 to be connected again', (one) => one.status?.connection?.online === true);
     await hurry();
     await until('the list to be checked', (one) => one.status?.secrets?.delivered === 2);
     expect([await invocation(), await inode('tls.key'), await inode('token')]).toEqual([unit, key, token]);
-    expect((await read()).status?.secrets?.changedAt).toBe(status?.secrets?.changedAt);
+    expect(await m5.sh('cat /run/floe-secrets/.changed')).toBe(changedAt);
+    await until('the same time in the status', (one) => one.status?.secrets?.changedAt === changedAt);
   });
 
   test('what is taken out vanishes', async () => {
