@@ -16,6 +16,8 @@ export interface PrometheusOptions {
   readonly namespace: string;
   /** Files with alert rules. */
   readonly rules: readonly string[];
+  /** More to scrape, with labels that name it. */
+  readonly targets?: readonly TargetGroup[];
   readonly onProgress?: OnProgress;
 }
 
@@ -40,6 +42,8 @@ type Pod = {
 };
 
 export class Prometheus implements AsyncDisposable {
+  /** Where it listens, on the node. */
+  static readonly port = PORT;
   readonly #daemon: Daemon;
   readonly #origin: string;
 
@@ -53,7 +57,7 @@ export class Prometheus implements AsyncDisposable {
     await ensurePackages({ ...(options.onProgress ? { onProgress: options.onProgress } : {}) }, 'metrics');
     const dir = join(cluster.dir, 'prometheus');
     await mkdir(dir, { recursive: true });
-    const targets = await podsToScrape(cluster, options.namespace);
+    const targets = [...(await podsToScrape(cluster, options.namespace)), ...(options.targets ?? [])];
     await writeFile(join(dir, 'targets.json'), JSON.stringify(targets));
     const config = join(dir, 'prometheus.yml');
     // JSON is YAML.
@@ -63,7 +67,8 @@ export class Prometheus implements AsyncDisposable {
       'prometheus',
       `--config.file=${config}`,
       `--storage.tsdb.path=${join(dir, 'data')}`,
-      `--web.listen-address=127.0.0.1:${PORT}`,
+      // Pods ask it, too; nothing leads into the cluster from outside.
+      `--web.listen-address=0.0.0.0:${PORT}`,
       '--log.level=warn',
     ]);
     await daemon.start();
@@ -107,7 +112,7 @@ export class Prometheus implements AsyncDisposable {
         return last.length === count && last.every(({ health }) => health === 'up');
       },
       {
-        what: `Prometheus to have scraped ${count} pods`,
+        what: `Prometheus to have scraped ${count} targets`,
         everySeconds: 0.3,
         timeoutSeconds: 30,
         explain: async () =>

@@ -104,14 +104,12 @@ function onward(position: Position, context: Context): State {
 /** What analysis decides; undefined where it leaves the stage to itself. */
 function afterAnalysis(position: Position, context: Context): State | undefined {
   const { state, stage, analysis } = position;
-  if (state.run.promoted) return undefined;
   const next = (): State => toStep(state, state.run.step.index + 1, context.now);
   switch (analysis.verdict.kind) {
     case 'passed':
       return next();
     case 'failed':
-      if (context.snapshot.rollout.spec.onFailure !== 'Continue') return fail(state, position, context);
-      return analysis.verdict.scope === 'step' ? next() : undefined;
+      return context.snapshot.rollout.spec.onFailure === 'Continue' ? next() : fail(state, position, context);
     case 'inconclusive': {
       // It waits for a person; a batch that fails meanwhile fails all the same.
       const after = stage.kind === 'batch' ? afterBatch(position, context) : state;

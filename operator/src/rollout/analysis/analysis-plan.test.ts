@@ -237,6 +237,32 @@ test('the background fails the run at any time, and holds it where it is inconcl
   expect(goesOn.measure[0]).toMatchObject({ scope: 'background', number: 0, startedAt: T0 + 4000 });
 });
 
+test('with Continue what fails beside a step holds up nobody, and its cause is kept', () => {
+  const spec: Partial<RolloutSpec> = { steps, onFailure: 'Continue', analysis: { prometheus, interval: '1m' } };
+  const due = look(atStep(1), { now: 2000, spec });
+  expect(due.measure.map(({ scope }) => scope)).toEqual(['step', 'background']);
+  const failing = look(due, { now: 3000, results: ['Successful', 'Failed'], spec });
+  expect(failing).toMatchObject({ phase: 'Progressing', step: { index: 1 }, measure: [], nextCheck: at(63_000) });
+  expect(failing.status.analysis?.cause).toContain('prometheus failed');
+  const done = look(look(failing.status, { now: 63_000, spec }), { now: 64_000, results: ['Successful'], spec });
+  expect(done.step.index).toBe(2);
+  const bad = look(atStep(1), { now: 6 * MINUTE, spec, machines: turnedBad });
+  expect(bad).toMatchObject({ phase: 'Progressing', status: { analysis: { cause: expect.stringContaining('m1: ') } } });
+});
+
+test('who promotes the run leaves all analysis behind', () => {
+  const annotations = { 'floe.dev/promote': '1' };
+  const plan = look(atStep(1), { now: 2000, annotations, spec: { steps, analysis: { prometheus } } });
+  expect(plan).toMatchObject({ phase: 'Progressing', step: { index: 2 }, measure: [] });
+  const held = look(look(atStep(2), { now: 2000, spec: background }), {
+    now: 3000,
+    results: ['Inconclusive'],
+    spec: background,
+  });
+  const promoted = look(held.status, { now: 4000, spec: background, annotations });
+  expect(promoted).toMatchObject({ phase: 'Progressing', measure: [] });
+});
+
 test('a batch that fails while the background is inconclusive has failed', () => {
   const due = look(atStep(2), { now: 2000, spec: background });
   const broken = [...machines.slice(0, 3), machine('m4', failed('m4', R2, 2500))];

@@ -44,9 +44,9 @@ export type ProgressInput = {
   readonly now: number;
 };
 
-/** Looks at the analysis of a run. Once the run does not go on, nothing changes any more. */
+/** Looks at the analysis of a run. Once the run does not go on, or was promoted, nothing changes any more. */
 export function analysisProgress(run: Run, { spec, stage, members, now }: ProgressInput): AnalysisProgress {
-  if (!goesOn(run)) return { memory: run.analysis, verdict: { kind: 'none' }, upcoming: [] };
+  if (!goesOn(run) || run.promoted) return { memory: run.analysis, verdict: { kind: 'none' }, upcoming: [] };
   const step = stage.kind === 'analysis' ? stepScope(run, stage.metrics) : undefined;
   const background = backgroundScope(run, spec, now);
   const builtIn = isChecked(run, spec, stage)
@@ -56,13 +56,17 @@ export function analysisProgress(run: Run, { spec, stage, members, now }: Progre
         now,
       })
     : undefined;
-  const verdict = verdictOf({ step, background, builtIn, stage });
+  const found = { step, background, builtIn, stage };
+  const failure = failureOf(found);
+  // With `Continue` a step is left behind; what fails beside it is counted, and told, and in nobody's way.
+  const passedOver = spec.onFailure === 'Continue' && failure?.scope !== 'step';
+  const verdict = failure !== undefined && !passedOver ? failure : otherVerdict(found);
   return {
     memory: {
       ...run.analysis,
       step: step?.memory ?? run.analysis.step,
       background: background?.memory,
-      cause: verdict.kind === 'failed' ? verdict.message : run.analysis.cause,
+      cause: failure?.message ?? run.analysis.cause,
     },
     verdict,
     upcoming:
@@ -127,22 +131,31 @@ type Found = {
   readonly stage: Stage;
 };
 
-function verdictOf({ step, background, builtIn, stage }: Found): AnalysisVerdict {
-  const scopes = [
-    { scope: 'step' as const, looked: step },
-    { scope: 'background' as const, looked: background },
-  ];
-  for (const { scope, looked: found } of scopes) {
-    const phase = found?.memory.phase;
-    if (found !== undefined && (phase === 'Failed' || phase === 'Error'))
-      return { kind: 'failed', scope, message: found.text };
+type Failure = Extract<AnalysisVerdict, { readonly kind: 'failed' }>;
+
+/** The first that failed: the step, the background, then what is built in. */
+function failureOf({ step, background, builtIn }: Found): Failure | undefined {
+  for (const [scope, looked] of scopesOf(step, background)) {
+    const phase = looked?.memory.phase;
+    if (looked !== undefined && (phase === 'Failed' || phase === 'Error'))
+      return { kind: 'failed', scope, message: looked.text };
   }
-  if (builtIn !== undefined) return { kind: 'failed', scope: 'builtIn', message: builtIn };
-  for (const { scope, looked: found } of scopes) {
-    if (found?.memory.phase === 'Inconclusive') return { kind: 'inconclusive', scope, message: found.text };
+  return builtIn === undefined ? undefined : { kind: 'failed', scope: 'builtIn', message: builtIn };
+}
+
+function otherVerdict({ step, background, stage }: Found): AnalysisVerdict {
+  for (const [scope, looked] of scopesOf(step, background)) {
+    if (looked?.memory.phase === 'Inconclusive') return { kind: 'inconclusive', scope, message: looked.text };
   }
   if (stage.kind !== 'analysis') return { kind: 'none' };
   return { kind: step?.memory.phase === 'Successful' ? 'passed' : 'running' };
+}
+
+function scopesOf(step: Looked | undefined, background: Looked | undefined): [Scope, Looked | undefined][] {
+  return [
+    ['step', step],
+    ['background', background],
+  ];
 }
 
 /** What has failed is measured no more; a metric that has is none of what is left to measure. */
