@@ -80,18 +80,13 @@ class PollSocket implements HubSocket {
     let failures = 0;
     while (!this.#inbox.isEnded) {
       const wait = Math.min(this.#wait, this.#longest);
-      const sent = Math.min(this.#outbox.length, MAX_POLL_MESSAGES);
-      const known = this.#received;
-      const asked = performance.now();
+      const before = { said: this.#outbox.length > 0, received: this.#received, at: performance.now() };
       const outcome = await this.#post(wait);
       if (this.#inbox.isEnded) return;
       if (outcome.kind === 'answer') {
         failures = 0;
         this.#take(outcome.answer, outcome.cookies);
-        const quiet = sent === 0 && this.#received === known && this.#outbox.length === 0;
-        this.#wait = quiet ? Math.min(wait * 2, this.#longest) : FIRST_WAIT;
-        // Who answers at once with nothing new, a cache in between for instance, is not asked in a circle.
-        if (quiet && performance.now() - asked < (wait * 1000) / 2) await this.#pause(FIRST_WAIT * 1000);
+        await this.#settle(wait, before);
         continue;
       }
       const pause = RETRY_MS[failures];
@@ -105,6 +100,14 @@ class PollSocket implements HubSocket {
       this.#longest = Math.max(FIRST_WAIT, Math.min(this.#longest, wait / 2));
       await this.#pause(pause * (0.5 + Math.random() / 2));
     }
+  }
+
+  /** After an answer: the quieter it is, the longer the next request may be held. */
+  async #settle(wait: number, before: { said: boolean; received: number; at: number }): Promise<void> {
+    const quiet = !before.said && this.#received === before.received && this.#outbox.length === 0;
+    this.#wait = quiet ? Math.min(wait * 2, this.#longest) : FIRST_WAIT;
+    // Who answers at once with nothing new, a cache in between for instance, is not asked in a circle.
+    if (quiet && performance.now() - before.at < (wait * 1000) / 2) await this.#pause(FIRST_WAIT * 1000);
   }
 
   async #pause(ms: number): Promise<void> {

@@ -1,6 +1,7 @@
 // The instruments of the hub.
 import type { NixMachine } from '@floe/crds/nix-machine';
 import { Counter, Gauge, type Registry } from 'prom-client';
+import { keyToApprove } from '../conditions/identity.ts';
 import type { RefusalReason } from './admission.ts';
 import type { Transport } from './connection.ts';
 
@@ -36,6 +37,8 @@ const REFUSALS: readonly RefusalReason[] = [
 ];
 
 /** Conditions of which `floe_machines` counts the machines, with the name of the state for each status. */
+/** Machines whose key waits for a person. */
+const PENDING = 'pending-approval';
 const STATES: readonly (readonly [string, { readonly True: string; readonly False: string }])[] = [
   ['Online', { True: 'online', False: 'offline' }],
   ['Ready', { True: 'ready', False: 'unready' }],
@@ -120,7 +123,9 @@ export function countStates(machines: Iterable<NixMachine>): Map<string, Map<str
     let states = counts.get(namespace);
     if (states === undefined) {
       // Zeroes are there from the start, so that a query for failures has an answer while there is none.
-      states = new Map(['total', ...STATES.flatMap(([, names]) => [names.True, names.False])].map((s) => [s, 0]));
+      states = new Map(
+        ['total', PENDING, ...STATES.flatMap(([, names]) => [names.True, names.False])].map((s) => [s, 0]),
+      );
       states.delete('');
       counts.set(namespace, states);
     }
@@ -136,5 +141,6 @@ function statesOf(machine: NixMachine): string[] {
     const status = machine.status?.conditions?.find((c) => c.type === type)?.status;
     if (status === 'True' || status === 'False') found.push(names[status]);
   }
+  if (keyToApprove(machine) !== undefined) found.push(PENDING);
   return found.filter((state) => state !== '');
 }
