@@ -84,7 +84,15 @@ async function rollBack({ paths, ledger, machine, log }: World): Promise<LocalAn
   const apply = rollbackArguments(earlier.closure, id);
   log.warn(`a user asks for the system before: attempt ${id}, ${earlier.closure}`);
   if (paths.isHost) {
-    const unit = ['--collect', '--quiet', '--no-ask-password', `--unit=floe-${id}`, ...carriedEnvironment(process.env)];
+    // Who asked can't be known from the socket; that it was a user stands beside the closure that is held.
+    const unit = [
+      '--setenv=SUDO_USER=a user',
+      '--collect',
+      '--quiet',
+      '--no-ask-password',
+      `--unit=floe-${id}`,
+      ...carriedEnvironment(process.env),
+    ];
     const started = await runCommand('systemd-run', [...unit, '--', program, ...first, ...apply], {
       signal: AbortSignal.timeout(30_000),
     });
