@@ -11,9 +11,14 @@ const INTERFACE = 'init-interface-version';
 
 type Part = { readonly name: string; readonly written: boolean };
 
+/** What a part is: the store path that it is a link to, else its content. */
 async function identity(closure: string, { name, written }: Part): Promise<string | undefined> {
   const path = join(closure, name);
-  return written ? readFile(path, 'utf8').catch(() => undefined) : realpath(path).catch(() => undefined);
+  const content = () => readFile(path, 'utf8').catch(() => undefined);
+  if (written) return content();
+  const [own, target] = await Promise.all([realpath(closure), realpath(path)].map((one) => one.catch(() => undefined)));
+  // A file of the closure's own has another path in each of them.
+  return target?.startsWith(`${own}/`) ? content() : target;
 }
 
 /** Parts in which the two closures differ. A part that one of them lacks says nothing. */
