@@ -17,10 +17,11 @@ import {
 import { resume } from './attempt/resume.ts';
 import type { Caller } from './hub/connect.ts';
 import { Reporter } from './hub/reporter.ts';
-import { runSession, type SecretsTaker } from './hub/session.ts';
+import { runSession } from './hub/session.ts';
 import { type Ledger, StaleJournalError } from './journal/ledger.ts';
 import type { Log } from './log.ts';
 import { isHandled, orderFault, orderOf } from './order.ts';
+import type { PeoplePart, Question, SecretsPart } from './parts.ts';
 import { closureAfterReboot, machineState, type Reading } from './state.ts';
 import type { TruthKeeper } from './truth/keeper.ts';
 
@@ -38,23 +39,6 @@ export interface WatchedMachine extends Machine {
   finished?(record: AttemptRecord): Promise<void>;
   /** Calls back when something on the machine changes that a look would tell. Absent: it must be looked at often. */
   watch?(changed: () => void): { close(): void };
-}
-
-/** Files of secrets; reports how far they are. */
-export interface SecretsPart extends SecretsTaker {
-  readonly status: MachineState['secrets'];
-  onChange(changed: () => void): void;
-}
-
-/** What the people at the machine are asked, while an order of the hub waits for them. */
-export type Question = { readonly id: string; readonly closure: string; readonly until: string };
-
-/** The people at the machine; reports what they said. */
-export interface PeoplePart {
-  /** The question that is open; undefined where there is none (any more). */
-  ask(question: Question | undefined): void;
-  readonly consent: MachineState['consent'];
-  onChange(changed: () => void): void;
 }
 
 export type AgentParts = {

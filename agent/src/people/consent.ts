@@ -1,6 +1,6 @@
 // What the people at a machine may answer to a question, and what follows. Pure.
 import type { ConsentStatus } from '@floe/crds/consent';
-import type { Question } from '../agent.ts';
+import type { Question } from '../parts.ts';
 
 /** An answer: the consent that holds from now on, if it changed, and a sentence for who asked. */
 export type Answered = { readonly consent?: ConsentStatus; readonly ok: boolean; readonly message: string };

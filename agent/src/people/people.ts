@@ -1,7 +1,7 @@
 // The people at the machine: asks them, keeps what they answered, and carries out the few things they may order.
 import type { ConsentStatus } from '@floe/crds/consent';
-import type { PeoplePart, Question } from '../agent.ts';
 import type { Log } from '../log.ts';
+import type { PeoplePart, Question } from '../parts.ts';
 import { type Answered, approve, askedAgain, defer, describe, local, opened } from './consent.ts';
 import { deferSeconds, type LocalAnswer, type LocalRequest } from './local-protocol.ts';
 

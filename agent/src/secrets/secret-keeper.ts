@@ -1,12 +1,12 @@
 // Keeps the files below /run/floe-secrets as the hub's list says: asks for what differs, writes it, removes the rest.
-import { createHmac } from 'node:crypto';
 import type { AgentMessage } from '@floe/crds/protocol';
 import { MAX_SECRET_BYTES, SECRETS_AT_ONCE } from '@floe/crds/secret-limits';
 import type { SecretMessage, SecretsMessage, SecretsStatus } from '@floe/crds/secrets';
 import type { Log } from '../log.ts';
 import type { Accounts } from './accounts.ts';
-import type { Access, SecretFiles } from './secret-folder.ts';
-import type { Reaction, UnitReactions } from './unit-reactions.ts';
+import { accessOf, digestOf, type Entry, sameAccess } from './secret-entry.ts';
+import type { SecretFiles } from './secret-folder.ts';
+import { isNothing, merged, parseReaction, type Reaction, type UnitReactions } from './unit-reactions.ts';
 
 export type SecretKeeperParts = {
   readonly files: SecretFiles;
@@ -20,8 +20,6 @@ export type SecretKeeperParts = {
   /** Milliseconds until what failed on the machine itself is tried again. Default 30,000. */
   readonly retryMs?: number;
 };
-
-type Entry = SecretsMessage['entries'][number];
 
 /** One list that is being carried out. */
 type Work = {
@@ -259,40 +257,8 @@ export class SecretKeeper {
   }
 
   async #remember(reaction: Reaction | undefined): Promise<void> {
-    if (reaction === undefined || reaction.restartUnits.length + reaction.reloadUnits.length === 0) return;
+    if (reaction === undefined || isNothing(reaction)) return;
     const { files } = this.#parts;
-    const noted = parseReaction(await files.readNote(UNITS)) ?? { restartUnits: [], reloadUnits: [] };
-    const union = (one: readonly string[], other: readonly string[]) => [...new Set([...one, ...other])];
-    const all: Reaction = {
-      restartUnits: union(noted.restartUnits, reaction.restartUnits),
-      reloadUnits: union(noted.reloadUnits, reaction.reloadUnits),
-    };
-    await files.note(UNITS, JSON.stringify(all));
-  }
-}
-
-function digestOf(content: Buffer, salt: string): string {
-  return createHmac('sha256', Buffer.from(salt, 'base64')).update(content).digest('hex');
-}
-
-/** Who the file is for, or why that can't be. */
-function accessOf({ owner, group, mode }: Entry, accounts: Accounts): Access | string {
-  const uid = accounts.user(owner);
-  if (uid === undefined) return `there is no user ${owner} on the machine; correct owner, or add users.users.${owner}`;
-  const gid = accounts.group(group);
-  if (gid === undefined)
-    return `there is no group ${group} on the machine; correct group, or add users.groups.${group}`;
-  return { uid, gid, mode: Number.parseInt(mode, 8) };
-}
-
-function sameAccess(one: Access, other: Access): boolean {
-  return one.uid === other.uid && one.gid === other.gid && one.mode === other.mode;
-}
-
-function parseReaction(text: string | undefined): Reaction | undefined {
-  try {
-    return text === undefined ? undefined : (JSON.parse(text) as Reaction);
-  } catch {
-    return undefined;
+    await files.note(UNITS, JSON.stringify(merged(parseReaction(await files.readNote(UNITS)), reaction)));
   }
 }

@@ -37,3 +37,24 @@ export function systemdReactions(command: Commander, warn: (text: string) => voi
 
 /** Where there is no systemd to ask. */
 export const noReactions: UnitReactions = { react: async () => undefined, complete: async () => undefined };
+
+export function isNothing({ restartUnits, reloadUnits }: Reaction): boolean {
+  return restartUnits.length + reloadUnits.length === 0;
+}
+
+/** The units of both. */
+export function merged(one: Reaction | undefined, other: Reaction): Reaction {
+  return {
+    restartUnits: [...new Set([...(one?.restartUnits ?? []), ...other.restartUnits])],
+    reloadUnits: [...new Set([...(one?.reloadUnits ?? []), ...other.reloadUnits])],
+  };
+}
+
+/** What was noted; what can't be read is nothing. */
+export function parseReaction(text: string | undefined): Reaction | undefined {
+  try {
+    return text === undefined ? undefined : (JSON.parse(text) as Reaction);
+  } catch {
+    return undefined;
+  }
+}

@@ -9,11 +9,10 @@ import { specOf } from '../conditions/standing.ts';
 import type { KubeClient, MergePatch } from '../kube/client.ts';
 import type { CongestionWindow } from '../kube/congestion-window.ts';
 import { startDeadline } from '../kube/deadline.ts';
-import { isNotFound, KubeError } from '../kube/error.ts';
 import type { EventRecorder } from '../kube/events.ts';
 import { holdLease } from '../kube/hold-lease.ts';
 import { parseKey } from '../kube/object.ts';
-import { nixMachines, secrets as secretObjects } from '../kube/resource.ts';
+import { nixMachines } from '../kube/resource.ts';
 import type { Store } from '../kube/store.ts';
 import { AgentHub } from './agent-hub.ts';
 import { type AgentServer, startAgentServer } from './agent-server.ts';
@@ -23,7 +22,7 @@ import { JoinGate } from './join.ts';
 import { joinApi } from './join-api.ts';
 import { startPlainServer } from './plain-server.ts';
 import { SecretDelivery } from './secret-delivery.ts';
-import type { ReadSecretData } from './secret-store.ts';
+import { secretReader } from './secret-reader.ts';
 import { type MachineApi, StatusWriter } from './status-writer.ts';
 
 /** The stores that the hub reads; it writes its own status writes back into `nixMachines`. */
@@ -199,20 +198,6 @@ function machineApi(client: KubeClient): MachineApi {
     get: (key, { signal }) => client.get(nixMachines, parseKey(key), { signal }),
     patchStatus: (key, patch, { signal }) =>
       client.mergePatch(nixMachines, parseKey(key), patch as MergePatch<NixMachine>, { subresource: 'status', signal }),
-  };
-}
-
-/** Reads the values of a Secret from the API server each time: contents are kept nowhere. */
-function secretReader(client: KubeClient): ReadSecretData {
-  return async (namespace, name, signal) => {
-    try {
-      const { data = {} } = await client.get(secretObjects, { namespace, name }, { signal });
-      return Object.fromEntries(Object.entries(data).map(([key, value]) => [key, Buffer.from(value, 'base64')]));
-    } catch (error) {
-      if (isNotFound(error)) return undefined;
-      if (error instanceof KubeError && error.status === 403) return 'forbidden';
-      throw error;
-    }
   };
 }
 
