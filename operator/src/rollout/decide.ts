@@ -16,6 +16,7 @@ import { type Context, type State, stop } from './state.ts';
 import { type Hold, type Order, type Told, tell } from './tell.ts';
 import { clockTime } from './time.ts';
 import { frozenHold, momentOf, timeHold } from './time-holds.ts';
+import { windowEnds, withdrawn } from './withdraw.ts';
 
 export type Decision = {
   readonly state: State;
@@ -39,10 +40,16 @@ export function decide(position: Position, budget: Budget, context: Context): De
   const { turn, rest } = turns(position);
   const reboots = rebootsOf(position, budget, context);
   const told = telling(position, { budget: less(budget, reboots.slots), turn, context });
-  const waiting = rest.map((member) => restHold(position, member, context));
+  const moment = momentOf(position, context);
+  const back = withdrawn(rest, state.run, moment);
+  const isBack = new Set(back.map(({ machine }) => machine));
+  const waiting = rest
+    .filter(({ facts }) => !isBack.has(facts.name))
+    .map((member) => restHold(position, member, context));
   return {
     state,
     ...told,
+    fetch: [...told.fetch, ...back],
     hold: withReboots([...told.hold, ...waiting.flat()], reboots),
     reboots,
     rollback: [],
@@ -50,10 +57,11 @@ export function decide(position: Position, budget: Budget, context: Context): De
     nextCheck: nextCheck(position, context, [
       ...(told.dispatch.length + reboots.told.length === 0 ? [] : [deadline(position, context)]),
       ...reboots.checks,
-      ...timeChanges(momentOf(position, context), turn),
+      ...timeChanges(moment, turn),
+      ...windowEnds(rest, moment),
       ...standstill(position, context),
     ]),
-    opening: openingOf(momentOf(position, context), turn, told.hold),
+    opening: openingOf(moment, turn, told.hold),
   };
 }
 

@@ -39,6 +39,11 @@ export function isFinal(attempt: Attempt): boolean {
   return (FINAL_PHASES as readonly string[]).includes(attempt.phase) || attempt.finishedAt !== undefined;
 }
 
+/** Whether an attempt has not changed the machine yet. */
+export function isPreparing({ phase }: Attempt): boolean {
+  return PREPARING.includes(phase);
+}
+
 /** Reads the facts of a machine at `now` (ms). */
 export function factsOf(machine: NixMachine, now: number): Facts {
   const { desired, attempt, connection, current, conditions, failedUnits } = machine.status ?? {};
@@ -71,7 +76,7 @@ export function factsOf(machine: NixMachine, now: number): Facts {
 
 /** An attempt that only fetches changes nothing: it is in hand from its go on. */
 function isSwitching(attempt: Attempt, desired: Desired | undefined): boolean {
-  if (!PREPARING.includes(attempt.phase)) return true;
+  if (!isPreparing(attempt)) return true;
   return attempt.desiredId === desired?.id && desired.go;
 }
 

@@ -128,14 +128,37 @@ function checkTold(fleet: Fleet, plan: Plan): void {
   // An urgent run is so until it ends.
   if (!isDirect && (urgent === undefined || phase === 'Completed')) {
     for (const { machine } of plan.dispatch) expect(may(fleet, of(machine), 'Switch')).toBe(true);
-    for (const { machine } of plan.fetch) expect(may(fleet, of(machine), 'Download')).toBe(true);
+    for (const { machine, id } of plan.fetch) {
+      const { desired } = of(machine).status ?? {};
+      // A go is taken back from who has not begun when the window ends.
+      const isBack = desired?.id === id && desired.go;
+      expect(may(fleet, of(machine), isBack ? 'Switch' : 'Download')).toBe(!isBack);
+    }
   }
+  checkHolds(fleet, plan, of);
+}
+
+/** Who waits for a time says for which. */
+function checkHolds(fleet: Fleet, plan: Plan, of: (name: string) => NixMachine): void {
   for (const { machine, reason, message } of plan.hold) {
     if (reason === 'Frozen') expect(message).toMatch(/^frozen until .* UTC: (lunch|morning|noon)$/);
     if (reason !== 'OutsideWindow') continue;
     expect(message).toMatch(/^window ".*" opens .*UTC\)?$/);
     expect(may(fleet, of(machine), 'Switch') && may(fleet, of(machine), 'Download')).toBe(false);
     expect(plan.nextCheck).not.toBeNull();
+  }
+}
+
+/** Nobody who has not begun to switch has a go outside of its window. */
+function checkBegun(fleet: Fleet, { status }: Plan): void {
+  const isRunning = status.phase === 'Progressing' || status.phase === 'Paused' || status.phase === 'Completed';
+  const isDirect = status.revision === status.stableRevision && status.phase !== 'Completed';
+  if (!isRunning || isDirect || status.urgent !== undefined || fleet.rollout.spec.suspend === true) return;
+  for (const machine of fleet.machines) {
+    const { desired, attempt, connection } = machine.status ?? {};
+    const isOurs = desired?.go === true && desired.run === status.run && attempt?.desiredId === desired.id;
+    if (!isOurs || connection?.online !== true || attempt.phase !== 'Fetching') continue;
+    expect(may(fleet, machine, 'Switch')).toBe(true);
   }
 }
 
@@ -207,6 +230,7 @@ test('over random windows, fleets and histories the rules hold', () => {
           const again = fleet.plan();
           expect([gist(again), again.status]).toEqual([gist(plan), plan.status]);
           fleet.apply(again);
+          checkBegun(fleet, again);
         }
         checkNextCheck(fleet, share);
       },

@@ -170,6 +170,51 @@ describe('who is told what', () => {
       { go: [], fetch: [], hold: { m1: 'InProgress' }, next: at(23 * HOUR + 29 * MINUTE) },
     ],
     [
+      'it has its go, but fetches still as the window ends: the go is taken back',
+      {
+        spec: { ...ALL, windows: [NOON], machineTimeout: '2h' },
+        status: running(),
+        machines: [going('m1', 0, 'Fetching'), going('m2', 0, 'Fetched')],
+        now: HOUR,
+      },
+      { go: [], fetch: ['m1', 'm2'], hold: {}, next: at(23 * HOUR) },
+    ],
+    [
+      'not where the run is urgent',
+      {
+        spec: { ...ALL, windows: [NOON], machineTimeout: '2h' },
+        status: running({ urgent: { at: at(0) } }),
+        machines: [going('m1', 0, 'Fetching')],
+        now: HOUR,
+      },
+      { go: [], fetch: [], hold: { m1: 'InProgress' }, next: at(2 * HOUR) },
+    ],
+    [
+      'nor where nothing was heard of it yet',
+      {
+        spec: { ...ALL, windows: [NOON], machineTimeout: '2h' },
+        status: running(),
+        machines: [machine('m1', { ...runs('m1', R1), ...told('m1', R2, 0, undefined, { run: 'run1' }) })],
+        now: HOUR,
+      },
+      { go: [], fetch: [], hold: { m1: 'InProgress' }, next: at(23 * HOUR) },
+    ],
+    [
+      'it had begun when its go was taken back: it finishes',
+      {
+        spec: { ...ALL, windows: [NOON], machineTimeout: '2h' },
+        status: running(),
+        machines: [
+          machine('m1', {
+            ...runs('m1', R1),
+            ...told('m1', R2, HOUR, { phase: 'Testing' }, { go: false, run: 'run1' }),
+          }),
+        ],
+        now: HOUR + MINUTE,
+      },
+      { go: [], fetch: [], hold: { m1: 'InProgress' }, next: at(25 * HOUR) },
+    ],
+    [
       'told again: in the window',
       {
         spec: { ...ALL, windows: [AFTERNOON] },
@@ -259,6 +304,13 @@ describe('who is told what', () => {
     const plan = planScene({ spec, status: running(), machines, revision: R1, now: MINUTE });
     expect(namesIn(plan.dispatch)).toEqual(['m1']);
   });
+});
+
+test('a go that is taken back keeps its order', () => {
+  const spec = { maxUnavailable: 1, windows: [NOON], machineTimeout: '2h' };
+  const went = going('m1', 0, 'Fetching');
+  const plan = planScene({ spec, status: running(), machines: [went], now: HOUR });
+  expect(plan.fetch).toMatchObject([{ machine: 'm1', id: went.status?.desired?.id, reason: 'Rollout' }]);
 });
 
 describe('restarts have windows of their own', () => {

@@ -1,7 +1,7 @@
 // Where a machine stands towards the run: one classification, from which counts, batches and holds follow.
 import type { WindowAction } from '@floe/crds/window-action';
 import type { Closures } from './closures.ts';
-import { type Facts, isFinal } from './facts.ts';
+import { type Facts, isFinal, isPreparing } from './facts.ts';
 import { isRebootDue } from './reboot-policy.ts';
 import { isBeforeRetry, mayRetryItself } from './retries.ts';
 import { hurryOf, type Run } from './run.ts';
@@ -110,6 +110,8 @@ function isRetried(view: View, facts: Facts, toldInStep: boolean): boolean {
 
 function fetchStanding(view: View, facts: Facts, closure: string): Standing {
   const { own } = facts;
+  // It had begun when its go was taken back.
+  if (own !== undefined && !isFinal(own) && !isPreparing(own)) return underWay(view, facts);
   if (facts.current === closure) return { kind: 'updated', reboot: false };
   if (own === undefined) return { kind: 'fetching' };
   if (own.phase === 'Fetched') return { kind: 'fetched' };
