@@ -82,6 +82,8 @@ let
             trustedPublicKeys = [ key ];
             usersGroup = "floe-users";
             secrets = { };
+            reserveMiB = 512;
+            bootCounting = false;
           };
         runs = lib.hasSuffix "/bin/floe-agent run --config /etc/floe-agent.json" (unitOf config).serviceConfig.ExecStart;
         survivesTheSwitch = !(unitOf config).restartIfChanged && !(unitOf config).stopIfChanged;
@@ -134,9 +136,81 @@ let
             trustedPublicKeys = [ key ];
             usersGroup = "floe-users";
             secrets = { };
+            reserveMiB = 512;
+            bootCounting = false;
           };
         ca = lib.hasPrefix builtins.storeDir (settingsOf config).caFile;
         keyIsLeftAlone = !(config.systemd.services ? floe-agent-host-key);
+      };
+    };
+    "checks, disk and generations" = {
+      configuration.services.floe-agent = agent {
+        checks.database = {
+          script = "pg_isready";
+          timeout = 0.5;
+          path = [ pkgs.hello ];
+        };
+        checks."web.front" = {
+          command = [
+            "/bin/x"
+            "a b"
+          ];
+        };
+        reserveMiB = 2048;
+        generations.keep = 20;
+        generations.maxAge = 30;
+      };
+      holds =
+        config:
+        let
+          check = name: builtins.fromJSON (builtins.unsafeDiscardStringContext config.environment.etc."floe-agent/checks/${name}".text);
+        in
+        {
+          assertions = failed config == [ ];
+          script = lib.hasSuffix "floe-check-database" (lib.head (check "database").command);
+          limit = (check "database").timeoutSeconds == 0.5;
+          command =
+            check "web.front" == {
+              command = [
+                "/bin/x"
+                "a b"
+              ];
+              timeoutSeconds = 30;
+            };
+          settings =
+            (settingsOf config).reserveMiB == 2048
+            && (settingsOf config).generations == {
+              keep = 20;
+              maxAgeSeconds = 2592000;
+            };
+          system = lib.hasSuffix ".drv" config.system.build.toplevel.drvPath;
+        };
+    };
+    "a loader that counts is told by the agent which boot was good" = {
+      configuration = {
+        boot.loader.systemd-boot.enable = true;
+        boot.loader.systemd-boot.bootCounting.enable = true;
+        services.floe-agent = agent { };
+      };
+      holds = config: {
+        assertions = failed config == [ ];
+        settings = (settingsOf config).bootCounting;
+        waits =
+          lib.hasInfix "ConditionPathExists=/run/floe-agent/boot-good"
+            config.systemd.units."systemd-bless-boot.service".text;
+        # A drop-in for systemd's own unit, not one in its place.
+        dropIn = config.systemd.units."systemd-bless-boot.service".overrideStrategy == "asDropinIfExists";
+        system = lib.hasSuffix ".drv" config.system.build.toplevel.drvPath;
+      };
+    };
+    "one that does not count is left alone" = {
+      configuration = {
+        boot.loader.systemd-boot.enable = true;
+        services.floe-agent = agent { };
+      };
+      holds = config: {
+        settings = !(settingsOf config).bootCounting;
+        untouched = !(config.systemd.services ? systemd-bless-boot);
       };
     };
     "people and secrets" = {
@@ -258,6 +332,21 @@ let
       "wrong: a secret in a folder" = {
         configuration.services.floe-agent.secrets."../shadow" = { };
         names = "services.floe-agent.secrets";
+      };
+      "wrong: the name of a check" = {
+        configuration.services.floe-agent.checks."../x".script = "true";
+        names = "can't be the name of a check";
+      };
+      "wrong: a check of two kinds" = {
+        configuration.services.floe-agent.checks.x = {
+          script = "true";
+          command = [ "true" ];
+        };
+        names = "set either script or command";
+      };
+      "wrong: a check of none" = {
+        configuration.services.floe-agent.checks.x = { };
+        names = "set either script or command";
       };
       "wrong: no Nix" = {
         configuration.nix.enable = false;

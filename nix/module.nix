@@ -36,7 +36,10 @@ in
 {
   _class = "nixos";
 
-  imports = [ ./people.nix ];
+  imports = [
+    ./machine.nix
+    ./people.nix
+  ];
 
   options.services.floe-agent = {
     enable = mkEnableOption "the agent of Floe, which brings this machine to the system that its NixMachine in Kubernetes names";
