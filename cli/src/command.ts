@@ -11,15 +11,20 @@ import { verbCommand, verbHelp } from './verb-command.ts';
 
 const HELP = `floe: NixOS machines run by Kubernetes
 
-  floe plan -f FILE|-           what a Rollout would do now, from manifests; touches nothing
+  floe plan -f FILE|-           what a Rollout would do now, from manifests; touches nothing; --course: all that follows
   floe diff ROLLOUT             what it changes on its machines: packages, units, reboots, bytes
-  floe approve ROLLOUT          answer the pause that it waits in
+  floe get rollout NAME         how far it is; --watch: until it ends
+  floe machine NAME             why it has not moved, what it runs
+  floe approve ROLLOUT          answer the pause that it waits in; machine/NAME: let that machine join
   floe retry ROLLOUT            tell the machines that failed again
   floe continue ROLLOUT         accept the failures of the step and go on
+  floe promote ROLLOUT          leave steps and pauses out: everyone may have it now
+  floe urgent ROLLOUT           pass windows, freezes and consent
   floe abort ROLLOUT            tell nobody else
   floe rollback ROLLOUT         take the machines back to the stable revision
   floe reconcile ROLLOUT        look again now
-  floe token create             a join token for machines whose key nobody knows yet
+  floe hold | unhold MACHINE    leave a machine alone, and end that
+  floe token create             a join token for machines whose key nobody has written down
   floe operator | cache | builder   the processes of Floe; each has --help
 
 floe COMMAND --help says more.  floe --version says which version this is.`;
@@ -48,6 +53,10 @@ const PROGRAMS: readonly string[] = ['operator', 'cache', 'builder'];
 const VERB_MS = 30_000;
 /** Time limit of a comparison, in ms: it asks a cache some thousand times. */
 const DIFF_MS = 600_000;
+/** How often a rollout that is watched is looked at, in ms. */
+const WATCH_MS = 2000;
+/** How long it is watched, in ms: a week. */
+const WATCH_LIMIT_MS = 604_800_000;
 const USAGE = 2;
 
 /** Runs the command line and returns its exit code: 0 well, 1 failed, 2 wrong input. */
@@ -70,6 +79,8 @@ type Command = (argv: readonly string[]) => Promise<number>;
 function commandOf(command: string): Command {
   if (command === 'plan') return planned;
   if (command === 'diff') return diff;
+  if (command === 'get') return get;
+  if (command === 'machine') return machine;
   if (command === 'hold' || command === 'unhold') return (argv) => hold(command === 'hold', argv);
   if (command === 'token') return token;
   if ((VERBS as readonly string[]).includes(command)) return (argv) => verb(command as Verb, argv);
@@ -99,6 +110,27 @@ async function diff(argv: readonly string[]): Promise<number> {
   if (wantsHelp(argv)) return say(DIFF_HELP);
   const signal = AbortSignal.timeout(DIFF_MS);
   return say(await diffCommand(argv, { connect: await connector(), now: () => new Date(), signal }));
+}
+
+async function get(argv: readonly string[]): Promise<number> {
+  const { GET_HELP, getCommand } = await import('./show/get-command.ts');
+  if (wantsHelp(argv)) return say(GET_HELP);
+  const watches = argv.includes('--watch') || argv.includes('-w');
+  return getCommand(argv, {
+    connect: await connector(),
+    now: () => new Date(),
+    signal: AbortSignal.timeout(watches ? WATCH_LIMIT_MS : VERB_MS),
+    write: (text) => process.stdout.write(text),
+    columns: process.stdout.isTTY ? process.stdout.columns : undefined,
+    everyMs: WATCH_MS,
+  });
+}
+
+async function machine(argv: readonly string[]): Promise<number> {
+  const { MACHINE_HELP, machineCommand } = await import('./show/machine-command.ts');
+  if (wantsHelp(argv)) return say(MACHINE_HELP);
+  const signal = AbortSignal.timeout(VERB_MS);
+  return say(await machineCommand(argv, { connect: await connector(), now: () => new Date(), signal }));
 }
 
 async function hold(on: boolean, argv: readonly string[]): Promise<number> {

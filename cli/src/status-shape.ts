@@ -48,6 +48,27 @@ export const MACHINE_STATUS: Fields = {
   knownBad: { each: 'text' },
 };
 
+/** What it reads of an analysis. */
+const SCOPE: Fields = {
+  startedAt: 'time',
+  phase: 'text',
+  message: 'text',
+  metrics: {
+    each: {
+      fields: {
+        name: 'text',
+        phase: 'text',
+        successful: 'integer',
+        failed: 'integer',
+        inconclusive: 'integer',
+        errors: 'integer',
+        consecutiveErrors: 'integer',
+        measurements: { each: { fields: { result: 'text', value: 'text', at: 'time', message: 'text' } } },
+      },
+    },
+  },
+};
+
 /** What the planner reads of a Rollout's status. */
 export const ROLLOUT_STATUS: Fields = {
   conditions: CONDITIONS,
@@ -77,6 +98,15 @@ export const ROLLOUT_STATUS: Fields = {
   unconfirmed: { each: { fields: { machine: 'text', order: 'text', times: 'integer' } } },
   pausedSeconds: 'integer',
   stepsHash: 'text',
+  analysis: {
+    fields: {
+      run: 'text',
+      step: { fields: { index: 'integer', ...SCOPE } },
+      background: { fields: SCOPE },
+      cause: 'text',
+      acceptedAt: 'time',
+    },
+  },
 };
 
 /** What the planner reads of a NixConfig's status. */

@@ -1,0 +1,101 @@
+// One machine as people see it: why it has not moved, its closures, its last attempt, its connection.
+import type { NixMachine, NixMachineStatus } from '@floe/crds/nix-machine';
+import { ago, clockOf, table } from '../table.ts';
+import type { MachineView, Queue } from './machine-view.ts';
+
+/** The page. */
+export function machinePage({ machine, rollout, why, queue }: MachineView, now: Date): string {
+  const { status = {} } = machine;
+  const ready = status.conditions?.find(({ type }) => type === 'Ready');
+  const lines = [
+    headline(machine, rollout),
+    ...(ready === undefined ? [] : [`${ready.message} (${ago(ready.lastTransitionTime, now)})`]),
+    ...(why === undefined ? [] : [`has not moved: ${why.reason}, ${why.message}`]),
+    ...(queue === undefined ? [] : [queueText(queue, now)]),
+    '',
+    table(closures(status, now)),
+    '',
+    table([...attempt(status, now), ...connection(status, now), ...state(status, now)]),
+  ];
+  return lines.join('\n');
+}
+
+function headline({ metadata, spec }: NixMachine, rollout: string | undefined): string {
+  const zone = metadata.labels?.['topology.kubernetes.io/zone'];
+  const parts = [
+    `Machine ${metadata.name}`,
+    `config ${spec.configRef.name}`,
+    rollout === undefined ? 'no rollout' : `rollout ${rollout}`,
+    ...(zone === undefined ? [] : [`zone ${zone}`]),
+  ];
+  return parts.join('   ');
+}
+
+/** `7th of 32 in step 3 batch of 10 %, about 14:31 UTC`. */
+function queueText({ place, of, step, at, approved }: Queue, now: Date): string {
+  const rest = approved ? ', once it was approved' : '';
+  return `${ordinal(place)} of ${of} in step ${step}, about ${clockOf(at, now)}${rest}`;
+}
+
+export function ordinal(number: number): string {
+  const tens = number % 100;
+  const ending = tens >= 11 && tens <= 13 ? 'th' : (['th', 'st', 'nd', 'rd'][number % 10] ?? 'th');
+  return `${number}${ending}`;
+}
+
+type Rows = readonly (readonly string[])[];
+
+function closures({ desired, current, booted, bootDefault }: NixMachineStatus, now: Date): Rows {
+  const by = desired?.rollout === undefined ? '' : ` by rollout ${desired.rollout}`;
+  const go = desired?.go === false ? ', fetch only' : '';
+  const told = desired === undefined ? '' : `${desired.reason}${by}, ${ago(desired.since, now)} ago${go}`;
+  const row = (name: string, closure: { closure: string; revision?: string } | undefined, more = '') =>
+    [name, closure?.revision?.slice(0, 7) ?? '-', closure?.closure ?? 'not known', more] as const;
+  return [
+    row('desired', desired, told),
+    row('current', current),
+    row('booted', booted),
+    row('boot default', bootDefault, bootDefault?.verified === false ? 'concluded, not read from the boot loader' : ''),
+  ];
+}
+
+function attempt({ attempt: last, knownBad }: NixMachineStatus, now: Date): Rows {
+  const bad = (knownBad ?? []).map((closure) => ['known bad', closure]);
+  if (last === undefined) return bad;
+  const { phase, revision, startedAt, finishedAt, exitCode, failedUnits = [], message } = last;
+  const took =
+    startedAt !== undefined && finishedAt !== undefined
+      ? [`took ${Math.max(0, Math.round((Date.parse(finishedAt) - Date.parse(startedAt)) / 1000))} s`]
+      : [];
+  const what = [
+    phase,
+    ...took,
+    ...(exitCode === undefined || exitCode === 0 ? [] : [`exit ${exitCode}`]),
+    ...(failedUnits.length === 0 ? [] : [`${failedUnits.join(', ')} failed`]),
+    ...(message === undefined ? [] : [message.split('\n')[0] ?? '']),
+    ...(finishedAt === undefined ? [] : [`${ago(finishedAt, now)} ago`]),
+  ];
+  return [['attempt', `${revision?.slice(0, 7) ?? 'unknown'} ${what.join(', ')}`], ...bad];
+}
+
+function connection({ connection: line, agent, pendingKey }: NixMachineStatus, now: Date): Rows {
+  const version = agent === undefined ? '' : `, agent ${agent.version}`;
+  const where = line?.replica === undefined ? '' : ` on ${line.replica}`;
+  const said =
+    line === undefined
+      ? 'never connected: start floe-agent on it'
+      : line.online
+        ? `online for ${ago(line.since, now)}${where}${version}`
+        : `offline for ${ago(line.since, now)}${version}`;
+  const key = pendingKey === undefined ? [] : [['pending key', `${pendingKey.fingerprint}: floe approve machine/NAME`]];
+  return [['connection', said], ...key];
+}
+
+function state({ failedUnits = [], reboot, drift, waiting }: NixMachineStatus, now: Date): Rows {
+  return [
+    ...(failedUnits.length === 0 ? [] : [['failed units', failedUnits.join(', ')]]),
+    ...(reboot?.required === true ? [['reboot', `required: ${(reboot.reasons ?? []).join(', ')}`]] : []),
+    ...(drift === undefined ? [] : [['drift', `${drift.cause}, for ${ago(drift.since, now)}`]]),
+    ...(waiting === undefined ? [] : [['waits', `${waiting.reason}, ${waiting.message}`]]),
+  ];
+}
