@@ -87,7 +87,9 @@ afterAll(async () => {
 });
 
 test('a canary with more errors than its control group is taken back, and nobody else is told', async () => {
-  await floe.apply(rollout(analysed()));
+  // What the operator itself must not be asked for is an error; a dry run shows it and changes nothing.
+  const local = { http: { url: 'http://127.0.0.1:9090/metrics' }, consecutiveErrorLimit: 0, dryRun: true };
+  await floe.apply(rollout(analysed([{ name: 'local', ...local }])));
   const bad = await publishBuilt(floe, {}, marked(freshMarker(), application(0.4)));
   const fleet = await until('the run to be rolled back', ({ stopped, revision }) => {
     return revision === bad && stopped?.reason === 'RolledBack';
@@ -95,7 +97,10 @@ test('a canary with more errors than its control group is taken back, and nobody
   const status = statusOf(fleet);
   expect(status).toMatchObject({ phase: 'Failed', stableRevision: good });
   expect(status.stopped?.message).toContain('analysis errors failed: 0.39');
-  expect(status.analysis?.step).toMatchObject({ phase: 'Failed', metrics: [{ name: 'errors', failed: 1 }] });
+  const [errors, dry] = status.analysis?.step?.metrics ?? [];
+  expect(errors).toMatchObject({ name: 'errors', phase: 'Failed', failed: 1 });
+  expect(dry).toMatchObject({ name: 'local', errors: 1 });
+  expect(dry?.measurements?.[0]?.message).toContain('--analysis-allow-local');
   expect(fleet.machines.map((machine) => machine.status?.current?.revision)).toEqual(floe.machineNames.map(() => good));
   expect(fleet.machines.filter((machine) => machine.status?.attempt?.revision === bad)).toEqual([]);
   expect(await reasonsOfEvents()).toEqual(
@@ -135,14 +140,4 @@ test('a good one goes through Prometheus, http and a Job to everyone; the Job is
   ]);
   const left = await floe.cluster.kubectl(['-n', NAMESPACE, 'get', 'jobs', '-l', 'floe.dev/rollout', '-o', 'name']);
   expect(left.trim()).toBe('');
-});
-
-test('what the operator itself must not be asked for is an error that fails the run; a person lets it go on', async () => {
-  const step = { analysis: { http: { url: 'http://127.0.0.1:9090/metrics' }, consecutiveErrorLimit: 0 } };
-  await floe.apply(rollout({ steps: [{ batch: { size: 1 } }, step] }));
-  const next = await publishBuilt(floe, {}, marked(freshMarker(), application(0.02)));
-  const fleet = await until('the analysis to fail', ({ phase, revision }) => revision === next && phase === 'Failed');
-  expect(statusOf(fleet).stopped?.message).toContain('--analysis-allow-local');
-  await floe.kubectl('annotate', 'rollout.floe.dev', 'fleet', '--overwrite', `floe.dev/continue=${freshMarker()}`);
-  await waitDone(floe, next);
 });

@@ -125,7 +125,7 @@ function withoutBackground(rollout: Rollout): Rollout {
   return { ...rollout, spec };
 }
 
-function goodResult({ run, scope, startedAt, number, rules }: MeasurementTask, at: number): Measured {
+function goodResult({ run, scope, index, startedAt, number, rules }: MeasurementTask, at: number): Measured {
   const measurement = { result: 'Successful' as const, value: undefined, at, message: 'assumed by the forecast' };
-  return { run, scope, startedAt, number, metric: rules.name, measurement };
+  return { run, scope, index, startedAt, number, metric: rules.name, measurement };
 }

@@ -44,13 +44,15 @@ function look(before: Plan | RolloutStatus | undefined, options: Look = {}): Pla
   const planned = before !== undefined && 'dispatch' in before ? before : undefined;
   const status = planned === undefined ? (before as RolloutStatus | undefined) : planned.status;
   const { now = 0, results = [], spec = { steps }, annotations } = options;
-  const measured = (planned?.measure ?? []).flatMap(({ run, scope, startedAt, number, rules }, i): Measured[] => {
-    const result = results[i];
-    const measurement = { result, value: '0.5', at: T0 + now, message: result === 'Successful' ? undefined : 'why' };
-    return result === undefined
-      ? []
-      : [{ run, scope, startedAt, number, metric: rules.name, measurement: measurement as Measurement }];
-  });
+  const measured = (planned?.measure ?? []).flatMap(
+    ({ run, scope, index, startedAt, number, rules }, i): Measured[] => {
+      const result = results[i];
+      const measurement = { result, value: '0.5', at: T0 + now, message: result === 'Successful' ? undefined : 'why' };
+      return result === undefined
+        ? []
+        : [{ run, scope, index, startedAt, number, metric: rules.name, measurement: measurement as Measurement }];
+    },
+  );
   return planScene({
     spec,
     machines: options.machines ?? machines,

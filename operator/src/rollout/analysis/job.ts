@@ -23,10 +23,10 @@ const LEFT_OVER = 3600;
 export type JobEnd = { readonly result: 'Successful' } | { readonly result: 'Failed'; readonly message: string };
 
 /** Name of the Job of a task: the same one always gets the same. */
-export function jobName(rollout: Rollout, { run, scope, startedAt, number, rules }: MeasurementTask): string {
+export function jobName(rollout: Rollout, { run, scope, index, startedAt, number, rules }: MeasurementTask): string {
   const { uid = '', name } = rollout.metadata;
   const id = createHash('sha256')
-    .update(JSON.stringify([uid, run, scope, startedAt, rules.name, number]))
+    .update(JSON.stringify([uid, run, scope, index, startedAt, rules.name, number]))
     .digest('hex');
   return `${name.slice(0, 40).replace(/[^a-z0-9]+$/, '')}-analysis-${id.slice(0, 12)}`;
 }

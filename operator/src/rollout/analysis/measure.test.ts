@@ -76,7 +76,7 @@ const variables: Variables = {
 function task(step: AnalysisStep): MeasurementTask {
   const [rules] = metricsOf(step, 'step');
   if (rules === undefined) throw new Error('no metric');
-  return { run: 'r', scope: 'step', startedAt: T0, number: 0, rules, variables };
+  return { run: 'r', scope: 'step', index: 1, startedAt: T0, number: 0, rules, variables };
 }
 
 const notFound = (name: string) => new KubeError({ status: 404, reason: 'NotFound', message: `no ${name}` });

@@ -27,7 +27,7 @@ export type MetricMemory = {
 
 /** The analysis of a step, or the one in the background; times in ms. */
 export type ScopeMemory = {
-  /** Of a step: which one. */
+  /** Of a step: which one; in the background 0. */
   readonly index: number;
   readonly startedAt: number;
   readonly phase: AnalysisPhase;
@@ -48,6 +48,8 @@ export type AnalysisMemory = {
 export type Measured = {
   readonly run: string;
   readonly scope: Scope;
+  /** Of a step: which one; in the background 0. */
+  readonly index: number;
   /** When the analysis began that it belongs to, in ms. */
   readonly startedAt: number;
   readonly metric: string;
@@ -99,7 +101,8 @@ export function memoryOf({ analysis, run }: RolloutStatus): AnalysisMemory {
 function scopeOf(status: NonNullable<AnalysisStatus['background']>, index: number): ScopeMemory | undefined {
   const startedAt = timeMs(status.startedAt);
   if (startedAt === undefined) return undefined;
-  const { phase, message, metrics } = status;
+  // A status from elsewhere may lack what this version writes.
+  const { phase = 'Running', message, metrics = [] } = status;
   return { index, startedAt, phase, message, metrics: metrics.map(metricOf) };
 }
 
@@ -110,7 +113,7 @@ function metricOf({ measurements, ...counts }: MetricStatus): MetricMemory {
     at: timeMs(at) ?? 0,
     message,
   }));
-  return { ...counts, measurements: read };
+  return { ...freshMetric(counts.name), ...counts, measurements: read };
 }
 
 /** The memory as the status holds it; undefined where there is nothing to remember. */
@@ -148,7 +151,7 @@ export function withMeasured(memory: AnalysisMemory, run: string, measured: read
   let known = memory;
   for (const one of measured.filter(({ run: of }) => of === run).toSorted((a, b) => a.number - b.number)) {
     const scope = known[one.scope];
-    if (scope === undefined || scope.startedAt !== one.startedAt) continue;
+    if (scope === undefined || scope.index !== one.index || scope.startedAt !== one.startedAt) continue;
     const metrics = scope.metrics.map((metric) =>
       metric.name === one.metric && takenOf(metric) === one.number ? counted(metric, one.measurement) : metric,
     );

@@ -24,6 +24,7 @@ export type AnalysisVerdict =
 /** A metric that is measured, and when next. */
 export type Upcoming = {
   readonly scope: Scope;
+  readonly index: number;
   readonly startedAt: number;
   readonly rules: MetricRules;
   /** Measurements taken before it. */
@@ -161,9 +162,9 @@ function scopesOf(step: Looked | undefined, background: Looked | undefined): [Sc
 /** What has failed is measured no more; a metric that has is none of what is left to measure. */
 function upcomingOf(scope: Scope, found: Looked | undefined): Upcoming[] {
   if (found === undefined || (found.memory.phase !== 'Running' && found.memory.phase !== 'Successful')) return [];
-  const { startedAt } = found.memory;
+  const { index, startedAt } = found.memory;
   return found.metrics.flatMap((one) => {
     const at = nextAt(one, startedAt);
-    return at === undefined ? [] : [{ scope, startedAt, rules: one.rules, number: takenOf(one.metric), at }];
+    return at === undefined ? [] : [{ scope, index, startedAt, rules: one.rules, number: takenOf(one.metric), at }];
   });
 }

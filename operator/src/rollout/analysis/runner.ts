@@ -98,8 +98,8 @@ export class MeasurementRunner {
       if (controller.signal.aborted) return;
       const measurement = await measure(rollout, task, { ports, signal: controller.signal });
       if (controller.signal.aborted) return;
-      const { run, scope, startedAt, number, rules } = task;
-      entry.result = { run, scope, startedAt, metric: rules.name, number, measurement };
+      const { run, scope, index, startedAt, number, rules } = task;
+      entry.result = { run, scope, index, startedAt, metric: rules.name, number, measurement };
       metrics.measured(rollout.metadata, task, {
         result: measurement.result,
         seconds: (performance.now() - start) / 1000,
@@ -140,6 +140,6 @@ export class MeasurementRunner {
   }
 }
 
-function idOf({ run, scope, startedAt, number, rules }: MeasurementTask): string {
-  return JSON.stringify([run, scope, startedAt, rules.name, number]);
+function idOf({ run, scope, index, startedAt, number, rules }: MeasurementTask): string {
+  return JSON.stringify([run, scope, index, startedAt, rules.name, number]);
 }

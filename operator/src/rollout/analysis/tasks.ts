@@ -9,6 +9,8 @@ import { sampled, type Variables } from './variables.ts';
 export type MeasurementTask = {
   readonly run: string;
   readonly scope: Scope;
+  /** Of a step: which one; in the background 0. */
+  readonly index: number;
   /** When the analysis began that it belongs to, in ms. */
   readonly startedAt: number;
   /** Measurements of the metric that were taken before. */
@@ -38,9 +40,10 @@ export function tasksOf(position: Position, { snapshot, now }: Context): readonl
     machines: sampled(updated, run.id),
     control: sampled(control, run.id),
   };
-  return due.map(({ scope, startedAt, number, rules }) => ({
+  return due.map(({ scope, index, startedAt, number, rules }) => ({
     run: run.id,
     scope,
+    index,
     startedAt,
     number,
     rules,

@@ -29,7 +29,7 @@ function begun(...names: string[]): AnalysisMemory {
 
 function result(number: number, what: MeasurementResult, metric = 'prometheus'): Measured {
   const measurement = { result: what, value: '1', at: T0 + number * 1000, message: undefined };
-  return { run: 'r', scope: 'step', startedAt: T0, metric, number, measurement };
+  return { run: 'r', scope: 'step', index: 1, startedAt: T0, metric, number, measurement };
 }
 
 const LETTERS: Readonly<Record<string, MeasurementResult>> = {
@@ -156,6 +156,7 @@ test('what belongs to another run, another time or another metric counts nowhere
   const strange = [
     { ...result(0, 'Failed'), run: 'other' },
     { ...result(0, 'Failed'), startedAt: T0 + 1 },
+    { ...result(0, 'Failed'), index: 2 },
     { ...result(0, 'Failed'), scope: 'background' as const },
     result(0, 'Failed', 'other'),
     result(1, 'Failed'),
