@@ -111,6 +111,89 @@ test('a confirmation for another attempt is none', async () => {
   await reaches('Unconfirmed');
 });
 
+test('a confirmation that comes early does nothing', async () => {
+  hub.desired = desired({ confirmTimeoutSeconds: 1 });
+  hub.answer = () => undefined;
+  const { machine } = run(agent({ switchMs: 200 }));
+  await reaches('Testing');
+  hub.session?.say({ type: 'confirmed', attempt: 'order-1' });
+  await reaches('Unconfirmed');
+  expect(machine.current).toBe(A);
+});
+
+test('a confirmation that comes late does nothing', async () => {
+  hub.desired = desired({ confirmTimeoutSeconds: 1 });
+  hub.answer = () => undefined;
+  const { machine } = run(agent());
+  await reaches('Unconfirmed');
+  hub.session?.say({ type: 'confirmed', attempt: 'order-1' });
+  await hub.until('the next session', () => hub.hellos.filter(({ hello }) => hello.purpose === 'session').length >= 2);
+  expect([machine.current, machine.bootDefault]).toEqual([A, A]);
+  expect(hub.attempt?.phase).toBe('Unconfirmed');
+});
+
+test('a confirmation of the same closure for an earlier attempt is none for the one in hand', async () => {
+  hub.desired = desired();
+  const { machine } = run(agent());
+  await reaches('Committed');
+  hub.tell(desired({ id: 'order-2', sequence: 2, closure: A }));
+  await reaches('Committed', 'order-2');
+  hub.answer = () => ({ type: 'confirmed', attempt: 'order-1' });
+  hub.tell(desired({ id: 'order-3', sequence: 3, confirmTimeoutSeconds: 1 }));
+  await reaches('Unconfirmed', 'order-3');
+  expect([machine.current, machine.bootDefault]).toEqual([A, A]);
+});
+
+test('a confirmation that comes twice is one', async () => {
+  hub.desired = desired();
+  hub.answer = (attempt) => {
+    hub.hellos.at(-1)?.say({ type: 'confirmed', attempt });
+    return { type: 'confirmed', attempt };
+  };
+  const { journal } = run(agent());
+  await reaches('Committed');
+  expect(journal.journal.ended).toEqual([]);
+});
+
+test('what was rolled back is not tried again until somebody retries', async () => {
+  hub.desired = desired({ reason: 'Rollout' });
+  const { machine } = run(agent({ testExitCode: 2 }));
+  await reaches('RolledBack');
+  hub.tell(desired({ id: 'order-2', sequence: 2, reason: 'Rollout' }));
+  await reaches('Failed', 'order-2');
+  expect(hub.attempt?.message).toContain('until somebody retries');
+  hub.tell(desired({ id: 'order-3', sequence: 3, reason: 'Retry' }));
+  await reaches('RolledBack', 'order-3');
+  expect(machine.current).toBe(A);
+  expect(hub.reports.at(-1)?.attempts?.map(({ desiredId, phase }) => [desiredId, phase])).toEqual([
+    ['order-3', 'RolledBack'],
+    ['order-2', 'Failed'],
+    ['order-1', 'RolledBack'],
+  ]);
+});
+
+test('in a window: it waits with its boot entry written, restarts when it may, and is kept after the boot', async () => {
+  hub.desired = desired({ mode: 'boot', rebootPolicy: 'InWindow' });
+  const { machine } = run(agent({}, { reboots: true }));
+  await reaches('RebootRequired');
+  expect([machine.current, machine.bootDefault]).toEqual([A, B]);
+  expect(hub.confirms).toEqual([]);
+  hub.tell(desired({ mode: 'boot', rebootPolicy: 'InWindow', reboot: true, sequence: 2 }));
+  await reaches('Committed');
+  expect([machine.current, machine.booted, machine.bootDefault]).toEqual([B, B, B]);
+  expect(hub.confirms).toEqual([{ attempt: 'order-1', closure: B }]);
+});
+
+test('another order while it waits for its window: the boot entry goes back first', async () => {
+  hub.desired = desired({ mode: 'boot', rebootPolicy: 'InWindow' });
+  const { machine, journal } = run(agent({}, { reboots: true }));
+  await reaches('RebootRequired');
+  hub.tell(desired({ id: 'order-2', sequence: 2, closure: C }));
+  await reaches('Committed', 'order-2');
+  expect([machine.current, machine.bootDefault]).toEqual([C, C]);
+  expect(journal.journal.ended.map(({ order, phase }) => [order.id, phase])).toEqual([['order-1', 'Cancelled']]);
+});
+
 test('without go it fetches and waits; with go it goes on', async () => {
   hub.desired = desired({ go: false });
   const { machine } = run(agent());

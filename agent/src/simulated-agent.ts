@@ -31,6 +31,8 @@ export type SimulatedAgentOptions = {
   readonly closure: string;
   /** What the machine makes of a closure; default: takes 20 ms for each stage and works. */
   readonly behaviour?: (closure: string) => Behaviour;
+  /** Whether the machine can be restarted; default false. */
+  readonly reboots?: boolean;
   readonly log?: Log;
   readonly clock?: Clock;
   /** Seconds between looks at the machine; default 3600, since a simulated machine changes by orders only. */
@@ -47,7 +49,7 @@ export class SimulatedAgent {
   constructor(options: SimulatedAgentOptions) {
     const { clock = realClock, key = makeHostKey(), log = lineLog(() => undefined, false) } = options;
     const behaviour = options.behaviour ?? (() => ({ fetchMs: 20, switchMs: 20, healthMs: 20 }));
-    this.machine = new SimulatedMachine({ closure: options.closure, behaviour });
+    this.machine = new SimulatedMachine({ closure: options.closure, behaviour, reboots: options.reboots ?? false });
     this.publicKey = key.publicKey;
     const caller: Caller = {
       address: { url: options.hub, tls: options.tls, proxy: options.proxy },

@@ -1,5 +1,6 @@
 // The end of a roll-back: what the machine says decides, and a reboot is the last resort, once.
 import { expect, test } from 'vitest';
+import { runOf } from './act.ts';
 import { orderFor } from './model.fixture.ts';
 import { next } from './next.ts';
 import type { Seen } from './outcome.ts';
@@ -79,4 +80,51 @@ test('what somebody else activated meanwhile is left alone', () => {
   const taken = resume(undecided, { ...back, current: other });
   expect([taken.step, taken.ending?.phase]).toEqual(['disarm', 'Cancelled']);
   expect(taken.ending?.message).toContain(other);
+});
+
+test('a way back that failed is called no roll-back', () => {
+  expect(check({ current: NEW }, { rebooted: true }).undone).toBe(false);
+  expect(check({}).undone).toBe(true);
+});
+
+test('with rebootAfter the way back is tried again until then, and only then the machine restarts', () => {
+  const order = { ...record.order, rebootAfterSeconds: 60 };
+  const seen = { ...back, current: NEW };
+  const outcome = { step: 'undo-check', seen, failedUnits: [], canReboot: true } as const;
+  const again = next({ ...record, order }, outcome, at);
+  expect(again).toMatchObject({ step: 'undo-system', undoTries: 1, undoSince: 0 });
+  const later = next({ ...again, step: 'undo-check' }, outcome, { ...at, monotonicMs: 59_000 });
+  expect(later).toMatchObject({ step: 'undo-system', undoTries: 2 });
+  const late = next({ ...later, step: 'undo-check' }, outcome, { ...at, monotonicMs: 60_000 });
+  expect(late).toMatchObject({ step: 'reboot', rebooted: true });
+});
+
+test('a profile that somebody set by hand meanwhile is left so, and its boot entry is written', () => {
+  const other = '/nix/store/22222222222222222222222222222222-other';
+  const undoing: AttemptRecord = { ...record, step: 'undo-profile' };
+  const left = next(undoing, { step: 'undo-profile', result: { kind: 'ok' }, left: other }, at);
+  expect(left.step).toBe('undo-boot');
+  expect(runOf(left)).toMatchObject({ closure: other, verb: 'boot', skipChecks: true });
+  const live = next(left, { step: 'undo-boot', run: { kind: 'exited', code: 0 } }, at);
+  expect(runOf(live)).toMatchObject({ closure: OLD, verb: 'test' });
+  const seen = { ...back, profile: other, bootDefault: { closure: other, verified: true } };
+  const ended = next(
+    { ...live, step: 'undo-check' },
+    { step: 'undo-check', seen, failedUnits: [], canReboot: true },
+    at,
+  );
+  expect(ended.ending?.phase).toBe('RolledBack');
+  expect(ended.ending?.message).toContain(`set to ${other} by somebody meanwhile, and is left so`);
+});
+
+test('the way back has a limit of its own, and no check can refuse it', () => {
+  const order = { ...record.order, rollbackTimeoutSeconds: 42 };
+  expect(runOf({ ...record, order, step: 'undo-system' })).toMatchObject({ limitSeconds: 42, skipChecks: true });
+  expect(runOf({ ...record, order, step: 'switch' })).toMatchObject({ limitSeconds: 10, skipChecks: false });
+});
+
+test('after the system its units are started again', () => {
+  const ran = next({ ...record, step: 'undo-system' }, { step: 'undo-system', run: { kind: 'exited', code: 4 } }, at);
+  expect(ran.step).toBe('undo-units');
+  expect(next(ran, { step: 'undo-units', result: { kind: 'ok' } }, at).step).toBe('undo-check');
 });

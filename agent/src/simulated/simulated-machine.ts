@@ -4,6 +4,7 @@ import type { WatchedMachine } from '../agent.ts';
 import type { Done, Fetched, Health, RunOutcome, Seen } from '../attempt/outcome.ts';
 import type { DeadMan, Run } from '../attempt/ports.ts';
 import type { Order } from '../attempt/record.ts';
+import { StaleJournalError } from '../journal/ledger.ts';
 
 /** What a simulated machine makes of a closure. Times are in milliseconds. */
 export type Behaviour = {
@@ -24,6 +25,8 @@ export type SimulatedMachineOptions = {
   /** Closure that it runs at first. */
   readonly closure: string;
   readonly behaviour: (closure: string) => Behaviour;
+  /** Whether it can be restarted; default false. */
+  readonly reboots?: boolean;
 };
 
 export class SimulatedMachine implements WatchedMachine {
@@ -35,13 +38,24 @@ export class SimulatedMachine implements WatchedMachine {
   bootDefault: string;
   booted: string;
   bootId = 'boot-1';
+  reboot?: () => Promise<Done>;
 
-  constructor({ closure, behaviour }: SimulatedMachineOptions) {
+  constructor({ closure, behaviour, reboots = false }: SimulatedMachineOptions) {
     this.#behaviour = behaviour;
     this.current = closure;
     this.profile = closure;
     this.bootDefault = closure;
     this.booted = closure;
+    if (reboots) this.reboot = () => this.#restart();
+  }
+
+  /** Boots what the boot entry names; its agent then reads the journal, as one that has just started. */
+  async #restart(): Promise<Done> {
+    this.current = this.bootDefault;
+    this.booted = this.bootDefault;
+    this.bootId = `boot-${Number(this.bootId.slice('boot-'.length)) + 1}`;
+    this.#runs.clear();
+    throw new StaleJournalError('the machine was restarted');
   }
 
   async see(): Promise<Seen> {
