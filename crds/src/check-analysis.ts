@@ -29,18 +29,10 @@ export function analysisProblem(
     if (names.has(metric.name))
       return { field: `${here}.name`, message: `${metric.name} is there twice; name it otherwise` };
     names.add(metric.name);
-    const problem = metricProblem({ ...shared(analysis), ...metric }, here);
+    const problem = metricProblem(metric, here);
     if (problem !== undefined) return problem;
   }
   return metricProblem(analysis, field);
-}
-
-/** What metrics have in common with the analysis that they are in. */
-function shared({ successCondition, failureCondition }: AnalysisStep): Partial<Metric> {
-  return {
-    ...(successCondition === undefined ? {} : { successCondition }),
-    ...(failureCondition === undefined ? {} : { failureCondition }),
-  };
 }
 
 function metricProblem(metric: Omit<Metric, 'name'>, field: string): AnalysisProblem | undefined {

@@ -69,7 +69,7 @@ describe('Rollout', () => {
       'spec.maxUnavailable',
       '"all" is neither a count above 0 nor a share from "1%" to "100%"',
     ],
-    [{ steps: [{}] }, 'spec.steps[0]', 'set exactly one of batch, pause'],
+    [{ steps: [{}] }, 'spec.steps[0]', 'set exactly one of batch, pause, analysis'],
     [{ steps: [{ batch: {} }] }, 'spec.steps[0].batch', 'set size, selector or both'],
     [{ successThreshold: 101 }, 'spec.successThreshold', 'must be <= 100'],
   ])('refuses %j', (spec, field, message) => {
@@ -82,7 +82,7 @@ describe('messages', () => {
     expect(parseAgentMessage({ type: 'desired' })).toEqual({
       ok: false,
       field: 'type',
-      message: 'use one of hello, report, confirm',
+      message: 'use one of hello, report, confirm, wantSecrets',
     });
   });
 

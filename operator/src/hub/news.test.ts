@@ -88,6 +88,36 @@ describe('what is written', () => {
     expect(write(settled, offline)?.next.status?.connection).toEqual(wanted);
   });
 
+  test.each([
+    [
+      'the first time since its attempt',
+      {},
+      attempt('Committed'),
+      { desiredId: attempt('Committed').desiredId, count: 1 },
+    ],
+    [
+      'once more',
+      { comebacks: { desiredId: attempt('Committed').desiredId, count: 2 } },
+      attempt('Committed'),
+      { desiredId: attempt('Committed').desiredId, count: 3 },
+    ],
+    [
+      'the first time since another attempt',
+      { comebacks: { desiredId: 'other', count: 7 } },
+      attempt('Committed'),
+      { desiredId: attempt('Committed').desiredId, count: 1 },
+    ],
+    ['in the midst of an attempt', {}, attempt('Testing'), undefined],
+    ['without any attempt', {}, undefined, undefined],
+  ])('a machine that comes back %s', (_name, more, tried, comebacks) => {
+    const status = { connection: { ...OFFLINE, ...more }, ...(tried === undefined ? {} : { attempt: tried }) };
+    const next = write(machine(running(status)), online)?.next;
+    expect(next?.status?.connection?.comebacks).toEqual(comebacks);
+    if (next === undefined || comebacks === undefined) return;
+    const gone = write(next, { connection: { online: false, replica: 'floe-1', at: NOW } });
+    expect(gone?.next.status?.connection?.comebacks).toEqual(comebacks);
+  });
+
   test('a report replaces what the one before said', () => {
     const before = machine(
       running({ failedUnits: ['a.service'], facts: { kernel: '6.1' }, attempt: attempt('Failed') }),
