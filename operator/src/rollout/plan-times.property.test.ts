@@ -150,14 +150,18 @@ function checkHolds(fleet: Fleet, plan: Plan, of: (name: string) => NixMachine):
 }
 
 /** Nobody who has not begun to switch has a go outside of its window. */
-function checkBegun(fleet: Fleet, { status }: Plan): void {
+function checkBegun(fleet: Fleet, { status, hold }: Plan): void {
   const isRunning = status.phase === 'Progressing' || status.phase === 'Paused' || status.phase === 'Completed';
   const isDirect = status.revision === status.stableRevision && status.phase !== 'Completed';
   if (!isRunning || isDirect || status.urgent !== undefined || fleet.rollout.spec.suspend === true) return;
+  // One that had its time has failed, whatever it does then.
+  const failed = new Set(hold.filter(({ reason }) => reason === 'Failed').map(({ machine }) => machine));
   for (const machine of fleet.machines) {
+    if (failed.has(machine.metadata.name)) continue;
     const { desired, attempt, connection } = machine.status ?? {};
     const isOurs = desired?.go === true && desired.run === status.run && attempt?.desiredId === desired.id;
-    if (!isOurs || connection?.online !== true || attempt.phase !== 'Fetching') continue;
+    const isThere = machine.status?.current?.closure === desired?.closure;
+    if (!isOurs || isThere || connection?.online !== true || attempt.phase !== 'Fetching') continue;
     expect(may(fleet, machine, 'Switch')).toBe(true);
   }
 }

@@ -1,7 +1,7 @@
 // The planner and the clock: windows, freezes, urgent runs, time limits, what is said and when it looks again.
 import type { NixMachine } from '@floe/crds/nix-machine';
 import type { RolloutSpec, RolloutStatus } from '@floe/crds/rollout';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import type { Plan } from './plan-result.ts';
 import {
   at,
@@ -714,11 +714,19 @@ describe('progressDeadline', () => {
   });
 });
 
-test('a fleet in many zones costs as much as it has zones', () => {
-  const zones = ['Europe/Berlin', 'Asia/Tokyo', 'America/New_York', 'UTC'];
-  const machines = Array.from({ length: 400 }, (_, i) => inZone(fetched(`m${i}`, 0), zones[i % 4] ?? 'UTC'));
-  const spec = { ...ALL, windows: [{ ...AFTERNOON, timeZone: 'Machine' }] };
-  const plan = planScene({ spec, status: running(), machines, now: MINUTE });
-  expect(new Set(plan.hold.map(({ message: text }) => text)).size).toBe(4);
-  expect(plan.status.waiting).toMatchObject({ reason: 'OutsideWindow', until: at(HOUR) });
+test('a fleet in many zones asks its clocks as often as it has zones', () => {
+  const zones = ['Europe/Berlin', 'Asia/Tokyo', 'America/New_York', 'Europe/Athens'];
+  const spec = { ...ALL, windows: [{ ...AFTERNOON, timeZone: 'Machine' }], progressDeadline: '1h' };
+  const asked = vi.spyOn(Intl.DateTimeFormat.prototype, 'formatToParts');
+  const planOf = (count: number) => {
+    asked.mockClear();
+    const machines = Array.from({ length: count }, (_, i) => inZone(fetched(`m${i}`, 0), zones[i % 4] ?? 'UTC'));
+    const plan = planScene({ spec, status: running(), machines, now: MINUTE });
+    return { calls: asked.mock.calls.length, texts: new Set(plan.hold.map(({ message: text }) => text)).size };
+  };
+  planOf(4);
+  const few = planOf(4);
+  expect(few.texts).toBe(3);
+  expect(planOf(400)).toEqual(few);
+  asked.mockRestore();
 });

@@ -38,7 +38,11 @@ export function timeHold({ times, now, hurry }: Moment, facts: Facts, action: Wi
   const may = times.may(facts, { action, at: now, hurry });
   if (may.may) return undefined;
   if (may.why === 'frozen') return frozenHold({ times, now, hurry });
-  return { reason: 'OutsideWindow', message: closedMessage(may, facts, now) };
+  // A machine without windows to come says why by its own zone.
+  const message = may.until === undefined ? undefined : times.words.get(may);
+  const said = message ?? closedMessage(may, facts, now);
+  times.words.set(may, said);
+  return { reason: 'OutsideWindow', message: said };
 }
 
 /** When the machine may do it; undefined: never. */

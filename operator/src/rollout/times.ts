@@ -28,6 +28,24 @@ export type May =
       readonly zone: string;
     };
 
+/** What is known of one action; by zone, or under no name where the windows have zones of their own. */
+type Known = {
+  readonly windows: readonly Window[];
+  readonly byMachine: boolean;
+  readonly stretches: Map<string, Stretch[]>;
+  /** Answers for one moment: that of the plan, mostly. */
+  answered: { readonly at: number; readonly hurry: number | undefined; readonly answers: Map<string, May> };
+};
+
+function known(windows: readonly Window[]): Known {
+  return {
+    windows,
+    byMachine: windows.some(({ zone }) => zone === undefined),
+    stretches: new Map(),
+    answered: { at: Number.NaN, hurry: undefined, answers: new Map() },
+  };
+}
+
 /** Openings that are looked at for one that no freeze covers; windows that are looked at for the time of a machine. */
 const LOOKS = 1000;
 
@@ -36,27 +54,27 @@ const LOOKS = 1000;
  * as it has zones; to be made for each plan.
  */
 export class Times {
-  readonly #windows: ReadonlyMap<WindowAction, readonly Window[]>;
+  readonly #actions: Readonly<Record<WindowAction, Known>>;
   readonly #freezes: readonly Freeze[];
-  readonly #stretches = new Map<string, Stretch[]>();
-  readonly #answers = new Map<string, May>();
+  /** What is said of an answer; to say it costs more than to find it. */
+  readonly words: Map<May, string> = new Map();
 
   /** Throws RangeError on windows that were not checked. */
   constructor(spec: Pick<RolloutSpec, 'windows' | 'freezes'>) {
     const windows = windowsOf(spec);
     const of = (action: WindowAction) => windows.filter(({ actions }) => actions.includes(action));
-    this.#windows = new Map((['Download', 'Switch', 'Reboot'] as const).map((action) => [action, of(action)]));
+    this.#actions = { Download: known(of('Download')), Switch: known(of('Switch')), Reboot: known(of('Reboot')) };
     this.#freezes = freezesOf(spec);
   }
 
   /** Whether any window names the action: else it is free, freezes apart. */
   names(action: WindowAction): boolean {
-    return (this.#windows.get(action) ?? []).length > 0;
+    return this.#actions[action].windows.length > 0;
   }
 
   /** Whether machines are free at any time. */
   get isEmpty(): boolean {
-    return this.#freezes.length === 0 && [...this.#windows.values()].every((windows) => windows.length === 0);
+    return this.#freezes.length === 0 && !(this.names('Download') || this.names('Switch') || this.names('Reboot'));
   }
 
   /** The freeze in force at a moment, or when the next begins. */
@@ -66,13 +84,15 @@ export class Times {
 
   /** Whether the machine may do it, until when, else why not. */
   may(placed: Placed, asked: Asked): May {
+    const action = this.#actions[asked.action];
+    if (action.answered.at !== asked.at || action.answered.hurry !== asked.hurry) {
+      action.answered = { at: asked.at, hurry: asked.hurry, answers: new Map() };
+    }
     const zone = zoneOf(placed);
-    const key = `${asked.action} ${asked.at} ${asked.hurry} ${this.#goesByMachine(asked.action) ? zone : ''}`;
-    const known = this.#answers.get(key);
-    if (known !== undefined) return known;
-    const found = this.#find(zone, asked);
-    this.#answers.set(key, found);
-    return found;
+    const key = action.byMachine ? zone : '';
+    const answer = action.answered.answers.get(key) ?? this.#find(zone, asked);
+    action.answered.answers.set(key, answer);
+    return answer;
   }
 
   #find(zone: string, { action, at, hurry }: Asked): May {
@@ -135,20 +155,16 @@ export class Times {
     return undefined;
   }
 
-  #goesByMachine(action: WindowAction): boolean {
-    return (this.#windows.get(action) ?? []).some(({ zone }) => zone === undefined);
-  }
-
   #stretch(action: WindowAction, zone: string, at: number): Stretch {
-    const windows = this.#windows.get(action) ?? [];
+    const { windows, byMachine, stretches } = this.#actions[action];
     if (windows.length === 0) return { open: true, from: Number.NEGATIVE_INFINITY, until: undefined };
-    const key = `${action} ${this.#goesByMachine(action) ? zone : ''}`;
-    const known = this.#stretches.get(key) ?? [];
-    this.#stretches.set(key, known);
-    const found = known.find(({ from, until }) => from <= at && (until === undefined || at < until));
+    const key = byMachine ? zone : '';
+    const own = stretches.get(key) ?? [];
+    stretches.set(key, own);
+    const found = own.find(({ from, until }) => from <= at && (until === undefined || at < until));
     if (found !== undefined) return found;
     const made = stretchAt(windows, zone, at);
-    known.push(made);
+    own.push(made);
     return made;
   }
 }
