@@ -1,8 +1,9 @@
 // A simulated fleet for property tests: machines that carry out orders, fail, go off and return, one small event at a time.
+import type { RebootPolicy } from '@floe/crds/activation';
 import type { Attempt, NixMachine, NixMachineStatus } from '@floe/crds/nix-machine';
 import type { Rollout, RolloutSpec } from '@floe/crds/rollout';
 import { closuresOf } from './closures.ts';
-import { orderChanges } from './order-desired.ts';
+import { orderChanges, rebootChanges } from './order-desired.ts';
 import { plan } from './plan.ts';
 import type { Plan } from './plan-result.ts';
 import { config, machine, R1, rollout, runs, T0 } from './rollout.fixture.ts';
@@ -21,8 +22,13 @@ export type Event =
   | { readonly kind: 'hold'; readonly machine: number; readonly on: boolean }
   | { readonly kind: 'leave'; readonly machine: number }
   | { readonly kind: 'join' }
+  /** A machine of another config goes off, returns, turns sick or well. */
+  | { readonly kind: 'neighbour'; readonly machine: number; readonly well: boolean; readonly online: boolean }
   | { readonly kind: 'wait'; readonly seconds: number }
-  | { readonly kind: 'verb'; readonly verb: 'approve' | 'retry' | 'continue' | 'abort' | 'rollback' | 'urgent' }
+  | {
+      readonly kind: 'verb';
+      readonly verb: 'approve' | 'retry' | 'continue' | 'promote' | 'abort' | 'rollback' | 'urgent';
+    }
   | { readonly kind: 'revision'; readonly revision: string }
   | { readonly kind: 'spec'; readonly spec: Partial<RolloutSpec> };
 
@@ -37,6 +43,8 @@ export class Fleet {
   rollout: Rollout;
   revision: string;
   machines: NixMachine[];
+  /** Machines of another config of the namespace. */
+  others: NixMachine[];
   readonly given: Given[] = [];
   /** Machines that were well and got a go, and have not been well since. */
   readonly disturbed = new Set<string>();
@@ -49,11 +57,23 @@ export class Fleet {
     labels: readonly Record<string, string>[];
     writer: Writer;
     revision: string;
+    /** Labels of machines of another config. */
+    others?: readonly Record<string, string>[];
+    /** `spec.activation.reboot`, by turns. */
+    reboot?: readonly RebootPolicy[];
   }) {
     this.#writer = options.writer;
     this.revision = options.revision;
     this.rollout = rollout(options.spec);
     this.machines = options.labels.map((labels, i) => machine(`m${i}`, runs(`m${i}`, R1), { labels }));
+    const { reboot = [] } = options;
+    if (reboot.length > 0) {
+      this.machines = this.machines.map((m, i) => withPolicy(m, reboot[i % reboot.length] ?? 'Never'));
+    }
+    this.others = (options.others ?? []).map((labels, i) => {
+      const other = machine(`n${i}`, runs(`n${i}`, R1), { labels });
+      return { ...other, spec: { ...other.spec, configRef: { name: 'db' } } };
+    });
     this.#joined = this.machines.length;
   }
 
@@ -62,7 +82,7 @@ export class Fleet {
       rollout: this.rollout,
       rollouts: [this.rollout],
       config: config(this.revision),
-      machines,
+      machines: [...machines, ...this.others],
       closures: closuresOf([], 'web', 'built'),
     };
   }
@@ -76,6 +96,16 @@ export class Fleet {
     this.rollout = { ...this.rollout, status: planned.status };
     for (const order of [...planned.dispatch, ...planned.rollback]) this.#order(order, planned, true);
     for (const order of planned.fetch) this.#order(order, planned, false);
+    for (const order of planned.adopt) this.#order(order, planned, true);
+    for (const { machine: name } of planned.reboot) this.#reboot(name);
+  }
+
+  #reboot(name: string): void {
+    const before = this.machines.find(({ metadata }) => metadata.name === name);
+    const changes = before && rebootChanges(before, this.now);
+    if (before === undefined || changes === undefined) throw new Error(`${name} waits for no restart`);
+    if (isWell(before)) this.disturbed.add(name);
+    this.#change(name, changes as NixMachineStatus);
   }
 
   #order(order: Order, planned: Plan, go: boolean): void {
@@ -120,6 +150,9 @@ export class Fleet {
       case 'join':
         this.#join();
         return;
+      case 'neighbour':
+        this.#neighbour(event);
+        return;
       default:
         this.#machineEvent(event);
     }
@@ -141,7 +174,13 @@ export class Fleet {
     ];
   }
 
-  #machineEvent(event: Extract<Event, { machine: number }>): void {
+  #neighbour({ machine: index, well, online }: Extract<Event, { kind: 'neighbour' }>): void {
+    const name = `n${index % Math.max(1, this.others.length)}`;
+    const status = { connection: { online, since: this.#time() }, ...this.#health(well) };
+    this.others = this.others.map((m) => (m.metadata.name === name ? { ...m, status: { ...m.status, ...status } } : m));
+  }
+
+  #machineEvent(event: Exclude<Extract<Event, { machine: number }>, { kind: 'neighbour' }>): void {
     const target = this.machines[event.machine % Math.max(1, this.machines.length)];
     if (target === undefined) return;
     const { name } = target.metadata;
@@ -184,6 +223,8 @@ export class Fleet {
     const { desired, attempt, current } = target.status ?? {};
     if (desired === undefined) return;
     if (attempt?.desiredId === desired.id) {
+      if (attempt.phase === 'RebootRequired' && desired.reboot === true && attempt.finishedAt === undefined)
+        this.#change(target.metadata.name, { attempt: { ...attempt, phase: 'Rebooting' } });
       const isWaiting = attempt.phase === 'Fetching' || attempt.phase === 'Fetched';
       if (isWaiting)
         this.#change(target.metadata.name, { attempt: { ...attempt, phase: desired.go ? 'Testing' : 'Fetched' } });
@@ -196,9 +237,23 @@ export class Fleet {
 
   /** Ends the attempt in hand; one that was told to fetch only can't end well. */
   #end(target: NixMachine, fate: Fate): void {
-    const { desired, attempt, knownBad = [] } = target.status ?? {};
+    const { desired, attempt } = target.status ?? {};
     const isOpen = attempt !== undefined && attempt.finishedAt === undefined && attempt.desiredId === desired?.id;
-    if (!isOpen || desired === undefined || !desired.go) return;
+    const isWaiting = attempt?.phase === 'RebootRequired';
+    if (!isOpen || desired === undefined || !desired.go || isWaiting) return;
+    const restarts = fate === 'RebootRequired' && (target.spec.activation?.reboot ?? 'Never') !== 'Never';
+    // It waits for the word, or restarts by itself; only after that it has ended.
+    if (restarts && attempt.phase !== 'Rebooting') {
+      const next = { closure: desired.closure, revision: desired.closure.split('/')[0] ?? '' };
+      this.#change(target.metadata.name, { attempt: { ...attempt, phase: 'RebootRequired' }, bootDefault: next });
+      return;
+    }
+    this.#finish(target, attempt.phase === 'Rebooting' && fate === 'RebootRequired' ? 'Committed' : fate);
+  }
+
+  #finish(target: NixMachine, fate: Fate): void {
+    const { desired, attempt, knownBad = [] } = target.status ?? {};
+    if (desired === undefined || attempt === undefined) return;
     const { name } = target.metadata;
     const finished: Attempt = { ...attempt, phase: fate, finishedAt: this.#time() };
     const revision = desired.closure.split('/')[0] ?? '';
@@ -218,6 +273,10 @@ export class Fleet {
   }
 }
 
+function withPolicy(target: NixMachine, reboot: RebootPolicy): NixMachine {
+  return { ...target, spec: { ...target.spec, activation: { reboot } } };
+}
+
 function held(target: NixMachine, on: boolean): NixMachine {
   const { hold: _, ...spec } = target.spec;
   return { ...target, spec: on ? { ...spec, hold: { reason: 'leave me' } } : spec };
@@ -228,6 +287,7 @@ export function isWell({ status }: NixMachine): boolean {
   const { connection, desired, attempt, current, failedUnits } = status ?? {};
   if (connection?.online !== true || (failedUnits ?? []).length > 0) return false;
   if (desired?.go !== true) return true;
+  if (attempt?.desiredId === desired.id && attempt.phase === 'RebootRequired') return desired.reboot !== true;
   if (attempt?.desiredId === desired.id) return attempt.finishedAt !== undefined;
   return current?.closure === desired.closure;
 }

@@ -1,6 +1,5 @@
 // Who may restart: machines whose closure needs it, as far as policy, windows and budgets allow.
 import type { Budget } from './budget.ts';
-import type { Facts } from './facts.ts';
 import type { GroupBudgets } from './group-budgets.ts';
 import { awaitsReboot } from './reboot-policy.ts';
 import { goesOn, type Run } from './run.ts';
@@ -36,10 +35,7 @@ type Terms = {
 export function planReboots(members: readonly Member[], { run, budget, groups, moment, snapshot }: Terms): Reboots {
   const { spec, metadata } = snapshot.rollout;
   const isOpen = goesOn(run) || run.completed || run.rollback !== undefined;
-  const due =
-    spec.suspend === true || !isOpen
-      ? []
-      : members.filter(({ facts }) => awaitsReboot(facts) && isOurs(facts, metadata.name));
+  const due = spec.suspend === true || !isOpen ? [] : members.filter((member) => isMeant(member, run, metadata.name));
   const told: Reboot[] = [];
   const waiting = new Map<string, Omit<Hold, 'machine'>>();
   const checks: number[] = [];
@@ -66,8 +62,15 @@ export function planReboots(members: readonly Member[], { run, budget, groups, m
   return { told, waiting, slots, checks };
 }
 
-function isOurs({ desired }: Facts, rollout: string): boolean {
-  return desired?.rollout === rollout && desired.reason !== 'Immediate';
+/** Standings in which nothing else is said to a machine. */
+const LEFT_ALONE: readonly string[] = ['updated', 'soaking', 'updating'];
+
+/** Whether it waits for this word and no other; of a run that is taken back, who was told to return. */
+function isMeant({ facts, standing, closure }: Member, run: Run, rollout: string): boolean {
+  const { desired } = facts;
+  if (!awaitsReboot(facts) || desired?.rollout !== rollout || desired.reason === 'Immediate') return false;
+  if (run.rollback !== undefined) return desired.reason === 'Rollback';
+  return desired.closure === closure && LEFT_ALONE.includes(standing.kind);
 }
 
 function fullBudget({ limit, unavailable }: Budget): Omit<Hold, 'machine'> {
