@@ -46,6 +46,7 @@ const STATES: readonly (readonly [string, { readonly True: string; readonly Fals
   ['Reconciling', { True: 'reconciling', False: '' }],
   ['Stalled', { True: 'stalled', False: '' }],
   ['RebootRequired', { True: 'reboot-required', False: '' }],
+  ['Drifted', { True: 'drifted', False: '' }],
 ];
 
 /** Registers all instruments of the hub with `registry`. */
