@@ -13,7 +13,7 @@ class ByName extends BaseSequencer {
 export default defineConfig({
   test: {
     root: join(import.meta.dirname, '..'),
-    include: ['e2e/scenarios/*.e2e.test.ts', 'operator/src/**/*.e2e.test.ts'],
+    include: ['e2e/scenarios/*.e2e.test.ts', 'operator/src/**/*.e2e.test.ts', 'cli/src/**/*.e2e.test.ts'],
     globalSetup: ['e2e/src/shared-installation.ts'],
     fileParallelism: false,
     sequence: { sequencer: ByName },
