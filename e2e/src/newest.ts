@@ -17,6 +17,7 @@ type Case = {
   readonly refusal?: string;
 };
 
+const http = { url: 'http://shop.example' };
 const inline = { inline: { files: { 'flake.nix': '{ }' } } };
 const config = (name: string, spec: object, refusal?: string): Case => ({
   name,
@@ -63,7 +64,39 @@ const CASES: readonly Case[] = [
     { steps: [{ batch: { size: 1 }, pause: {} }] },
     'spec.steps[]: set exactly one of batch, pause',
   ),
-  rollout('a step of no kind', { steps: [{}] }, 'spec.steps[]: set exactly one of batch, pause'),
+  rollout('a step of no kind', { steps: [{}] }, 'spec.steps[]: set exactly one of batch, pause, analysis'),
+  rollout('an analysis of one metric, and the background without any', {
+    steps: [{ analysis: { http, interval: '10s', count: 3, successCondition: 'result < 1' } }],
+    analysis: {},
+  }),
+  rollout('an analysis of several metrics, a Job among them', {
+    steps: [
+      {
+        analysis: {
+          count: 2,
+          metrics: [
+            { name: 'a', http },
+            { name: 'b', job: { spec: { template: {} } } },
+          ],
+        },
+      },
+    ],
+  }),
+  rollout(
+    'an analysis of nothing',
+    { steps: [{ analysis: {} }] },
+    'spec.steps[].analysis: set exactly one of prometheus, http, job, metrics',
+  ),
+  rollout(
+    'a metric from two sources',
+    { steps: [{ analysis: { metrics: [{ name: 'a', http, job: { spec: {} } }] } }] },
+    'metrics[]: set exactly one of prometheus, http, job',
+  ),
+  rollout(
+    'two sources in the background',
+    { analysis: { http, job: { spec: {} } } },
+    'spec.analysis: set one of prometheus, http, job, metrics',
+  ),
   rollout('a batch of nothing', { steps: [{ batch: {} }] }, 'set size, selector or both'),
   rollout('a batch of 0', { steps: [{ batch: { size: 0 } }] }, 'use a count above 0'),
   rollout('a batch of 0 %', { steps: [{ batch: { size: '0%' } }] }, 'use a count above 0'),

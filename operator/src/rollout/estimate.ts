@@ -25,7 +25,8 @@ export function estimateEnd(position: Position, context: Context): number | unde
   const { state, stages, members } = position;
   const { run } = state;
   const { spec } = context.snapshot.rollout;
-  if (!goesOn(run) || spec.suspend === true || members.length === 0) return undefined;
+  const waitsForPerson = position.analysis.verdict.kind === 'inconclusive';
+  if (!goesOn(run) || waitsForPerson || spec.suspend === true || members.length === 0) return undefined;
   const size = parseSize(spec.maxUnavailable ?? '10%') ?? { kind: 'percent' as const, percent: 10 };
   const work: Work = {
     limit: Math.max(1, budgetLimit(size, members.length)),

@@ -165,6 +165,7 @@ test('inconclusive waits for a person, and nothing is measured meanwhile', () =>
 
   const goesOn = look(plan.status, { now: 4000, annotations: { 'floe.dev/continue': '1' } });
   expect(goesOn.step.index).toBe(2);
+  expect(look(plan.status, { now: 63_000, annotations: { 'floe.dev/continue': '1' } }).status.pausedSeconds).toBe(60);
   const anew = look(plan.status, { now: 4000, annotations: { 'floe.dev/retry': '1' } });
   expect(anew).toMatchObject({ phase: 'Progressing', step: { index: 1 } });
   expect(anew.measure[0]).toMatchObject({ number: 0, startedAt: T0 + 4000 });

@@ -1,7 +1,7 @@
 // What a person's verbs change in the analysis of a run: accept what it came to, or measure anew.
 import type { AnalysisPhase } from '@floe/crds/analysis';
 import type { Stage } from '../stage.ts';
-import { type State, toStep } from '../state.ts';
+import { type State, secondsBetween, toStep } from '../state.ts';
 
 const BAD: readonly AnalysisPhase[] = ['Failed', 'Error', 'Inconclusive'];
 
@@ -9,7 +9,7 @@ const BAD: readonly AnalysisPhase[] = ['Failed', 'Error', 'Inconclusive'];
 export function acceptAnalysis(state: State, stage: Stage | undefined, now: number): State {
   const found = badIn(state, stage);
   if (found === undefined) return state;
-  const cleared = withoutBad(state, found, now);
+  const cleared = withoutBad(withPause(state, found, now), found, now);
   return found.step ? toStep(cleared, state.run.step.index + 1, now) : cleared;
 }
 
@@ -17,8 +17,23 @@ export function acceptAnalysis(state: State, stage: Stage | undefined, now: numb
 export function repeatAnalysis(state: State, stage: Stage | undefined, now: number): State {
   const found = badIn(state, stage);
   if (found === undefined) return state;
-  const cleared = withoutBad(state, found, undefined);
+  const cleared = withoutBad(withPause(state, found, now), found, undefined);
   return found.step ? toStep(cleared, state.run.step.index, now) : cleared;
+}
+
+/** The time that a run has waited for a person counts as paused; one that was stopped did not wait. */
+function withPause(state: State, found: Found, now: number): State {
+  const { run } = state;
+  const { step, background } = run.analysis;
+  const waits = [found.step ? step : undefined, found.background ? background : undefined].filter(
+    (scope) => scope?.phase === 'Inconclusive',
+  );
+  if (run.stopped !== undefined || waits.length === 0) return state;
+  const ends = waits.flatMap((scope) =>
+    (scope?.metrics ?? []).flatMap(({ measurements }) => measurements[0]?.at ?? []),
+  );
+  const seconds = secondsBetween(ends.length === 0 ? now : Math.max(...ends), now);
+  return { ...state, run: { ...run, pausedSeconds: run.pausedSeconds + seconds } };
 }
 
 type Found = { readonly step: boolean; readonly background: boolean };
