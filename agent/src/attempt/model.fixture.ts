@@ -1,5 +1,7 @@
 // A model of a machine for tests: effects happen one by one, and the power or the agent may go between any two.
 
+import { Disk, DiskCutError } from '../journal/disk.fixture.ts';
+import { JournalFile, withAttempt } from '../journal/journal.ts';
 import { drive } from './drive.ts';
 import type { Confirmation, Done, Fetched, Health, RunOutcome, Seen } from './outcome.ts';
 import { overdue, rescued } from './overdue.ts';
@@ -39,6 +41,9 @@ class KilledError extends Error {}
 class PowerCutError extends Error {}
 class HandedOverError extends Error {}
 
+/** A disk under the journal: the power goes at these of its operations, and of what was not synced each name may stay or not. */
+export type UnderJournal = { readonly cuts: readonly number[]; readonly kept: readonly boolean[] };
+
 /** The order of the script. */
 export function orderFor({ mode, confirm, policy }: Pick<Script, 'mode' | 'confirm' | 'policy'>): Order {
   return {
@@ -77,7 +82,17 @@ export class Model implements Machine {
   readonly #script: Script;
   handOver?: (signal: AbortSignal) => Promise<never>;
 
-  constructor(script: Script) {
+  readonly #disk = new Disk();
+  readonly #file = new JournalFile(this.#disk, '/state');
+  readonly #under: UnderJournal | undefined;
+  #cuts: number[] = [];
+  /** Names on the disk at the last cut. */
+  #lots = 0;
+
+  constructor(script: Script, under?: UnderJournal) {
+    this.#under = under;
+    this.#cuts = [...(under?.cuts ?? [])].sort((one, other) => one - other);
+    this.#nextCut();
     this.#script = script;
     this.#faults = [...script.faults].sort((one, other) => one.after - other.after);
     if (script.handsOver) {
@@ -247,11 +262,38 @@ export class Model implements Machine {
       awaitGo: async (order) => order,
       awaitReboot: async (order) => (this.#script.superseded === true ? undefined : order),
       note: () => undefined,
-      save: (record) =>
-        this.#effect(`save ${record.step}`, () => {
+      save: async (record) => {
+        if (this.#under !== undefined) await this.#write(record, this.#under);
+        await this.#effect(`save ${record.step}`, () => {
           this.journal = record;
-        }),
+        });
+      },
     };
+  }
+
+  #nextCut(): void {
+    const after = this.#cuts.shift();
+    this.#disk.cutAt = after === undefined ? Number.POSITIVE_INFINITY : this.#disk.operations + 1 + after;
+  }
+
+  /** Writes the journal to the disk; where the power goes meanwhile, what the disk kept is all that is known afterwards. */
+  async #write(record: AttemptRecord, { kept }: UnderJournal): Promise<void> {
+    try {
+      await this.#file.save(withAttempt((await this.#file.load()).journal, record));
+      this.journal = record;
+    } catch (error: unknown) {
+      if (!(error instanceof DiskCutError)) throw error;
+      this.trace.push(`power in save ${record.step}`);
+      this.#disk.reboot(() => kept[this.#lots++ % Math.max(1, kept.length)] ?? true);
+      this.#nextCut();
+      this.#boot();
+      const last = this.journal;
+      this.journal = (await this.#file.load()).journal.attempt;
+      if (last !== undefined && this.journal?.step !== last.step && this.journal?.step !== record.step) {
+        this.violation ??= `the journal lost step ${last.step} to ${this.journal?.step}`;
+      }
+      throw new PowerCutError();
+    }
   }
 
   /** The agent, or the rescue, until it ends or is struck down. */

@@ -1,11 +1,10 @@
 // The journal under power cuts and damage: what was saved stays, and what is damaged is noticed.
 import { Buffer } from 'node:buffer';
-import { dirname } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { orderFor } from '../attempt/model.fixture.ts';
 import { newAttempt } from '../attempt/record.ts';
-import type { Files } from './files.ts';
+import { Disk, DiskCutError } from './disk.fixture.ts';
 import {
   decodeJournal,
   EMPTY_JOURNAL,
@@ -15,68 +14,6 @@ import {
   JournalFile,
   withAttempt,
 } from './journal.ts';
-
-class PowerCutError extends Error {}
-
-/** A disk that keeps names only once their folder is synced, and loses the power at a chosen operation. */
-class Disk implements Files {
-  /** What a reader sees. */
-  names = new Map<string, Buffer>();
-  /** Names as the disk has them: a power cut goes back to these, or keeps any of the newer ones. */
-  #synced = new Map<string, Buffer>();
-  operations = 0;
-  cutAt = Number.POSITIVE_INFINITY;
-
-  #operate(): void {
-    this.operations += 1;
-    if (this.operations >= this.cutAt) throw new PowerCutError();
-  }
-
-  /** After a power cut: names written since may have reached the disk or not; `survives` decides for each. */
-  reboot(survives: (path: string) => boolean): void {
-    const paths = new Set([...this.names.keys(), ...this.#synced.keys()]);
-    for (const path of paths) {
-      if (survives(path)) continue;
-      const old = this.#synced.get(path);
-      if (old === undefined) this.names.delete(path);
-      else this.names.set(path, old);
-    }
-    this.cutAt = Number.POSITIVE_INFINITY;
-  }
-
-  async read(path: string): Promise<Buffer | undefined> {
-    return this.names.get(path);
-  }
-
-  async writeSynced(path: string, content: Buffer): Promise<void> {
-    // Cut in the middle of the write: half of it is there.
-    this.names.set(path, content.subarray(0, Math.floor(content.length / 2)));
-    this.#operate();
-    this.names.set(path, content);
-    this.#operate();
-  }
-
-  async rename(from: string, to: string): Promise<void> {
-    this.#operate();
-    const content = this.names.get(from);
-    if (content === undefined) throw new Error(`no ${from}`);
-    this.names.set(to, content);
-    this.names.delete(from);
-    this.#operate();
-  }
-
-  async syncFolder(path: string): Promise<void> {
-    this.#operate();
-    this.#synced = new Map([...this.names].filter(([name]) => dirname(name) === path));
-    this.#operate();
-  }
-
-  async makeFolder(): Promise<void> {}
-
-  async remove(path: string): Promise<void> {
-    this.names.delete(path);
-  }
-}
 
 const numbered = (sequence: number): Journal => ({ sequence, ended: [] });
 
@@ -97,7 +34,7 @@ test('a power cut at any operation leaves the old journal or the new one, and ne
             saved = sequence;
           }
         } catch (error: unknown) {
-          if (!(error instanceof PowerCutError)) throw error;
+          if (!(error instanceof DiskCutError)) throw error;
         }
         const paths = [...disk.names.keys()].sort();
         disk.reboot((path) => kept[paths.indexOf(path)] ?? true);
