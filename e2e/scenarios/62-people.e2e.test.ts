@@ -128,15 +128,37 @@ describe('secrets', () => {
     expect((await m5.sh('ls /run/floe-secrets')).trim()).toBe('tls.key');
   });
 
-  test('they are back after a restart of the machine, and floe-secrets.target is started then', async () => {
+  test('they are back after a restart of the machine', async () => {
     await m5.restart();
-    await m5.sh(
-      'printf "[Unit]\\nDescription=Secrets\\n" > /run/systemd/system/floe-secrets.target; systemctl daemon-reload',
-    );
-    await m5.sh('systemctl stop floe-secrets.target; systemctl restart floe-agent.service');
     await waitUntil(async () => (await content('tls.key')) === SECOND, { what: 'the file after a restart' });
-    const isActive = async () => (await m5.sh('systemctl is-active floe-secrets.target')).trim() === 'active';
-    await waitUntil(isActive, { what: 'floe-secrets.target to be reached' });
+  });
+
+  test('a unit that needs them fails where they do not come in time, and starts when they have come', async () => {
+    // As after a boot without a network; the units as nix/people.nix makes them.
+    await m5.sh(`
+      systemctl stop floe-agent.service
+      rm -rf /run/floe-secrets
+      cd /run/systemd/system
+      mkdir -p needs-secrets.service.requires
+      ln -sf ../floe-secrets.target needs-secrets.service.requires/
+      printf '[Unit]\\nRequires=floe-secrets.service\\nAfter=floe-secrets.service\\nBefore=needs-secrets.service\\nWants=needs-secrets.service\\n' > floe-secrets.target
+      printf '[Service]\\nType=oneshot\\nRemainAfterExit=true\\nExecStart=/bin/sh -c "for _ in 1 2; do [ -e /run/floe-secrets/.complete ] && exit 0; sleep 1; done; exit 1"\\n' > floe-secrets.service
+      printf '[Service]\\nExecStart=/bin/sh -c "cat /run/floe-secrets/tls.key >/dev/null && exec sleep infinity"\\n' > needs-secrets.service
+      systemctl daemon-reload`);
+    const state = async (unit: string) => (await m5.tryExec(['systemctl', 'is-active', unit])).stdout.trim();
+    const { code } = await m5.tryExec(['systemctl', 'start', 'needs-secrets.service']);
+    expect([code, await state('floe-secrets.service'), await state('needs-secrets.service')]).toEqual([
+      1,
+      'failed',
+      'inactive',
+    ]);
+    await m5.sh('systemctl start floe-agent.service');
+    const runs = async () => (await state('needs-secrets.service')) === 'active';
+    await waitUntil(runs, { what: 'needs-secrets.service to run' });
+    expect(await state('floe-secrets.target')).toBe('active');
+    await m5.sh(`
+      systemctl stop needs-secrets.service floe-secrets.target floe-secrets.service
+      cd /run/systemd/system; rm -r needs-secrets.service* floe-secrets.*; systemctl daemon-reload`);
   });
 
   test('no content is on a disk, in a log or in the API', async () => {

@@ -165,7 +165,8 @@ test('an agent that asks without end is no burden', async () => {
   const session = await begun();
   reads = [];
   for (let i = 0; i < 300; i++) await delivery.want(KEY, session, ['tls']);
-  expect(reads.length).toBeLessThanOrEqual(193);
+  expect(reads.length).toBeLessThanOrEqual(3);
+  expect(session.contents.filter(({ content }) => content !== undefined).length).toBeLessThanOrEqual(193);
   expect(session.contents.at(-1)).toEqual({ type: 'secret', name: 'tls' });
 });
 
@@ -184,4 +185,14 @@ test('a connection that is no session gets nothing', () => {
   const sent = step(session, { kind: 'secrets', message: list });
   expect(sent.actions).toEqual([{ kind: 'send', message: list }]);
   expect(step(sent.state, { kind: 'secrets', message: list }).actions).toEqual([]);
+});
+
+test('a fleet that connects at once and asks for one content is one or two reads', async () => {
+  for (let i = 0; i < 200; i++) machines[`shop/m${i}`] = named('tls');
+  const sessions = Object.keys(machines).map((key) => ({ key, session: new Session() }));
+  for (const { key, session } of sessions) delivery.begin(key, session);
+  await settle();
+  for (const { key, session } of sessions) await delivery.want(key, session, ['tls']);
+  expect(sessions.every(({ session }) => session.contents.length === 1 && session.lists.length === 1)).toBe(true);
+  expect(reads.length).toBeLessThanOrEqual(2);
 });

@@ -26,8 +26,13 @@ export interface SecretDeliveryOptions {
 const READS_PER_SECOND = 5;
 /** Contents that one session may ask for at once, and each second in the long run. */
 const ASKS = { burst: 192, perSecond: 1 };
+/** Between two looks at the same Secret. */
+const POLL_SECONDS = 30;
 /** Between two looks whether there is anything to look at. */
 const IDLE_SECONDS = 5;
+
+/** How old what is known may be: of the last look, of the last second, or read now. */
+type Age = 'known' | 'recent' | 'anew';
 
 type Held = {
   readonly session: SecretSession;
@@ -35,6 +40,8 @@ type Held = {
   names: ReadonlySet<string>;
   /** What of the machine leads to a new look: its list, and the verb `reconcile`. */
   about: string;
+  /** The verb `reconcile` as it was then. */
+  verb: string | undefined;
   asks: { left: number; at: number };
 };
 
@@ -57,9 +64,9 @@ export class SecretDelivery {
     const machine = this.#options.machine(key);
     if (machine === undefined) return;
     this.#drop(key);
-    const held: Held = { session, names: new Set(), about: '', asks: { left: ASKS.burst, at: now() } };
+    const held: Held = { session, names: new Set(), about: '', verb: undefined, asks: { left: ASKS.burst, at: now() } };
     this.#held.set(key, held);
-    this.#take(key, held, machine);
+    this.#take(key, held, machine, 'known');
   }
 
   /** A session ended. */
@@ -72,7 +79,8 @@ export class SecretDelivery {
     const held = this.#held.get(key);
     if (held === undefined) return;
     if (machine === undefined) this.#drop(key);
-    else if (aboutOf(machine) !== held.about) this.#take(key, held, machine);
+    else if (aboutOf(machine) !== held.about)
+      this.#take(key, held, machine, verbOf(machine) === held.verb ? 'recent' : 'anew');
   }
 
   /** An agent asks for contents. What the spec does not name now is not sent. */
@@ -91,7 +99,7 @@ export class SecretDelivery {
 
   /** Looks at the Secrets in use, one after the other, until the signal aborts. */
   async run(): Promise<void> {
-    const { signal, pollSeconds = 30, log } = this.#options;
+    const { signal, pollSeconds = POLL_SECONDS, log } = this.#options;
     while (!signal.aborted) {
       const count = this.#users.size;
       const seconds = count === 0 ? IDLE_SECONDS : Math.max(pollSeconds, count / READS_PER_SECOND) / count;
@@ -117,7 +125,7 @@ export class SecretDelivery {
     if (held?.session !== session || ref === undefined || !mayAsk(held)) return undefined;
     const secret = secretOf(key, ref.secretRef.name);
     try {
-      const data = await this.#store.read(secret);
+      const data = await this.#store.recent(secret);
       const known = this.#store.get(secret, ref.secretRef.key);
       return known !== undefined && 'digest' in known ? data?.[ref.secretRef.key] : undefined;
     } catch (error) {
@@ -127,7 +135,7 @@ export class SecretDelivery {
   }
 
   /** Takes the list of a machine, reads what it names, and sends it when all is known. */
-  #take(key: string, held: Held, machine: NixMachine): void {
+  #take(key: string, held: Held, machine: NixMachine, age: Age): void {
     const names = new Set((specOf(machine).secrets ?? []).map(({ secretRef }) => secretOf(key, secretRef.name)));
     for (const name of held.names) if (!names.has(name)) this.#leave(name, key);
     for (const name of names) {
@@ -136,7 +144,8 @@ export class SecretDelivery {
     }
     held.names = names;
     held.about = aboutOf(machine);
-    const reads = [...names].map((name) => this.#store.read(name));
+    held.verb = verbOf(machine);
+    const reads = [...names].map((name) => this.#look(name, age));
     void Promise.allSettled(reads).then((results) => {
       const failed = results.find((result) => result.status === 'rejected');
       if (failed !== undefined && !this.#options.signal.aborted) {
@@ -147,6 +156,13 @@ export class SecretDelivery {
       }
       if (this.#held.get(key) === held) this.#send(key, held);
     });
+  }
+
+  /** A fleet that connects at once does not read what was just read; whoever asks for it by the verb does. */
+  async #look(secret: string, age: Age): Promise<void> {
+    const { pollSeconds = POLL_SECONDS } = this.#options;
+    if (age === 'known' && this.#store.isFresh(secret, pollSeconds)) return;
+    await (age === 'anew' ? this.#store.read(secret) : this.#store.recent(secret));
   }
 
   #sendUsers(secret: string): void {
@@ -194,9 +210,12 @@ function secretOf(machine: string, name: string): string {
   return `${machine.split('/')[0]}/${name}`;
 }
 
+function verbOf({ metadata }: NixMachine): string | undefined {
+  return metadata.annotations?.[verbAnnotation('reconcile')];
+}
+
 function aboutOf(machine: NixMachine): string {
-  const { generation, annotations } = machine.metadata;
-  return JSON.stringify([generation, specOf(machine).secrets ?? [], annotations?.[verbAnnotation('reconcile')]]);
+  return JSON.stringify([machine.metadata.generation, specOf(machine).secrets ?? [], verbOf(machine)]);
 }
 
 function mayAsk(held: Held): boolean {

@@ -22,6 +22,8 @@ type Entry = {
 /** Reads in flight at once. */
 const CONCURRENCY = 4;
 const READ_SECONDS = 10;
+/** A whole fleet that asks for one content is one read: so long an answer is held, and no longer. */
+const HELD_MS = 1000;
 const OWN: readonly string[] = [SIGNING_KEY_SECRET, CACHE_SECRET];
 
 export class SecretStore {
@@ -31,6 +33,10 @@ export class SecretStore {
   readonly #signal: AbortSignal;
   readonly #entries = new Map<string, Entry>();
   readonly #reading = new Map<string, Promise<Readonly<Record<string, Buffer>> | undefined>>();
+  /** Answers of the last second. */
+  readonly #held = new Map<string, Promise<Readonly<Record<string, Buffer>> | undefined>>();
+  /** When each was read last, monotonic, in ms. */
+  readonly #readAt = new Map<string, number>();
   #slots = CONCURRENCY;
   readonly #waiting: (() => void)[] = [];
   readonly #changed: (secret: string) => void;
@@ -60,6 +66,19 @@ export class SecretStore {
   /** Nobody names it any more. */
   forget(secret: string): void {
     this.#entries.delete(secret);
+    this.#readAt.delete(secret);
+    this.#held.delete(secret);
+  }
+
+  /** Whether it was read within so many seconds. */
+  isFresh(secret: string, seconds: number): boolean {
+    const at = this.#readAt.get(secret);
+    return at !== undefined && performance.now() - at < seconds * 1000;
+  }
+
+  /** Reads a Secret, or takes what was read within the last second. Rejects as `read` does. */
+  recent(secret: string): Promise<Readonly<Record<string, Buffer>> | undefined> {
+    return this.#held.get(secret) ?? this.read(secret);
   }
 
   /** Reads a Secret anew and takes note of it; one read at a time for each. Rejects when the API server can't be asked. */
@@ -68,7 +87,18 @@ export class SecretStore {
     if (under !== undefined) return under;
     const reading = this.#fetch(secret).finally(() => this.#reading.delete(secret));
     this.#reading.set(secret, reading);
+    reading.then(
+      () => this.#hold(secret, reading),
+      () => undefined,
+    );
     return reading;
+  }
+
+  #hold(secret: string, reading: Promise<Readonly<Record<string, Buffer>> | undefined>): void {
+    this.#held.set(secret, reading);
+    setTimeout(() => {
+      if (this.#held.get(secret) === reading) this.#held.delete(secret);
+    }, HELD_MS).unref();
   }
 
   async #fetch(secret: string): Promise<Readonly<Record<string, Buffer>> | undefined> {
@@ -101,6 +131,7 @@ export class SecretStore {
           : this.#digests(data);
     const before = this.#entries.get(secret);
     this.#entries.set(secret, entry);
+    this.#readAt.set(secret, performance.now());
     if (before === undefined || !same(before, entry)) this.#changed(secret);
   }
 
