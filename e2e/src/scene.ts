@@ -83,12 +83,15 @@ export function waitDone(floe: Installation, revision: string): Promise<Fleet> {
   });
 }
 
-/** Everyone on one new good revision, with the given Rollout for what comes next. Returns the revision's id. */
-export async function calm(floe: Installation, spec: Partial<RolloutSpec> = {}): Promise<string> {
+/**
+ * Everyone on one new good revision, which has `more` beside a marker, with the given Rollout for what comes next. Returns
+ * the revision's id.
+ */
+export async function calm(floe: Installation, spec: Partial<RolloutSpec> = {}, more = ''): Promise<string> {
   await floe.cluster.network.clear();
   await floe.kubectl('delete', 'rollouts.floe.dev', '--all', '--wait=true');
   await floe.apply(...(await machineObjects(floe)), config(), rollout());
-  const revision = await publishBuilt(floe, {}, marked(freshMarker()));
+  const revision = await publishBuilt(floe, {}, marked(freshMarker(), more));
   await waitDone(floe, revision);
   await floe.apply(rollout(spec));
   return revision;
