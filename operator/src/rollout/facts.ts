@@ -63,7 +63,7 @@ export function factsOf(machine: NixMachine, now: number): Facts {
     connectionSince: timeMs(connection?.since),
     inHand:
       unanswered ||
-      isToRestart(own, desired) ||
+      isToRestart(machine, own) ||
       (attempt !== undefined && !isFinal(attempt) && isSwitching(attempt, desired)),
     unanswered,
     well: healthy === undefined ? (failedUnits ?? []).length === 0 : healthy.status !== 'False',
@@ -96,13 +96,14 @@ function holdOf(machine: NixMachine, now: number): Facts['hold'] {
 }
 
 /** Whether it was told that it may restart, which its closure needs, and has not done so yet. */
-function isToRestart(own: Attempt | undefined, desired: Desired | undefined): boolean {
-  return desired?.reboot === true && own?.phase === 'RebootRequired';
+function isToRestart({ spec, status }: NixMachine, own: Attempt | undefined): boolean {
+  const isAllowed = status?.desired?.reboot === true && (spec.activation?.reboot ?? 'Never') !== 'Never';
+  return isAllowed && own?.phase === 'RebootRequired';
 }
 
 /** Whether it restarts: it was told that it may, or does so already. */
-export function isRebooting({ own, attempt, desired }: Facts): boolean {
-  return isToRestart(own, desired) || attempt?.phase === 'Rebooting';
+export function isRebooting({ machine, own, attempt }: Facts): boolean {
+  return isToRestart(machine, own) || attempt?.phase === 'Rebooting';
 }
 
 /** Whether the machine is healthy: online, not sick, with nothing in hand. */

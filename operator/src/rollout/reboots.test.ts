@@ -78,7 +78,8 @@ test.each<[string, NixMachine, Partial<RolloutSpec>, boolean, 'updated' | 'updat
 });
 
 test('maxRebooting counts all machines of the namespace, and the batch waits', () => {
-  const elsewhere = { ...restarting('x1'), spec: { configRef: { name: 'db' } } };
+  const restarts = restarting('x1');
+  const elsewhere = { ...restarts, spec: { ...restarts.spec, configRef: { name: 'db' } } };
   const machines = ['m1', 'm2', 'm3'].map((name) => waiting(name, 'WhenRequired'));
   const plan = open({ maxRebooting: 2, steps: [batch('100%')] }, [...machines, elsewhere]);
   expect(plan.reboot).toHaveLength(1);
