@@ -97,6 +97,9 @@ export const ROLLOUT_STATUS: Fields = {
   retry: { fields: { count: 'integer', at: 'time' } },
   unconfirmed: { each: { fields: { machine: 'text', order: 'text', times: 'integer' } } },
   pausedSeconds: 'integer',
+  waiting: { fields: { reason: 'text', since: 'time', until: 'time' } },
+  progress: { fields: { since: 'time', idle: 'flag' } },
+  urgent: { fields: { at: 'time', by: 'text' } },
   stepsHash: 'text',
   analysis: {
     fields: {

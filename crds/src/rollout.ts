@@ -233,7 +233,7 @@ export const RolloutStatus = Type.Object(
           pausedSeconds: Type.Optional(
             Type.Integer({
               description:
-                'Seconds of it in which the run waited by its own plan: in pauses, suspended, for a window to open or a freeze to end.',
+                'Seconds of it in which the run waited by its own plan: in pauses, suspended, for a window to open or a freeze to end, and stopped until a person let it go on.',
             }),
           ),
         }),

@@ -576,6 +576,18 @@ describe('durations', () => {
     });
   });
 
+  test('the time until a person lets it go on counts as paused', () => {
+    const stopped = { reason: 'Failed' as const, message: 'm1: x', at: at(10 * MINUTE) };
+    const status: RolloutStatus = { ...running(), phase: 'Failed', stopped };
+    const machines = [machine('m1', took('m1', R2, MINUTE))];
+    const plan = planScene({ status, machines, annotations: { 'floe.dev/continue': '1' }, now: HOUR });
+    expect(plan.status.history?.[0]).toMatchObject({
+      totalSeconds: 3600,
+      pausedSeconds: 3000,
+      progressingSeconds: 600,
+    });
+  });
+
   test('a run that ends in a wait counts it', () => {
     const status = { ...running(), waiting: wait };
     const plan = planScene({ spec, status, machines: [fetched('m1', 0)], now: HOUR, revision: R3 });

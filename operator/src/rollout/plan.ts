@@ -56,7 +56,11 @@ export function plan(snapshot: Snapshot, now: Date): Plan {
   const verbs = newVerbs(rollout);
   const found = stateNow(facts, verbs, context);
   const state =
-    found && withUrgent(withNewTime(runOf(rollout), found, now.getTime()), rollout, { verbs, now: now.getTime() });
+    found &&
+    withUrgent(withNewTime(runOf(rollout), found, { spec: rollout.spec, now: now.getTime() }), rollout, {
+      verbs,
+      now: now.getTime(),
+    });
   if (obstacle !== undefined || state === undefined) {
     const handled = state === undefined ? handledWithoutRun(verbs) : verbs;
     return idlePlan(snapshot, obstacle ?? { kind: 'notBuilt' }, now.getTime(), { facts, elsewhere, verbs: handled });

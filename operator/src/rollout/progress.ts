@@ -1,12 +1,12 @@
 // The clock of `spec.progressDeadline`: it runs while no machine gets further although one could.
-import type { RolloutStatus } from '@floe/crds/rollout';
+import type { RolloutSpec, RolloutStatus } from '@floe/crds/rollout';
 import type { WindowAction } from '@floe/crds/window-action';
 import type { Batch } from './batch.ts';
 import type { Facts } from './facts.ts';
 import { goesOn, hurryOf, type Progress, type Run } from './run.ts';
-import type { Stage } from './stage.ts';
+import { type Stage, stagesOf } from './stage.ts';
 import { isOrderOfRun, type Member, type View } from './standing.ts';
-import type { Context, State } from './state.ts';
+import { type Context, type State, secondsBetween } from './state.ts';
 import { durationMs, rfc3339, spokenMs, timeMs } from './time.ts';
 
 /** Where the run stands. */
@@ -71,10 +71,19 @@ export function withProgress(run: Run, position: Position, context: Context): Ru
   return { ...run, progress: isIdle ? { ...progress, idle: true } : { since: rfc3339(context.now) } };
 }
 
-/** A run that goes on after it was stopped gets its time anew. */
-export function withNewTime(before: Run | undefined, state: State, now: number): State {
-  if (before?.stopped === undefined || state.run.stopped !== undefined) return state;
-  return { ...state, run: { ...state.run, progress: { since: rfc3339(now) } } };
+/** A run that goes on after it was stopped gets its time anew; the time in which it was stopped counts as paused. */
+export function withNewTime(
+  before: Run | undefined,
+  state: State,
+  { spec, now }: { spec: RolloutSpec; now: number },
+): State {
+  const { run } = state;
+  if (before?.stopped === undefined || run.stopped !== undefined || run.id !== before.id) return state;
+  // A pause that it was stopped in counts itself, from its start to its end.
+  const isPause = stagesOf(spec, before.direct)[before.step.index]?.kind === 'pause';
+  const stoppedSeconds = isPause ? 0 : secondsBetween(timeMs(before.stopped.at) ?? now, now);
+  const pausedSeconds = run.pausedSeconds + stoppedSeconds;
+  return { ...state, run: { ...run, pausedSeconds, progress: { since: rfc3339(now) } } };
 }
 
 /** The part of the status that remembers it. */
