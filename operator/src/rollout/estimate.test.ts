@@ -1,9 +1,13 @@
 // The estimated end: what it counts, when it is corrected, and that it never causes a write.
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { closuresOf } from './closures.ts';
 import { nextEstimate } from './estimate.ts';
+import { forecast } from './forecast.ts';
 import {
   at,
   batch,
+  config,
   fleet,
   MINUTE,
   machine,
@@ -12,6 +16,7 @@ import {
   planScene,
   R1,
   R2,
+  rollout,
   runs,
   type Scene,
   T0,
@@ -109,4 +114,35 @@ test('a run that has ended has none', () => {
   const status = { revision: R2, run: 'r', startedAt: at(0), phase: 'Progressing' as const, estimatedEnd: at(MINUTE) };
   const { estimatedEnd, phase } = planScene({ machines, status, now: MINUTE }).status;
   expect([phase, estimatedEnd]).toEqual(['Completed', undefined]);
+});
+
+test('it agrees with the course, but for rounding', () => {
+  const sizes = fc.oneof(fc.integer({ min: 1, max: 6 }), fc.constantFrom('10%', '50%', '100%'));
+  const steps = fc.array(
+    fc.oneof(
+      fc.tuple(sizes, fc.constantFrom('0s', '5m')).map(([size, soak]) => batch(size, { soak })),
+      fc.constant(pause('20m')),
+    ),
+    { maxLength: 4 },
+  );
+  fc.assert(
+    fc.property(
+      steps,
+      fc.integer({ min: 1, max: 30 }),
+      fc.integer({ min: 1, max: 5 }),
+      (given, count, maxUnavailable) => {
+        const own = rollout({ steps: given, maxUnavailable });
+        const machines = fleet(count);
+        const closures = closuresOf([], 'web', 'built');
+        const course = forecast(
+          { rollout: own, rollouts: [own], config: config(R2), machines, closures },
+          new Date(T0),
+        );
+        const estimate = Date.parse(planScene({ spec: own.spec, machines }).status.estimatedEnd ?? '');
+        expect(course.end.kind).toBe('ended');
+        expect(Math.abs(estimate - Date.parse(course.end.at))).toBeLessThanOrEqual(MINUTE);
+      },
+    ),
+    { numRuns: 200 },
+  );
 });

@@ -137,8 +137,27 @@ export function withEstimate(status: RolloutStatus, position: Position, context:
   const { now, snapshot } = context;
   const before = snapshot.rollout.status;
   const unchanged = saying(status, before?.estimatedEnd, now);
-  if (sameJson(unchanged, before)) return unchanged;
+  if (sameJson(unchanged, before) || !isFurther(before, status, now)) return unchanged;
   return saying(status, nextEstimate(before?.estimatedEnd, estimateEnd(position, context), now), now);
+}
+
+/**
+ * Whether the run has come so far that its end is worth another look: another step or phase, a hundredth of the machines,
+ * or an estimate that has passed. A large fleet reports too often to look each time.
+ */
+function isFurther(before: RolloutStatus | undefined, after: RolloutStatus, now: number): boolean {
+  const end = timeMs(before?.estimatedEnd);
+  if (before === undefined || end === undefined || end <= now) return true;
+  const place = ({ run, phase, step, counts }: RolloutStatus) => [
+    run,
+    phase,
+    step?.index,
+    step?.startedAt,
+    counts?.total,
+  ];
+  if (!sameJson(place(before), place(after))) return true;
+  const done = Math.abs((after.counts?.updated ?? 0) - (before.counts?.updated ?? 0));
+  return done * 100 >= (after.counts?.total ?? 0);
 }
 
 function saying(status: RolloutStatus, estimatedEnd: string | undefined, now: number): RolloutStatus {
