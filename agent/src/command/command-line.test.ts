@@ -9,6 +9,7 @@ const closure = '/nix/store/00000000000000000000000000000000-nixos-system-web';
 
 test.each<{ line: string; is: object }>([
   { line: 'run', is: { kind: 'run', root: '/' } },
+  { line: 'run --join-token-file /t', is: { kind: 'run', root: '/', joinTokenFile: '/t' } },
   { line: '--root /r --config /c run', is: { kind: 'run', root: '/r', config: '/c' } },
   {
     line: `apply ${closure} --attempt a`,

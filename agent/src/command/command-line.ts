@@ -13,8 +13,9 @@ type Global = {
 };
 
 export type Command = Global &
+  /** The file lies below root, as one that the configuration names. */
   (
-    | { readonly kind: 'run' }
+    | { readonly kind: 'run'; readonly joinTokenFile?: string }
     | {
         readonly kind: 'apply';
         readonly closure: string;
@@ -48,8 +49,9 @@ export class UsageError extends Error {
 
 export const USAGE = `floe-agent: runs on a NixOS machine and brings it to what Floe tells it.
 
-  floe-agent [--root DIR] [--config FILE] run
+  floe-agent [--root DIR] [--config FILE] run [--join-token-file FILE]
       Stays connected to the hub and carries out its orders.
+      With a join token a machine whose key nobody knows yet asks to be let in.
   floe-agent [--root DIR] apply CLOSURE --attempt ID [--mode switch|boot|test]
              [--confirm none|hub] [--timeout SECONDS] [--json]
       Activates one closure by hand, when the control plane is away. Rolls back what fails.
@@ -79,6 +81,7 @@ export const USAGE = `floe-agent: runs on a NixOS machine and brings it to what 
 const OPTIONS = {
   root: { type: 'string' },
   config: { type: 'string' },
+  'join-token-file': { type: 'string' },
   attempt: { type: 'string' },
   mode: { type: 'string' },
   confirm: { type: 'string' },
@@ -98,7 +101,7 @@ const OPTIONS = {
 type Values = { readonly [K in keyof typeof OPTIONS]?: string | boolean };
 
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
-  run: [],
+  run: ['join-token-file'],
   apply: ['attempt', 'mode', 'confirm', 'timeout', 'json'],
   rescue: ['attempt', 'timer', 'from', 'after'],
   'switch-unit': ['run', 'closure', 'verb', 'timeout', 'skip-checks'],
@@ -204,6 +207,10 @@ function parsed(args: readonly string[]): { values: Values; positionals: string[
   }
 }
 
+function run(global: Global, { 'join-token-file': file }: Values): Command {
+  return { ...global, kind: 'run', ...(typeof file === 'string' ? { joinTokenFile: file } : {}) };
+}
+
 function defer(global: Global, operands: readonly string[]): Command {
   const [duration, more] = operands;
   if (more !== undefined) throw new UsageError(`${more}: one duration at a time`);
@@ -231,7 +238,7 @@ export function readCommandLine(args: readonly string[]): Command {
     throw new UsageError(`${operands[0]}: ${verb} takes no such word`);
   switch (verb) {
     case 'run':
-      return { ...global, kind: 'run' };
+      return run(global, values);
     case 'apply':
       return apply(global, values, operands);
     case 'rescue':

@@ -52,7 +52,7 @@ export type World = {
   readonly hub: HubConfirmer;
 };
 
-type Choices = { readonly root: string; readonly config?: string };
+type Choices = { readonly root: string; readonly config?: string; readonly joinTokenFile?: string };
 
 async function readSettings(paths: Paths, config: string | undefined): Promise<Settings> {
   const file = config ?? paths.config;
@@ -117,7 +117,7 @@ async function isUnit(name: string): Promise<boolean> {
 }
 
 /** The real world for one command. */
-export async function compose({ root, config }: Choices): Promise<World> {
+export async function compose({ root, config, joinTokenFile }: Choices): Promise<World> {
   const paths = pathsUnder(resolve(root));
   const program = ownProgram();
   const log = lineLog((line) => process.stderr.write(line), process.env['JOURNAL_STREAM'] !== undefined);
@@ -125,7 +125,10 @@ export async function compose({ root, config }: Choices): Promise<World> {
   const heard = (text: string) => {
     for (const line of text.split('\n').filter((one) => one !== '')) log.info(`switch: ${line}`);
   };
-  const settings = () => readSettings(paths, config);
+  const settings = async () => ({
+    ...(await readSettings(paths, config)),
+    ...(joinTokenFile === undefined ? {} : { joinTokenFile }),
+  });
   const known = await settings().catch(() => undefined);
   const store = new NixStore({
     paths,
