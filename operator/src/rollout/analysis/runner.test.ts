@@ -5,6 +5,7 @@ import { Registry } from 'prom-client';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Job } from '../../kube/builtin.ts';
 import { R1, R2, rollout, running, T0 } from '../rollout.fixture.ts';
+import { newsOf } from '../status-news.ts';
 import { analysisEvents } from './analysis-events.ts';
 import { AnalysisMetrics } from './analysis-metrics.ts';
 import { metricsOf } from './metric.ts';
@@ -166,4 +167,10 @@ test('an analysis that begins is told with its metrics', () => {
   expect(analysisEvents(running(), measured([]))).toEqual([
     { type: 'Normal', reason: 'AnalysisStarted', message: 'analysis (step) of errors started' },
   ]);
+});
+
+test('counts of measurements may wait for their second, what they come to may not', () => {
+  expect(newsOf(measured([]), measured(['Successful']))).toBe('counters');
+  expect(newsOf(measured(['Successful']), measured(['Successful', 'Failed'], 'Failed'))).toBe('course');
+  expect(newsOf(running(), measured([]))).toBe('course');
 });
