@@ -35,3 +35,14 @@ test('times that were kept before go with the next write', () => {
     '2026-03-01T00:00:00Z',
   ]);
 });
+
+test('Coarse keeps no time of day of what users answered, or of secrets that came with a connection', () => {
+  const consent = { desiredId: 'a', state: 'Approved' as const, at: '2026-03-01T10:11:12Z' };
+  const secrets = { generation: 1, total: 1, delivered: 1, changedAt: '2026-03-01T10:11:12Z' };
+  const one = machine(running(), { presence: 'Coarse' });
+  const { next } = statusPatch(one, { consent, secrets }, AT) ?? {};
+  expect(next?.status?.consent).toEqual({ ...consent, at: '2026-03-01T00:00:00Z' });
+  expect(next?.status?.secrets).toEqual({ ...secrets, changedAt: '2026-03-01T00:00:00Z' });
+  // The same news again is no write.
+  expect(statusPatch({ ...one, ...next }, { consent, secrets }, AT)).toBeUndefined();
+});

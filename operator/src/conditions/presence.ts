@@ -12,10 +12,19 @@ export function presenceTime(machine: NixMachine, time: string): string {
   return isCoarse(machine) ? `${time.slice(0, 10)}T00:00:00Z` : time;
 }
 
-/** The status without connection times where there may be none. Every write passes through here. */
+/** The status without times at which somebody was there, where there may be none. Every write passes through here. */
 export function withoutTimes(machine: NixMachine, status: NixMachineStatus): NixMachineStatus {
-  const { connection } = status;
-  if (connection === undefined || !isCoarse(machine)) return status;
-  const { lastSeen: _, ...rest } = connection;
-  return { ...status, connection: { ...rest, since: presenceTime(machine, connection.since) } };
+  if (!isCoarse(machine)) return status;
+  const { connection, consent, secrets } = status;
+  const { lastSeen: _, ...rest } = connection ?? {};
+  return {
+    ...status,
+    ...(connection === undefined
+      ? {}
+      : { connection: { ...rest, online: connection.online, since: presenceTime(machine, connection.since) } }),
+    ...(consent === undefined ? {} : { consent: { ...consent, at: presenceTime(machine, consent.at) } }),
+    ...(secrets?.changedAt === undefined
+      ? {}
+      : { secrets: { ...secrets, changedAt: presenceTime(machine, secrets.changedAt) } }),
+  };
 }
