@@ -1,4 +1,5 @@
 // What a person at kubectl sees and relies on: columns, waits, explanations, and a revision that changes nothing.
+import { courseCommand } from '@floe/cli/course-command';
 import { beforeAll, describe, expect, inject, test } from 'vitest';
 import { Installation } from '../src/installation.ts';
 import { condition, readFleet, waitForFleet } from '../src/observe.ts';
@@ -46,6 +47,14 @@ describe('at kubectl', () => {
       expect(fields.length).toBeGreaterThan(3);
     },
   );
+
+  test('floe plan --course reads what kubectl prints: the run has ended, and everybody has it', async () => {
+    const kinds = 'rollouts.floe.dev,nixconfigs,nixmachines,controllerrevisions';
+    const objects = await floe.kubectl('get', kinds, '-o', 'json');
+    const ports = { read: async () => objects, now: new Date() };
+    const course = JSON.parse(await courseCommand(['-f', '-', '--course', '--json', '--rollout', 'fleet'], ports));
+    expect(course).toMatchObject({ revision, waves: [], left: [], end: { phase: 'Completed' } });
+  });
 
   test('every status was computed from the present spec', async () => {
     const { configs, machines, rollouts } = await readFleet(kubectlOf(floe));

@@ -175,6 +175,12 @@ test.each<[string, string[], string]>([
 
 /** Named apart: dead-code checks take it for a package else. */
 const NIX = 'nix';
+test('a cache that can not be asked: the way to reach it is said', async () => {
+  await rm(join(folder, 'x'), { force: true });
+  await writeFile(join(folder, 'x'), 'no folder');
+  await expect(run('web', '-n', 'shop', '--cache', `${cache.url}/x`)).rejects.toThrow(/can't be read.*give --cache/);
+});
+
 const nix = ((): string | undefined => {
   try {
     return execFileSync(NIX, ['--version'], { encoding: 'utf8' });

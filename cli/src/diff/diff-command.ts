@@ -1,4 +1,5 @@
 // `floe diff ROLLOUT`: what a rollout changes on its machines, read from the cluster and from the binary cache.
+import { CacheUnreachable } from '@floe/operator/builder/binary-cache';
 import {
   CLUSTER_HELP,
   type ClusterPorts,
@@ -52,6 +53,11 @@ export async function diffCommand(argv: readonly string[], ports: ClusterPorts):
     const files = openCache(cacheOf(flags.text('cache') ?? snapshot.config?.status?.cache?.url), signal);
     try {
       for (const pair of compared) differences.push(await differenceOf(pair, files));
+    } catch (cause) {
+      if (!(cause instanceof CacheUnreachable)) throw cause;
+      const remedy =
+        'where that address holds in the cluster only, forward its port and give --cache: floe diff --help';
+      throw new Error(`${cause.message}; ${remedy}`, { cause });
     } finally {
       await files.close();
     }
