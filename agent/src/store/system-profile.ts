@@ -3,6 +3,7 @@ import { lstat, mkdir, readdir, readlink, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { GenerationsMessage } from '@floe/crds/generations';
 import type { Done } from '../attempt/outcome.ts';
+import { diskFiles } from '../journal/files.ts';
 import { type Commander, complaintOf } from '../machine/command.ts';
 import type { Paths } from '../paths.ts';
 import { type Generation, surplus } from './surplus.ts';
@@ -45,7 +46,10 @@ export class SystemProfile {
 
   async #nixEnv(args: readonly string[], signal: AbortSignal): Promise<Done> {
     const result = await this.#command('nix-env', ['-p', this.#path, ...args], { signal, limitSeconds: LIMIT_SECONDS });
-    return result.code === 0 ? { kind: 'ok' } : { kind: 'failed', message: complaintOf(result) };
+    if (result.code !== 0) return { kind: 'failed', message: complaintOf(result) };
+    // The journal says soon that it is set: it must not be ahead of the disk.
+    await diskFiles.syncFolder(dirname(this.#path));
+    return { kind: 'ok' };
   }
 
   /** Removes generations that nobody needs, and says which; what can't be removed stays, and is tried the next time. */
