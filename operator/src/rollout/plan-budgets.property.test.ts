@@ -270,6 +270,6 @@ test('a fleet on which nothing fails completes and restarts, unless a group must
       const waits = fleet.machines.filter(({ spec: own }) => (own.activation?.reboot ?? 'Never') !== 'Never');
       expect(waits.filter(({ status }) => status?.attempt?.phase === 'RebootRequired')).toEqual([]);
     }),
-    { numRuns: 150 },
+    { numRuns: Math.ceil(STATES / 60) },
   );
 });
