@@ -1,6 +1,7 @@
 // One machine as people see it: why it has not moved, its closures, its last attempt, its connection.
 import type { NixMachine, NixMachineStatus } from '@floe/crds/nix-machine';
 import { ago, clockOf, table } from '../table.ts';
+import { people } from './machine-people.ts';
 import type { MachineView, Queue } from './machine-view.ts';
 
 /** The page. */
@@ -15,7 +16,7 @@ export function machinePage({ machine, rollout, why, queue }: MachineView, now: 
     '',
     table(closures(status, now)),
     '',
-    table([...attempt(status, now), ...connection(status, now), ...state(status, now)]),
+    table([...attempt(status, now), ...connection(status, now), ...state(status, now), ...people(machine, now)]),
   ];
   return lines.join('\n');
 }
