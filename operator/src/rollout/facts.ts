@@ -46,11 +46,8 @@ export function isPreparing({ phase }: Attempt): boolean {
 
 /** Reads the facts of a machine at `now` (ms). */
 export function factsOf(machine: NixMachine, now: number): Facts {
-  const { desired, attempt, connection, current, conditions, failedUnits } = machine.status ?? {};
-  const own = desired !== undefined && attempt?.desiredId === desired.id ? attempt : undefined;
-  const unanswered =
-    desired?.go === true && own === undefined && (current === undefined || current.closure !== desired.closure);
-  const healthy = conditions?.find(({ type }) => type === 'Healthy');
+  const { desired, attempt, connection, current, conditions } = machine.status ?? {};
+  const { own, unanswered, inHand } = workOf(machine);
   return {
     machine,
     name: machine.metadata.name,
@@ -58,20 +55,43 @@ export function factsOf(machine: NixMachine, now: number): Facts {
     desired,
     attempt,
     own,
-    online:
-      connection?.online ?? conditions?.some(({ type, status }) => type === 'Online' && status === 'True') ?? false,
+    online: isOnline(machine),
     connectionSince: timeMs(connection?.since),
-    inHand:
-      unanswered ||
-      isToRestart(machine, own) ||
-      (attempt !== undefined && !isFinal(attempt) && isSwitching(attempt, desired)),
+    inHand,
     unanswered,
-    well: healthy === undefined ? (failedUnits ?? []).length === 0 : healthy.status !== 'False',
-    wellSince: timeMs(healthy?.lastTransitionTime),
+    well: isWell(machine),
+    wellSince: timeMs(conditions?.find(({ type }) => type === 'Healthy')?.lastTransitionTime),
     hold: holdOf(machine, now),
     asks: asksConsent(machine),
     waitsForUser: consentWait(machine, now),
   };
+}
+
+function isOnline({ status }: NixMachine): boolean {
+  const { connection, conditions } = status ?? {};
+  return (
+    connection?.online ?? conditions?.some(({ type, status: holds }) => type === 'Online' && holds === 'True') ?? false
+  );
+}
+
+function isWell({ status }: NixMachine): boolean {
+  const healthy = status?.conditions?.find(({ type }) => type === 'Healthy');
+  return healthy === undefined ? (status?.failedUnits ?? []).length === 0 : healthy.status !== 'False';
+}
+
+/** What a machine has in hand. */
+function workOf(machine: NixMachine): Pick<Facts, 'own' | 'unanswered' | 'inHand'> {
+  const { desired, attempt, current } = machine.status ?? {};
+  const own = desired !== undefined && attempt?.desiredId === desired.id ? attempt : undefined;
+  const unanswered =
+    desired?.go === true && own === undefined && (current === undefined || current.closure !== desired.closure);
+  const isAtWork = attempt !== undefined && !isFinal(attempt) && isSwitching(attempt, desired);
+  return { own, unanswered, inHand: unanswered || isToRestart(machine, own) || isAtWork };
+}
+
+/** Whether a machine counts as available in a budget: the same as `isHealthy` of its facts, at a fraction of the work. */
+export function isAvailable(machine: NixMachine): boolean {
+  return isOnline(machine) && isWell(machine) && !workOf(machine).inHand;
 }
 
 /** An attempt that only fetches changes nothing: it is in hand from its go on. */
@@ -102,8 +122,8 @@ function isToRestart({ spec, status }: NixMachine, own: Attempt | undefined): bo
 }
 
 /** Whether it restarts: it was told that it may, or does so already. */
-export function isRebooting({ machine, own, attempt }: Facts): boolean {
-  return isToRestart(machine, own) || attempt?.phase === 'Rebooting';
+export function isRebooting(machine: NixMachine): boolean {
+  return isToRestart(machine, workOf(machine).own) || machine.status?.attempt?.phase === 'Rebooting';
 }
 
 /** Whether the machine is healthy: online, not sick, with nothing in hand. */

@@ -1,8 +1,7 @@
 // The budgets of a namespace: whether one more machine may become unavailable, over all Rollouts and configs.
 import type { DisruptionBudget } from '@floe/crds/budget';
-import type { NixMachine } from '@floe/crds/nix-machine';
 import type { Rollout } from '@floe/crds/rollout';
-import { type Facts, factsOf, isHealthy } from './facts.ts';
+import { type Facts, isHealthy } from './facts.ts';
 import { compareText } from './order.ts';
 import { budgetLimit, parseSize } from './share.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -12,7 +11,13 @@ import { names } from './wording.ts';
 /** Why a machine waits. */
 type Full = { readonly reason: 'GroupBudgetFull'; readonly message: string };
 
-type Group = { readonly total: number; readonly limit: number; readonly unavailable: Set<string> };
+type Group = {
+  readonly total: number;
+  readonly limit: number;
+  readonly unavailable: Set<string>;
+  /** What a machine waits for, as long as nothing changes; thousands may wait for the same. */
+  said: string | undefined;
+};
 
 type Kept = {
   readonly spec: DisruptionBudget;
@@ -39,7 +44,8 @@ export class GroupBudgets {
       const key = groupOf(budget.spec, facts.machine);
       const group = key === undefined ? undefined : budget.groups.get(key);
       if (key !== undefined && group !== undefined && group.unavailable.size >= group.limit) {
-        return { reason: 'GroupBudgetFull', message: fullMessage(budget, key, group) };
+        group.said ??= fullMessage(budget, key, group);
+        return { reason: 'GroupBudgetFull', message: group.said };
       }
     }
     return undefined;
@@ -49,7 +55,10 @@ export class GroupBudgets {
   take(facts: Facts): void {
     for (const { spec, groups } of this.#budgets) {
       const key = groupOf(spec, facts.machine);
-      if (key !== undefined) groups.get(key)?.unavailable.add(facts.name);
+      const group = key === undefined ? undefined : groups.get(key);
+      if (group === undefined) continue;
+      group.unavailable.add(facts.name);
+      group.said = undefined;
     }
   }
 }
@@ -60,12 +69,6 @@ export class GroupBudgets {
  */
 export function groupBudgetsOf({ rollout, rollouts, machines, neighbours }: Snapshot): GroupBudgets {
   const all = [rollout, ...rollouts.filter(({ metadata }) => metadata.name !== rollout.metadata.name)];
-  const facts = new Map<NixMachine, Facts>();
-  const factsFor = (machine: NixMachine): Facts => {
-    const known = facts.get(machine) ?? factsOf(machine, 0);
-    facts.set(machine, known);
-    return known;
-  };
   const kept = all
     .filter((other) => isOfNamespace(other, rollout) && other.metadata.deletionTimestamp === undefined)
     .sort((a, b) => compareText(a.metadata.name, b.metadata.name))
@@ -73,12 +76,12 @@ export function groupBudgetsOf({ rollout, rollouts, machines, neighbours }: Snap
       (other.spec.budgets ?? []).flatMap((spec, index): Kept[] => {
         if (!isReadable(spec)) return [];
         const tally = new Tally(spec);
-        for (const machine of machines) tally.add(machine, factsFor(machine));
+        for (const machine of machines) tally.add(machine);
         for (const groups of neighbours?.groups(spec) ?? []) tally.merge(groups);
         const groups = new Map(
           [...tally.groups].map(([key, { total, unavailable }]): [string, Group] => [
             key,
-            { total, limit: limitOf(spec, total), unavailable: new Set(unavailable) },
+            { total, limit: limitOf(spec, total), unavailable: new Set(unavailable), said: undefined },
           ]),
         );
         const of = other === rollout ? '' : ` of Rollout ${other.metadata.name}`;

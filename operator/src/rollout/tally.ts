@@ -2,7 +2,7 @@
 import type { DisruptionBudget } from '@floe/crds/budget';
 import type { NixMachine } from '@floe/crds/nix-machine';
 import { selects } from '../conditions/label-selector.ts';
-import { type Facts, factsOf, isHealthy, isRebooting } from './facts.ts';
+import { isAvailable, isRebooting } from './facts.ts';
 
 /** Which machines a budget is about, and how they are grouped. */
 export type Grouping = Pick<DisruptionBudget, 'selector' | 'groupBy'>;
@@ -39,13 +39,12 @@ export class Tally {
     return this.#groups;
   }
 
-  /** `facts` where they are known already, of any time: neither health nor what is in hand depends on it. */
-  add(machine: NixMachine, facts: Facts = factsOf(machine, 0)): void {
-    this.#change(machine, facts, 1);
+  add(machine: NixMachine): void {
+    this.#change(machine, 1);
   }
 
   remove(machine: NixMachine): void {
-    this.#change(machine, factsOf(machine, 0), -1);
+    this.#change(machine, -1);
   }
 
   /** Adds what is known of other machines. */
@@ -58,14 +57,14 @@ export class Tally {
     }
   }
 
-  #change(machine: NixMachine, facts: Facts, by: 1 | -1): void {
+  #change(machine: NixMachine, by: 1 | -1): void {
     const key = groupOf(this.#grouping, machine);
     if (key === undefined) return;
     const entry = this.#entry(key);
     entry.total += by;
-    if (isRebooting(facts)) entry.rebooting += by;
-    if (isHealthy(facts) || by < 0) entry.unavailable.delete(facts.name);
-    else entry.unavailable.add(facts.name);
+    if (isRebooting(machine)) entry.rebooting += by;
+    if (by < 0 || isAvailable(machine)) entry.unavailable.delete(machine.metadata.name);
+    else entry.unavailable.add(machine.metadata.name);
     if (entry.total === 0) this.#groups.delete(key);
   }
 

@@ -5,7 +5,7 @@ import type { Rollout } from '@floe/crds/rollout';
 import { keyOf, parseKey } from '../kube/object.ts';
 import type { Priority, WorkQueue } from '../kube/queue.ts';
 import type { Delta } from '../kube/store.ts';
-import { factsOf, isHealthy, isRebooting } from './facts.ts';
+import { isAvailable, isRebooting } from './facts.ts';
 import { hasSharedBudget } from './group-budgets.ts';
 import type { Observer } from './observe.ts';
 import { selects } from './ownership.ts';
@@ -129,8 +129,8 @@ export class Waker {
 function mayFreeSlot(old: NixMachine | undefined, machine: NixMachine): boolean {
   if (old === undefined || machine.metadata.deletionTimestamp !== undefined) return true;
   if (JSON.stringify(old.metadata.labels) !== JSON.stringify(machine.metadata.labels)) return true;
-  const [before, after] = [factsOf(old, 0), factsOf(machine, 0)];
-  return (!isHealthy(before) && isHealthy(after)) || (isRebooting(before) && !isRebooting(after));
+  const isBack = !isAvailable(old) && isAvailable(machine);
+  return isBack || (isRebooting(old) && !isRebooting(machine));
 }
 
 /** Whether a Rollout that others may wait for has come further. */
