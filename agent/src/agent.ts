@@ -8,6 +8,7 @@ import { type AttemptPorts, type Clock, HandOverError, type HubConfirmer, type M
 import {
   type AttemptRecord,
   isDone,
+  isFor,
   isReplaceable,
   isResting,
   isSameOrder,
@@ -321,16 +322,18 @@ export class Agent {
     const watching = machine.watch?.(() => changed.abort());
     signal.addEventListener('abort', () => watching?.close(), { once: true });
     const { watchSeconds = watching === undefined ? QUICK_WATCH_SECONDS : SLOW_WATCH_SECONDS } = this.#parts;
+    const wait = async () => {
+      const seconds = truth?.unsettled === true ? Math.min(QUICK_WATCH_SECONDS / 2, watchSeconds) : watchSeconds;
+      await clock.sleep(seconds * 1000, AbortSignal.any([signal, changed.signal])).catch((error: unknown) => {
+        if (signal.aborted || !changed.signal.aborted) throw error;
+      });
+      if (!changed.signal.aborted) return;
+      await clock.sleep(FLOCK_MS, signal);
+      changed = new AbortController();
+    };
     for (;;) {
       try {
-        const seconds = truth?.unsettled === true ? Math.min(QUICK_WATCH_SECONDS / 2, watchSeconds) : watchSeconds;
-        await clock.sleep(seconds * 1000, AbortSignal.any([signal, changed.signal])).catch((error: unknown) => {
-          if (signal.aborted || !changed.signal.aborted) throw error;
-        });
-        if (changed.signal.aborted) {
-          await clock.sleep(FLOCK_MS, signal);
-          changed = new AbortController();
-        }
+        await wait();
         await this.#tick(signal);
         if (watching !== undefined) await clock.sleep(PAUSE_MS, signal);
       } catch (error: unknown) {
@@ -342,9 +345,18 @@ export class Agent {
 
   async #tick(signal: AbortSignal): Promise<void> {
     // Someone at the console may have made an attempt, or left one behind.
-    if (this.#current === undefined) await this.#parts.ledger.refresh();
+    const current = this.#current;
+    if (current === undefined) await this.#parts.ledger.refresh();
+    else if (current.record.step === 'await-reboot') await this.#yieldToConsole(current);
     await this.#look(signal);
     if (this.#hasWork()) this.#notify();
+  }
+
+  /** An attempt that waits for leave to restart is given up where somebody at the console has ended it. */
+  async #yieldToConsole(current: InHand): Promise<void> {
+    const { attempt } = await this.#parts.ledger.peek();
+    if (attempt !== undefined && isFor(attempt, current.order) && !isDone(attempt)) return;
+    current.cancel.abort(new Error('another process ended it'));
   }
 
   /** Reads the machine and reports what it is. */

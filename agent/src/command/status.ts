@@ -19,6 +19,20 @@ export async function readStatus({ ledger, machine, truth }: World, signal: Abor
   return machineState(journal, { seen, failedUnits, rebootReasons, undoes, told, facts }, journal.attempt?.order);
 }
 
+/** What somebody else than Floe did. */
+function describeTruth({ held, drift, reboot }: MachineState): string[] {
+  const by = held?.by === undefined ? '' : ` by ${held.by}`;
+  return [
+    ...(reboot.undoes === true ? ['            it would undo what runs'] : []),
+    ...(held === undefined
+      ? []
+      : [`held        since ${held.since}: activated by hand${by}; floe-agent release ends this`]),
+    ...(drift === undefined
+      ? []
+      : [`drift       ${drift.cause} since ${drift.since} (${drift.state}): ${drift.found ?? 'unknown'}`]),
+  ];
+}
+
 /** The state for people. */
 export function describeStatus(state: MachineState): string {
   const { attempt, reboot } = state;
@@ -31,17 +45,7 @@ export function describeStatus(state: MachineState): string {
       : [`attempt     ${attempt.desiredId}: ${attempt.phase} since ${attempt.finishedAt ?? attempt.startedAt}`]),
     ...(attempt?.message === undefined ? [] : [`            ${attempt.message}`]),
     ...(reboot.required ? [`reboot      required: ${reboot.reasons.join(', ') || 'a closure waits for it'}`] : []),
-    ...(reboot.undoes === true ? ['            it would undo what runs'] : []),
-    ...(state.held === undefined
-      ? []
-      : [
-          `held        since ${state.held.since}: activated by hand${state.held.by === undefined ? '' : ` by ${state.held.by}`}; floe-agent release ends this`,
-        ]),
-    ...(state.drift === undefined
-      ? []
-      : [
-          `drift       ${state.drift.cause} since ${state.drift.since} (${state.drift.state}): ${state.drift.found ?? 'unknown'}`,
-        ]),
+    ...describeTruth(state),
     ...(state.failedUnits.length === 0 ? [] : [`failed      ${state.failedUnits.join(', ')}`]),
   ];
   return `${lines.join('\n')}\n`;

@@ -76,23 +76,28 @@ function judge({ url, status, body }: Http, answer: Answer): Tried {
     const wanted = status === undefined ? '200 to 299' : status.join(', ');
     return { passed: false, said: `${url} answers ${answer.status}, wanted is ${wanted}: ${shown || 'no body'}` };
   }
-  if (body?.contains !== undefined && !answer.body.includes(body.contains)) {
-    return { passed: false, said: `${url}: the body has no "${body.contains}": ${shown || 'it is empty'}` };
+  return judgeBody(url, body ?? {}, answer) ?? { passed: true, said: `${url} answers ${answer.status}` };
+}
+
+/** What is wrong with the body; undefined where nothing is. */
+function judgeBody(url: string, body: NonNullable<Http['body']>, answer: Answer): Tried | undefined {
+  const shown = answer.body.trim().slice(0, SHOWN) || 'it is empty';
+  if (body.contains !== undefined && !answer.body.includes(body.contains)) {
+    return { passed: false, said: `${url}: the body has no "${body.contains}": ${shown}` };
   }
-  if (body?.matches !== undefined) {
-    const matched = matches(body.matches, answer.body);
-    if (matched === 'invalid') {
+  if (body.matches === undefined) return undefined;
+  switch (matches(body.matches, answer.body)) {
+    case true:
+      return undefined;
+    case false:
+      return { passed: false, said: `${url}: the body does not match /${body.matches}/: ${shown}` };
+    case 'invalid':
       return { passed: false, hopeless: true, said: `/${body.matches}/ is no regular expression: correct the check` };
-    }
-    if (matched === 'late') {
+    case 'late': {
       const said = `/${body.matches}/ needs more than ${MATCH_LIMIT_MS} ms on the body of ${url}: make it simpler`;
       return { passed: false, hopeless: true, said };
     }
-    if (!matched) {
-      return { passed: false, said: `${url}: the body does not match /${body.matches}/: ${shown || 'it is empty'}` };
-    }
   }
-  return { passed: true, said: `${url} answers ${answer.status}` };
 }
 
 function matches(pattern: string, text: string): boolean | 'invalid' | 'late' {

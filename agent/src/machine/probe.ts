@@ -33,13 +33,16 @@ export async function tryCheck(check: Timing, probe: Probe, clock: Clock, signal
     if (leftMs <= 0) return { passed: false, said: afterTime(last, inARow, wanted) };
     const tried = await probe(AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(leftMs))]));
     signal.throwIfAborted();
-    if (!tried.passed && tried.hopeless === true) return tried;
     inARow = tried.passed ? inARow + 1 : 0;
     last = tried.said;
-    if (inARow >= wanted) return tried;
+    if (inARow >= wanted || isHopeless(tried)) return tried;
     const rest = end - clock.now().monotonicMs;
     if (rest > 0) await clock.sleep(Math.min(pauseMs, rest), signal);
   }
+}
+
+function isHopeless(tried: Tried): boolean {
+  return !tried.passed && tried.hopeless === true;
 }
 
 function afterTime(last: string, inARow: number, wanted: number): string {

@@ -23,17 +23,12 @@ export function judgeDrift(kept: Kept, evidence: Evidence): Judged | undefined {
   const { seen, family } = evidence;
   const isOurs = (closure: string | undefined) => closure === undefined || family.includes(closure);
   const rebooted = kept.bootId !== undefined && seen.bootId !== kept.bootId;
-  if (kept.mode === 'test') {
-    // A reboot ends it, as it is meant to.
-    return rebooted || isOurs(seen.current) ? undefined : switched(seen.current, evidence);
-  }
+  // A reboot ends it, as it is meant to.
+  if (kept.mode === 'test') return rebooted || isOurs(seen.current) ? undefined : switched(seen.current, evidence);
   const profile = isOurs(seen.profile) ? undefined : ofProfile(kept, isOurs(seen.current), evidence);
   if (profile !== undefined) return profile;
-  const waits = kept.waitsForBoot && !rebooted;
-  if (!isOurs(seen.current) && !(waits && seen.current === kept.from)) {
-    if (rebooted && seen.current === seen.booted) return found('FailedReboot', seen.current);
-    return switched(seen.current, evidence);
-  }
+  const waits = kept.waitsForBoot && !rebooted && seen.current === kept.from;
+  if (!isOurs(seen.current) && !waits) return ofSystem(rebooted, evidence);
   // What was concluded from the profile says nothing that the profile does not.
   if (seen.bootDefault?.verified === true && !isOurs(seen.bootDefault.closure)) {
     return found('BootDefaultChanged', seen.bootDefault.closure);
@@ -43,6 +38,12 @@ export function judgeDrift(kept: Kept, evidence: Evidence): Judged | undefined {
 
 function found(cause: DriftCause, closure: string | undefined): Judged {
   return closure === undefined ? { cause } : { cause, found: closure };
+}
+
+/** Something else runs, though the profile is ours. */
+function ofSystem(rebooted: boolean, evidence: Evidence): Judged {
+  const { current, booted } = evidence.seen;
+  return rebooted && current === booted ? found('FailedReboot', current) : switched(current, evidence);
 }
 
 /** Another closure was activated, and the profile left alone. */

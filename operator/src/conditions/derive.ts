@@ -68,6 +68,11 @@ export function rfc3339(date: Date): string {
   return `${date.toISOString().slice(0, 19)}Z`;
 }
 
+/** What was activated by hand is the reason, where it is held. */
+function orHeld({ status }: NixMachine, reason: string): string {
+  return status?.held === undefined ? reason : HELD;
+}
+
 function ready(
   machine: NixMachine,
   standing: Standing,
@@ -76,7 +81,6 @@ function ready(
   const message = statusMessage(machine, standing, now);
   const not = (reason: string): Draft => ({ status: 'False', reason, message });
   const sick = isHealthy(machine) === false;
-  const held = machine.status?.held !== undefined;
   switch (standing.kind) {
     case 'blocked':
       return not(standing.reason);
@@ -91,9 +95,9 @@ function ready(
     case 'working':
       return not(word(standing.attempt?.phase ?? 'Told'));
     case 'failed':
-      return not(held ? HELD : word(standing.attempt.phase));
+      return not(orHeld(machine, word(standing.attempt.phase)));
     case 'diverged':
-      return not(held ? HELD : 'Diverged');
+      return not(orHeld(machine, 'Diverged'));
     case 'settled':
       return sick ? not(UNITS_FAILED) : { status: 'True', reason: 'UpToDate', message };
   }

@@ -174,12 +174,12 @@ test.each<{ name: string; otherwise: string; environment?: string; closure: stri
     otherwise: '"NixOS - All configurations>NixOS - Configuration 1"',
     closure: A,
   },
-  { name: 'the saved one', otherwise: '"${saved_entry}"', environment: 'saved_entry=2>1\n', closure: A },
-  { name: 'none was saved', otherwise: '"${saved_entry}"', closure: B },
+  { name: 'the saved one', otherwise: `"\${saved_entry}"`, environment: 'saved_entry=2>1\n', closure: A },
+  { name: 'none was saved', otherwise: `"\${saved_entry}"`, closure: B },
   { name: 'grub-reboot comes first', otherwise: '"0"', environment: 'saved_entry=0\nnext_entry=1\n', closure: C },
   { name: 'grub-reboot was used up', otherwise: '"0"', environment: 'next_entry=\n', closure: B },
   { name: 'a number too high', otherwise: '7', closure: undefined },
-  { name: 'a variable that is not known', otherwise: '"${mine}"', closure: undefined },
+  { name: 'a variable that is not known', otherwise: `"\${mine}"`, closure: undefined },
 ])('GRUB: $name', async ({ otherwise, environment, closure }) => {
   await write('boot/grub/grub.cfg', `${grubHead(otherwise)}${grubMenu}`);
   if (environment !== undefined) await write('boot/grub/grubenv', `# GRUB Environment Block\n${environment}######`);

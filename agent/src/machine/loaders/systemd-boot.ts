@@ -40,32 +40,41 @@ function field(entry: Entry, name: string): string {
   return new RegExp(`^${name}\\s+(.*?)\\s*$`, 'm').exec(entry.text)?.[1] ?? '';
 }
 
+function compareTexts(one: string, other: string): number {
+  if (one === other) return 0;
+  return one < other ? -1 : 1;
+}
+
+function compareParts(one: string, other: string): number {
+  const areNumbers = /^\d+$/.test(one) && /^\d+$/.test(other);
+  return areNumbers ? Number(one) - Number(other) : compareTexts(one, other);
+}
+
 /** Compares as versions are: runs of digits by their value. */
 export function compareVersions(one: string, other: string): number {
   const parts = (text: string) => text.match(/\d+|\D+/g) ?? [];
   const [left, right] = [parts(one), parts(other)];
   for (let index = 0; index < Math.max(left.length, right.length); index++) {
-    const [a = '', b = ''] = [left[index], right[index]];
-    const byNumber = /^\d+$/.test(a) && /^\d+$/.test(b) ? Number(a) - Number(b) : 0;
-    if (byNumber !== 0) return byNumber;
-    if (a !== b && !(/^\d+$/.test(a) && /^\d+$/.test(b))) return a < b ? -1 : 1;
+    const order = compareParts(left[index] ?? '', right[index] ?? '');
+    if (order !== 0) return order;
   }
   return 0;
 }
 
+/** Those with a sort-key come first, by that key and then the newest version; the others have none of either. */
+function compareKeys(one: Entry, other: Entry): number {
+  const [key, otherKey] = [field(one, 'sort-key'), field(other, 'sort-key')];
+  if ((key === '') !== (otherKey === '')) return key === '' ? 1 : -1;
+  if (key === '') return 0;
+  return compareTexts(key, otherKey) || compareVersions(field(other, 'version'), field(one, 'version'));
+}
+
 /** The order of the loader's menu: those without tries last, then by sort-key, the newest version first. */
 export function inMenuOrder(entries: readonly Entry[]): Entry[] {
-  return [...entries].sort((one, other) => {
-    if (isBad(one) !== isBad(other)) return isBad(one) ? 1 : -1;
-    const [key, otherKey] = [field(one, 'sort-key'), field(other, 'sort-key')];
-    if ((key === '') !== (otherKey === '')) return key === '' ? 1 : -1;
-    if (key !== '') {
-      if (key !== otherKey) return key < otherKey ? -1 : 1;
-      const byVersion = compareVersions(field(other, 'version'), field(one, 'version'));
-      if (byVersion !== 0) return byVersion;
-    }
-    return compareVersions(other.id, one.id);
-  });
+  return [...entries].sort(
+    (one, other) =>
+      Number(isBad(one)) - Number(isBad(other)) || compareKeys(one, other) || compareVersions(other.id, one.id),
+  );
 }
 
 /** The entry that the next boot starts; undefined where that can't be said. */
