@@ -70,7 +70,7 @@ test('what root applies without the hub is held on reconnect, also with Revert, 
   const { booted: other } = await probe.closures();
   expect(other).not.toBe(told);
   const cut = await probe.cutOff();
-  expect(await agent(probe, `apply ${other} --attempt repair --json`)).toContain('"phase":"Committed"');
+  expect(await agent(probe, `apply ${other} --attempt repair-${Date.now()} --json`)).toContain('"phase":"Committed"');
   await cut.remove();
   const held = await probe.untilObject('it is held', ({ status }) => status?.held !== undefined);
   expect(held.status?.held?.closure).toBe(other);
