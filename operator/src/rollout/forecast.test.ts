@@ -1,5 +1,6 @@
 // The forecast: the whole course of a run, with waits said, and always the same.
 import type { NixMachine } from '@floe/crds/nix-machine';
+import type { RolloutSpec } from '@floe/crds/rollout';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { closuresOf } from './closures.ts';
@@ -128,6 +129,18 @@ test('windows are waited for, analysis counts as good', () => {
   expect(course.end.phase).toBe('Completed');
 });
 
+test('users that are asked: the course goes on at the limit of their machine', () => {
+  const asked = machine('m1', runs('m1', R1));
+  const machines = [{ ...asked, spec: { ...asked.spec, activation: { consent: 'Ask' as const, deferLimit: '2h' } } }];
+  const course = courseOf({ machines });
+  expect(lines(course)).toEqual([
+    '0 0 Progressing 0/1/0',
+    expect.stringMatching(/^1 0 Progressing .*m1/),
+    expect.stringMatching(/^12\d 0 Progressing 1\/0\/0$/),
+  ]);
+  expect(course.end.phase).toBe('Completed');
+});
+
 test('offline machines are left with their reason where the run completes without them', () => {
   const course = courseOf({ spec: { offline: 'Skip' }, machines: [...fleet(1), machine('m2', runs('m2', R1, off()))] });
   expect(lines(course)).toEqual(['0 0 Progressing 0/1/0', '1 0 Progressing 1/0/0']);
@@ -199,6 +212,18 @@ test('every course ends, tells each machine once, in time and within the budget,
     steps: fc.array(step, { maxLength: 4 }),
     maxUnavailable: fc.integer({ min: 1, max: 3 }),
     offline: fc.constantFrom('Skip' as const, 'Wait' as const),
+    windows: fc.constantFrom<NonNullable<RolloutSpec['windows']>[]>(
+      [],
+      [{ cron: '0 22 * * *', duration: '1h', timeZone: 'Europe/Berlin' }],
+      [
+        { cron: '*/30 * * * *', duration: '10m', actions: ['Switch'] },
+        { cron: '0 3 * * 6', duration: '2h', actions: ['Download'] },
+      ],
+    ),
+    freezes: fc.constantFrom<NonNullable<RolloutSpec['freezes']>[]>(
+      [],
+      [{ from: at(5 * MINUTE), to: at(600 * MINUTE), reason: 'holiday' }],
+    ),
   });
   fc.assert(
     fc.property(spec, machines, fc.boolean(), (given, list, approved) => {
