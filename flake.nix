@@ -30,6 +30,10 @@
           imports = [ ./nix/tests/agent.nix ];
           defaults.imports = [ self.nixosModules.default ];
         };
+        people = nixpkgs.legacyPackages.${system}.testers.runNixOSTest {
+          imports = [ ./nix/tests/people.nix ];
+          defaults.imports = [ self.nixosModules.default ];
+        };
         boot-counting = nixpkgs.legacyPackages.${system}.testers.runNixOSTest {
           imports = [ ./nix/tests/boot-counting.nix ];
           defaults.imports = [ self.nixosModules.default ];
