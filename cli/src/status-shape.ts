@@ -24,6 +24,8 @@ export const MACHINE_STATUS: Fields = {
       reason: 'text',
       go: 'flag',
       since: 'time',
+      reboot: 'flag',
+      rebootSince: 'time',
     },
   },
   current: RUNNING,
@@ -100,6 +102,8 @@ export const ROLLOUT_STATUS: Fields = {
   waiting: { fields: { reason: 'text', since: 'time', until: 'time' } },
   progress: { fields: { since: 'time', idle: 'flag' } },
   urgent: { fields: { at: 'time', by: 'text' } },
+  promoted: 'flag',
+  orders: { each: { fields: { verb: 'text', value: 'text', by: 'text', at: 'time' } } },
   stepsHash: 'text',
   analysis: {
     fields: {

@@ -37,15 +37,18 @@ export function givenBy({ metadata }: Rollout, verb: Verb, value: string): strin
   const said = by?.startsWith(head) ? by.slice(head.length).trim() : '';
   if (said !== '') return clip(said, LONGEST);
   const field = `f:${verbAnnotation(verb)}`;
-  const owner = metadata.managedFields?.findLast(({ fieldsV1 }) => annotationsIn(fieldsV1)[field] !== undefined);
-  return owner?.manager === undefined || owner.manager === '' ? undefined : clip(owner.manager, LONGEST);
+  // A file may hold anything there.
+  const writers: unknown = metadata.managedFields;
+  const owner = Array.isArray(writers) ? writers.findLast((writer) => annotationsOf(writer)[field] !== undefined) : {};
+  const manager = objectOf(owner)['manager'];
+  return typeof manager !== 'string' || manager === '' ? undefined : clip(manager, LONGEST);
 }
 
-function annotationsIn(fields: Record<string, unknown> | undefined): Record<string, unknown> {
-  return objectIn(objectIn(fields, 'f:metadata'), 'f:annotations');
+/** The annotations that a writer owns, as keys. */
+function annotationsOf(writer: unknown): Record<string, unknown> {
+  return objectOf(objectOf(objectOf(objectOf(writer)['fieldsV1'])['f:metadata'])['f:annotations']);
 }
 
-function objectIn(from: Record<string, unknown> | undefined, key: string): Record<string, unknown> {
-  const value = from?.[key];
+function objectOf(value: unknown): Record<string, unknown> {
   return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
 }
