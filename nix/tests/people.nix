@@ -6,6 +6,7 @@
   nodes.machine =
     { pkgs, ... }:
     {
+      system.switch.enable = true;
       users.users.ada.isNormalUser = true;
       users.users.eve.isNormalUser = true;
       services.floe-agent = {
