@@ -184,6 +184,20 @@ test('in a window: it waits with its boot entry written, restarts when it may, a
   expect(hub.confirms).toEqual([{ attempt: 'order-1', closure: B }]);
 });
 
+test('root at the console takes the place of an attempt that waits for its window', async () => {
+  hub.desired = desired({ mode: 'boot', rebootPolicy: 'InWindow' });
+  const { machine, journal } = run(agent({}, { reboots: true, watchSeconds: 0.05 }));
+  await reaches('RebootRequired');
+  const { attempt } = journal.journal;
+  if (attempt === undefined) throw new Error('there is no attempt');
+  // As floe-agent apply leaves it.
+  machine.bootDefault = A;
+  machine.profile = A;
+  journal.journal = withAttempt(journal.journal, { ...attempt, step: 'done', phase: 'Cancelled', message: 'By hand.' });
+  await reaches('Cancelled');
+  expect([machine.current, machine.bootDefault]).toEqual([A, A]);
+});
+
 test('another order while it waits for its window: the boot entry goes back first', async () => {
   hub.desired = desired({ mode: 'boot', rebootPolicy: 'InWindow' });
   const { machine, journal } = run(agent({}, { reboots: true }));

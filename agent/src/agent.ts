@@ -226,13 +226,18 @@ export class Agent {
     return truth?.isHandled(order) ?? isHandled(order, ledger.journal);
   }
 
+  /** Whether an attempt that waited for its reboot may go on; not over what somebody activated by hand since. */
+  #mayReopen(): boolean {
+    const { machine, truth } = this.#parts;
+    return machine.reboot !== undefined && truth?.holds !== true;
+  }
+
   #hasWork(): boolean {
-    const { ledger, machine } = this.#parts;
-    const { journal } = ledger;
+    const { journal } = this.#parts.ledger;
     if (journal.attempt !== undefined && !isDone(journal.attempt)) return true;
     if (this.#parts.truth?.wantsRevert === true) return true;
     if (this.#wanted === undefined) return false;
-    if (machine.reboot !== undefined && reopened(this.#wanted, journal) !== undefined) return true;
+    if (this.#mayReopen() && reopened(this.#wanted, journal) !== undefined) return true;
     return !this.#isHandled(this.#wanted) || this.#wanted.sequence > journal.sequence;
   }
 
@@ -249,7 +254,7 @@ export class Agent {
       journal: ledger.journal,
       wanted,
       handled: wanted !== undefined && this.#isHandled(wanted),
-      canReboot: machine.reboot !== undefined,
+      canReboot: this.#mayReopen(),
       seen: await machine.see(),
       time: clock.now().time,
     };

@@ -276,7 +276,7 @@ export class Course implements Machine {
         return true;
       case 'nothing':
         this.#move();
-        return false;
+        return this.#wanted !== wanted;
     }
   }
 

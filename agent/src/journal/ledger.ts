@@ -46,6 +46,11 @@ export class Ledger {
     return journal;
   }
 
+  /** The journal on disk, without taking it for known: what is written next must still be checked against it. */
+  async peek(): Promise<Journal> {
+    return (await this.#store.load()).journal;
+  }
+
   /** Takes the lock and reads the journal; from now on nobody else writes it. */
   async hold(signal: AbortSignal): Promise<Journal> {
     this.#held ??= await this.#takeLock(signal);
