@@ -87,13 +87,14 @@ function world(more: { columns?: number } = {}) {
 
 test('the page', async () => {
   const times = { startedAt: '2026-03-01T14:02:00Z', estimatedEnd: '2026-03-01T15:10:00Z' };
-  rollout({ phase: 'Progressing', step: step(1), counts, ...times }, 'batch of 10 %: 2 updating');
+  const batch = { ...step(1), startedAt: '2026-03-01T14:04:00Z', toldBefore: 1, size: 4 };
+  rollout({ phase: 'Progressing', step: batch, counts, ...times }, 'batch of 10 %: 2 updating');
   const { run, text } = world();
   expect(await run('rollout', 'web')).toBe(0);
   expect(text()).toBe(`\
 Rollout web   3f9c2ab main@91ffe02   from 91b4e0d   Progressing   started 14:02 UTC, ends about 15:10 UTC
 ✔ 1 batch of 1
-◌ 2 batch of 10 %        m2 Testing · m3 told
+◌ 2 batch of 10 %        1/4   m2 Testing · m3 told
 · 3 pause for approval
 · 4 the rest
 batch of 10 %: 2 updating

@@ -10,9 +10,10 @@ const NAMED = 6;
 export function rolloutPage(view: RolloutView, now: Date): string {
   const { steps, counts } = view;
   const width = Math.max(0, ...steps.map(({ name }) => name.length));
-  const lines = steps.map(({ name, state }) => {
+  const lines = steps.map(({ name, state, progress }) => {
     const more = state === 'now' || state === 'failed' ? doing(view) : '';
-    return `${MARKS[state]} ${name.padEnd(width)}   ${more}`.trimEnd();
+    const count = progress === undefined ? '' : `${progress.done}/${progress.of}   `;
+    return `${MARKS[state]} ${name.padEnd(width)}   ${count}${more}`.trimEnd();
   });
   return [headline(view, now), ...lines, view.message, ...(counts === undefined ? [] : [totals(counts)])].join('\n');
 }

@@ -8,6 +8,8 @@ import { stepName } from '../course-text.ts';
 export type StepView = {
   readonly name: string;
   readonly state: 'done' | 'now' | 'failed' | 'later';
+  /** Of the batch in hand: machines that have ended of those that it takes. */
+  readonly progress?: { readonly done: number; readonly of: number };
 };
 
 export type RolloutView = {
@@ -44,20 +46,35 @@ export function rolloutView(
     from: stableRevision === revision ? undefined : stableRevision,
     startedAt,
     estimatedEnd,
-    steps: stepsOf(rollout),
+    steps: stepsOf(rollout, machines),
     counts,
     inHand: machines.flatMap((machine) => inHandOf(machine, rollout)),
     message: messageOf(status),
   };
 }
 
-function stepsOf({ spec, status = {} }: Rollout): StepView[] {
+function stepsOf(rollout: Rollout, machines: readonly NixMachine[]): StepView[] {
+  const { spec, status = {} } = rollout;
   const { phase, step } = status;
   if (step === undefined) return [];
-  return Array.from({ length: step.total }, (_, index) => ({
-    name: stepName(spec, index),
-    state: stateOf(index, step.index, phase),
-  }));
+  return Array.from({ length: step.total }, (_, index) => {
+    const state = stateOf(index, step.index, phase);
+    const progress = state === 'now' ? progressOf(rollout, machines) : undefined;
+    return { name: stepName(spec, index), state, ...(progress === undefined ? {} : { progress }) };
+  });
+}
+
+/** How far the batch in hand is; undefined in a step that moves nobody. */
+function progressOf({ metadata, status }: Rollout, machines: readonly NixMachine[]): StepView['progress'] {
+  const { run, step, counts } = status ?? {};
+  const began = Date.parse(step?.startedAt ?? '');
+  if (step?.toldBefore === undefined || Number.isNaN(began)) return undefined;
+  const told = machines.filter(({ status: { desired } = {} }) => {
+    const ours = desired?.rollout === metadata.name && desired.run === run && desired.go;
+    return ours && Date.parse(desired.since) >= began;
+  });
+  const done = told.filter((machine) => !isInHand(machine)).length;
+  return { done, of: Math.max(told.length, step.size ?? told.length + (counts?.pending ?? 0)) };
 }
 
 function stateOf(index: number, now: number, phase: RolloutPhase | undefined): StepView['state'] {
@@ -69,11 +86,15 @@ function stateOf(index: number, now: number, phase: RolloutPhase | undefined): S
 function inHandOf(machine: NixMachine, { metadata, status }: Rollout): { machine: string; phase: string }[] {
   const { desired } = machine.status ?? {};
   if (desired?.rollout !== metadata.name || desired.run !== status?.run) return [];
-  const { own, current } = factsOf(machine, 0);
-  if (own !== undefined && isFinal(own)) return [];
-  if (own === undefined && current === desired.closure) return [];
-  const { name } = machine.metadata;
+  if (!isInHand(machine)) return [];
+  const { name, own } = factsOf(machine, 0);
   return [{ machine: name, phase: own?.phase ?? (desired.go ? 'told' : 'told to fetch') }];
+}
+
+/** Whether the machine has not carried out its order. */
+function isInHand(machine: NixMachine): boolean {
+  const { own, current, desired } = factsOf(machine, 0);
+  return own === undefined ? current !== desired?.closure : !isFinal(own);
 }
 
 function messageOf({ conditions = [] }: NonNullable<Rollout['status']>): string {
