@@ -37,15 +37,16 @@ export type Decision = {
 export function decide(position: Position, budget: Budget, context: Context): Decision {
   const { state } = position;
   if (state.run.rollback !== undefined) return takingBack(position, budget, context);
-  const { turn, rest } = turns(position);
+  const moment = momentOf(position, context);
+  const back = withdrawn(position.members, state.run, moment);
+  const isBack = new Set(back.map(({ machine }) => machine));
+  const parts = turns(position);
+  const isLeft = ({ facts }: Member): boolean => !isBack.has(facts.name);
+  const turn = parts.turn.filter(isLeft);
+  const rest = parts.rest.filter(isLeft);
   const reboots = rebootsOf(position, budget, context);
   const told = telling(position, { budget: less(budget, reboots.slots), turn, context });
-  const moment = momentOf(position, context);
-  const back = withdrawn(rest, state.run, moment);
-  const isBack = new Set(back.map(({ machine }) => machine));
-  const waiting = rest
-    .filter(({ facts }) => !isBack.has(facts.name))
-    .map((member) => restHold(position, member, context));
+  const waiting = rest.map((member) => restHold(position, member, context));
   return {
     state,
     ...told,
@@ -58,7 +59,7 @@ export function decide(position: Position, budget: Budget, context: Context): De
       ...(told.dispatch.length + reboots.told.length === 0 ? [] : [deadline(position, context)]),
       ...reboots.checks,
       ...timeChanges(moment, turn),
-      ...windowEnds(rest, moment),
+      ...windowEnds(position.members, moment),
       ...standstill(position, context),
     ]),
     opening: openingOf(moment, turn, told.hold),

@@ -77,6 +77,19 @@ describe('who is told what', () => {
       { go: [], fetch: [], hold: { m1: 'OutsideWindow' }, next: at(2 * HOUR) },
     ],
     [
+      'closed, fetched by an earlier run: it is there already',
+      {
+        spec: { ...ALL, windows: [AFTERNOON] },
+        machines: [
+          machine('m1', {
+            ...runs('m1', R1),
+            ...told('m1', R2, -MINUTE, { phase: 'Fetched' }, { go: false, run: 'run0' }),
+          }),
+        ],
+      },
+      { go: [], fetch: [], hold: { m1: 'OutsideWindow' }, next: at(2 * HOUR) },
+    ],
+    [
       'it opens: go',
       { spec: { ...ALL, windows: [AFTERNOON] }, status: running(), machines: [fetched('m1', 0)], now: 2 * HOUR },
       { go: ['m1'], fetch: [], hold: {}, next: at(2.5 * HOUR) },

@@ -109,7 +109,7 @@ function tellOne(member: Member, { input, full, free, told }: Telling): number |
     return 0;
   }
   // Who is told again was here already, and keeps its place in the batch.
-  if (fetchFirst && member.standing.kind !== 'fetched' && !goesAtOnce(member, input)) {
+  if (fetchFirst && member.standing.kind !== 'fetched' && !goesAtOnce(member, input) && !isThere(member, input)) {
     const later = timeHold(input.moment, member.facts, 'Download');
     if (later === undefined) told.fetch.push(orderOf(input, member));
     else told.hold.push({ machine: member.facts.name, ...later });
@@ -138,6 +138,15 @@ function tellOne(member: Member, { input, full, free, told }: Telling): number |
 /** Who is told again goes at once; people who are asked are so anew, unless it is for want of a confirmation alone. */
 const goesAtOnce = (member: Member, input: TellInput): boolean =>
   member.standing.kind === 'again' && (member.standing.byItself || !asks(member, input));
+
+/** Whether an order of an earlier run brought the closure already: no window has to open for its fetch. */
+function isThere(member: Member, input: TellInput): boolean {
+  const { standing, closure } = member;
+  const { desired, own } = member.facts;
+  const isSame = desired?.go === false && desired.closure === closure && desired.rollout === input.orders.rollout;
+  const isApart = !(input.fetchFirst || asks(member, input));
+  return standing.kind === 'pending' && isSame && own?.phase === 'Fetched' && isApart;
+}
 
 /** Whether its users are asked; what is urgent asks nobody. */
 const asks = ({ facts }: Member, { orders }: TellInput): boolean => facts.asks && orders.run.urgent === undefined;

@@ -13,13 +13,16 @@ export function withdrawn(members: readonly Member[], run: Run, moment: Moment):
   if (moment.times.isEmpty || !(goesOn(run) || run.completed)) return [];
   return members.flatMap(({ facts, closure, standing, told }) => {
     const { desired, own, online } = facts;
-    const isWaiting = told && standing.kind === 'updating' && online && desired?.go === true;
+    const isWaiting = told && UNDER_WAY.includes(standing.kind) && online && desired?.go === true;
     if (!isWaiting || own === undefined || !isPreparing(own) || closure === undefined) return [];
     if (timeHold(moment, facts, 'Switch') === undefined) return [];
     const reason = desired.reason === 'Joined' || desired.reason === 'Retry' ? desired.reason : 'Rollout';
     return [{ machine: facts.name, closure, revision: run.revision, reason, id: desired.id, byItself: 0 }];
   });
 }
+
+/** It has its go; also one that shall be told again since it took too long, and has not begun still. */
+const UNDER_WAY: readonly string[] = ['updating', 'again'];
 
 /** When a window ends for machines that could be taken back then. */
 export function windowEnds(members: readonly Member[], { times, now, hurry }: Moment): number[] {
