@@ -247,6 +247,13 @@ test('a slot that gets free wakes who waits for it, and progress wakes who goes 
   // Its own status write wakes nobody but who goes after it.
   world.set({ ...db, status: { phase: 'Completed', revision: R2 } } as Rollout);
   expect(await taken(1)).toEqual(['shop/web']);
+  const seen: Rollout = { ...db, status: { phase: 'Completed', revision: R2, observedGeneration: 2 } };
+  world.set(seen);
+  expect(await taken(1)).toEqual(['shop/web']);
+  world.set({ ...seen, status: { ...seen.status, updated: '3/4' } });
+  const newer = config(R1);
+  world.stores.nixConfigs.put({ ...newer, metadata: { ...newer.metadata, name: 'db', resourceVersion: '999' } });
+  expect(await taken(2)).toEqual(['shop/db', 'shop/web']);
   const waits = { hold: [{ machine: 'm0', reason: 'GroupBudgetFull' as const, message: '' }], rebootsWaiting: 0 };
   waker.planned('shop/web', 0.001, waits);
   const [other] = replicas(2).slice(1);

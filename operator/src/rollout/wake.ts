@@ -106,6 +106,8 @@ export class Waker {
   #configChanged({ type, key, old, object, initial }: Delta<NixConfig>): void {
     if (type === 'updated' && old !== undefined && !isOfInterest(old, object)) return;
     this.#wakeAll(key, priorityOf(initial));
+    // Who goes after those Rollouts waits for the newest revision of this config.
+    for (const rollout of this.#stores.rollouts.by(BY_CONFIG, key)) this.#wakeDependents(rollout, initial);
   }
 
   /** Wakes those that go after a Rollout. */
@@ -138,6 +140,7 @@ function hasMoved({ status: before, spec }: Rollout, { status: after, spec: now 
   return (
     before?.phase !== after?.phase ||
     before?.revision !== after?.revision ||
+    before?.observedGeneration !== after?.observedGeneration ||
     spec.configRef?.name !== now.configRef?.name
   );
 }
