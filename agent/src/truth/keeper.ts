@@ -96,10 +96,15 @@ export class TruthKeeper {
     return isSettled(this.#truth, order) ? true : undefined;
   }
 
+  /** Whether what was activated by hand is held. */
+  get holds(): boolean {
+    return heldOf(this.#truth) !== undefined;
+  }
+
   /** Whether something is to be put back. */
   get wantsRevert(): boolean {
     const { drift, policy, fights, returning, hub } = this.#truth;
-    if (hub === undefined || heldOf(this.#truth) !== undefined) return false;
+    if (hub === undefined || this.holds) return false;
     return returning || (drift !== undefined && policy === 'Revert' && !fights);
   }
 
