@@ -4,12 +4,13 @@ import { runApply } from './command/apply.ts';
 import { isForAgent, isUserStatus, runAsk } from './command/ask.ts';
 import { type Command, readCommandLine, USAGE, UsageError } from './command/command-line.ts';
 import { compose } from './command/compose.ts';
-import { openSocket, people, secretKeeper } from './command/local-parts.ts';
+import { answered, openSocket, people, secretKeeper } from './command/local-parts.ts';
 import { describeRelease, runRelease } from './command/release.ts';
 import { runRescue } from './command/rescue.ts';
 import { describeResult } from './command/result.ts';
 import { describeStatus, readStatus } from './command/status.ts';
 import { runSwitchUnit } from './machine/switch-unit.ts';
+import { describeWait } from './people/consent.ts';
 import { AGENT_VERSION } from './version.ts';
 
 /** Aborts when systemd or a person asks the process to end. */
@@ -63,7 +64,10 @@ async function execute(command: Command): Promise<number> {
       return 0;
     case 'status': {
       const state = await readStatus(world, signal);
-      process.stdout.write(command.json ? `${JSON.stringify(state)}\n` : describeStatus(state));
+      const said = await answered(world);
+      process.stdout.write(
+        command.json ? `${JSON.stringify(state)}\n` : `${describeStatus(state)}${describeWait(state.attempt, said)}`,
+      );
       return 0;
     }
   }

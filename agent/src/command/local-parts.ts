@@ -1,5 +1,6 @@
 // What `run` has beside orders: the files of secrets, and the people at the machine with their socket.
 import { spawn } from 'node:child_process';
+import type { ConsentStatus } from '@floe/crds/consent';
 import { diskFiles } from '../journal/files.ts';
 import { runCommand } from '../machine/command.ts';
 import { carriedEnvironment } from '../machine/environment.ts';
@@ -44,6 +45,13 @@ export function people(world: World, apart: World, signal: AbortSignal): People 
   });
   signal.addEventListener('abort', () => made.close(), { once: true });
   return made;
+}
+
+/** What the users said last, as the agent has kept it. */
+export function answered({ paths }: World): Promise<ConsentStatus | undefined> {
+  return consentFile(diskFiles, paths.state)
+    .load()
+    .catch(() => undefined);
 }
 
 /** Opens the socket for them. Without it the agent works all the same, so a failure is a warning. */

@@ -1,5 +1,6 @@
 // What the people at a machine may answer to a question, and what follows. Pure.
 import type { ConsentStatus } from '@floe/crds/consent';
+import type { MachineState } from '@floe/crds/protocol';
 import type { Question } from '../parts.ts';
 
 /** An answer: the consent that holds from now on, if it changed, and a sentence for who asked. */
@@ -63,6 +64,13 @@ export function describe(question: Question | undefined, consent: ConsentStatus 
     return `A new system is ready, put off until ${local(own.until)}; ${end}. Now after all: floe-agent approve`;
   }
   return `A new system is ready and waits for your yes: floe-agent approve. Later: floe-agent defer 2h. Else ${end}.`;
+}
+
+/** For `floe-agent status` of root, who reads files: whether the attempt waits for users. Empty where it does not. */
+export function describeWait(attempt: MachineState['attempt'], consent: ConsentStatus | undefined): string {
+  if (attempt?.phase !== 'Fetched' || consent?.desiredId !== attempt.desiredId) return '';
+  const until = consent.until === undefined ? '' : ` until ${local(consent.until)}`;
+  return `users       ${consent.state}${until} (floe-agent approve)\n`;
 }
 
 /** RFC 3339 in UTC, whole seconds. */

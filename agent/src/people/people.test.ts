@@ -11,6 +11,7 @@ import { newAttempt } from '../attempt/record.ts';
 import { diskFiles } from '../journal/files.ts';
 import { parseAccounts } from '../secrets/accounts.ts';
 import { askLocal } from './ask-local.ts';
+import { describeWait } from './consent.ts';
 import { consentFile } from './consent-file.ts';
 import { desktopUsers } from './desktop.ts';
 import { type LocalRequest, parseRequest } from './local-protocol.ts';
@@ -300,4 +301,12 @@ test('the socket: its mode, an answer, what is not understood, what is too long,
     await expect(askLocal(path, { verb: 'status' }, accounts)).rejects.toThrow('only root may ask');
   }
   await rm(folder, { recursive: true, force: true });
+});
+
+test('root sees in the status that users are asked', () => {
+  const attempt = { desiredId: 'a', to: 'x', phase: 'Fetched' };
+  const consent: ConsentStatus = { desiredId: 'a', state: 'Deferred', until: rfc(T), at: rfc(T) };
+  expect(describeWait(attempt, consent)).toBe('users       Deferred until 2026-03-01 10:00 UTC (floe-agent approve)\n');
+  expect(describeWait({ ...attempt, phase: 'Committed' }, consent)).toBe('');
+  expect(describeWait(attempt, { ...consent, desiredId: 'b' })).toBe('');
 });

@@ -100,7 +100,7 @@ export class People implements PeoplePart {
     this.#remindAt = left <= 0 ? undefined : now.getTime() + (left > 2 * REMIND_MS ? left - REMIND_MS : left / 2);
     const isNew = this.#consent?.desiredId !== question.id;
     await this.#set(opened(question, this.#consent, now));
-    if (isNew) await this.#show();
+    if (isNew) this.#show();
     this.#wait();
   }
 
@@ -144,9 +144,10 @@ export class People implements PeoplePart {
     this.#changed();
   }
 
-  async #show(): Promise<void> {
+  #show(): void {
     const end = this.#question === undefined ? '' : ` It is switched at ${local(this.#question.until)} by itself.`;
-    await this.#parts.notify(TITLE, `Now: floe-agent approve. Later: floe-agent defer 2h.${end}`);
+    // Not waited for: a desktop that hangs keeps nobody from answering.
+    this.#parts.notify(TITLE, `Now: floe-agent approve. Later: floe-agent defer 2h.${end}`).catch(() => undefined);
   }
 
   /** Waits for the end of a deferral, and for the moment to remind. */
@@ -170,7 +171,7 @@ export class People implements PeoplePart {
         const remind = this.#remindAt !== undefined && this.#remindAt <= now.getTime();
         if (again !== undefined) await this.#set(again);
         if (remind) this.#remindAt = undefined;
-        if (again !== undefined || (remind && this.#consent?.state !== 'Deferred')) await this.#show();
+        if (again !== undefined || (remind && this.#consent?.state !== 'Deferred')) this.#show();
         this.#wait();
       })
       .catch((error: unknown) => this.#parts.log.warn(`the users could not be asked again: ${error}`));

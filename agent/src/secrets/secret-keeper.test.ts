@@ -247,3 +247,12 @@ test('whatever the order of lists, the folder is as the last one says', async ()
     { numRuns: 40 },
   );
 });
+
+test('what goes wrong with the folder as a whole is said, and tried again', async () => {
+  await writeFile(folder, 'a file in its place');
+  const hub = new Hub(keeper({}, 5));
+  await hub.list({ tls: { content: 'a' } });
+  expect(hub.keeper.status).toMatchObject({ total: 1, delivered: 0, failed: [{ name: 'tls' }] });
+  await rm(folder);
+  await expect.poll(async () => text('tls').catch(() => undefined)).toBe('a');
+});

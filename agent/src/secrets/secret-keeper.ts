@@ -89,6 +89,7 @@ export class SecretKeeper {
       const total = this.#work?.list.entries.length ?? 0;
       const message = (error instanceof Error ? error.message : String(error)).slice(0, 512);
       const first = this.#work?.list.entries[0];
+      if (this.#work !== undefined) this.#retry(this.#work);
       if (first !== undefined) this.#report({ ...this.#base(total), failed: [{ name: first.name, message }] });
     });
   }
