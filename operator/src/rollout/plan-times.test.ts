@@ -26,6 +26,7 @@ import {
   told,
   took,
 } from './rollout.fixture.ts';
+import { eventsBetween } from './rollout-events.ts';
 
 const HOUR = 60 * MINUTE;
 /** T0 is 12:00 UTC. From 14:00 to 16:00. */
@@ -562,6 +563,13 @@ describe('durations', () => {
     const status = { ...running(), waiting: wait };
     const plan = planScene({ spec, status, machines: [fetched('m1', 0)], now: 2 * HOUR + 5000 });
     expect([plan.status.waiting, plan.status.pausedSeconds]).toEqual([undefined, 119 * 60]);
+  });
+
+  test('one Event for each wait', () => {
+    const waits = planScene({ spec, status: running(), machines: [fetched('m1', 0)], now: MINUTE }).status;
+    const { waiting: _, ...before } = waits;
+    const reasonsOf = (from: RolloutStatus) => eventsBetween(from, waits).map(({ reason }) => reason);
+    expect([reasonsOf(before), reasonsOf(waits)]).toEqual([['OutsideWindow'], []]);
   });
 
   test.each<[string, Partial<RolloutSpec>, string]>([

@@ -17,6 +17,7 @@ export function eventsBetween(before: RolloutStatus | undefined, after: RolloutS
     ...failureEvents(isNew ? undefined : before, after),
     ...analysisEvents(before, after),
     ...stepEvents(isNew ? undefined : before, after),
+    ...waitEvents(isNew ? undefined : before, after),
     ...phaseEvents(isNew ? undefined : before, after),
   ];
 }
@@ -56,6 +57,15 @@ function stepEvents(before: RolloutStatus | undefined, after: RolloutStatus): Ha
   const isRunning = after.phase === 'Progressing' || after.phase === 'Paused';
   if (from !== to && isRunning) events.push(normal('StepStarted', `step ${after.step?.column ?? ''} started`));
   return events;
+}
+
+/** Once for each wait for a window or the end of a freeze; that it is suspended the phase says. */
+function waitEvents(before: RolloutStatus | undefined, after: RolloutStatus): Happening[] {
+  const { waiting, conditions } = after;
+  if (waiting === undefined || waiting.reason === 'Suspended') return [];
+  if (before?.waiting?.reason === waiting.reason && before.waiting.since === waiting.since) return [];
+  const message = conditions?.find(({ type }) => type === 'Ready')?.message ?? '';
+  return [normal(waiting.reason, message)];
 }
 
 function failureEvents(before: RolloutStatus | undefined, after: RolloutStatus): Happening[] {
