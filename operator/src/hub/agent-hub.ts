@@ -24,17 +24,20 @@ import {
 import { answerConfirmation } from './confirmation.ts';
 import { type AgentSocket, Connection, type ConnectionOwner, type Transport } from './connection.ts';
 import { desiredMessage } from './desired-message.ts';
-import { isInHand, isSafe, pauseBetween } from './drain.ts';
+import { isInHand, isSafe } from './drain.ts';
 import type { HubMetrics } from './hub-metrics.ts';
 import type { JoinGate } from './join.ts';
 import type { News } from './news.ts';
 import { Recently } from './recently.ts';
 import { Roster } from './roster.ts';
 import type { SecretDelivery } from './secret-delivery.ts';
+import { sendAway } from './send-away.ts';
 import { draining, notReady } from './session.ts';
 
 /** Seconds within which the same refusal of the same machine is one Event. */
 const EVENT_SECONDS = 600;
+/** How long a replica that ends stays for a machine after it was answered: an answer may be lost, and asked for again. */
+const ASK_AGAIN_MS = 5000;
 /** Between two looks whether the machines that are in the middle of something still need this replica. */
 const DRAIN_LOOK_MS = 200;
 
@@ -65,6 +68,8 @@ export class AgentHub implements ConnectionOwner {
   readonly #connections = new Set<Connection>();
   readonly #told = new Recently({ seconds: EVENT_SECONDS, limit: 10_000 });
   #draining = false;
+  /** Machines whose attempt was judged here while this replica ends, and when (monotonic, in ms). */
+  readonly #answered = new Map<string, number>();
 
   constructor(options: AgentHubOptions) {
     this.#options = options;
@@ -208,8 +213,10 @@ export class AgentHub implements ConnectionOwner {
       const machine = peer && machines.get(peer.key);
       return machine !== undefined && isInHand(machine, this.#now()) ? [peer?.key ?? ''] : [];
     });
-    await this.#sendAway(seconds, sleep);
-    const waitsFor = () => busy.filter((key) => !isSafe(machines.get(key), { replica, now: this.#now() }));
+    await sendAway(this.#connections, { seconds, sleep });
+    const isAnswered = (key: string) => performance.now() - (this.#answered.get(key) ?? Infinity) > ASK_AGAIN_MS;
+    const waitsFor = () =>
+      busy.filter((key) => !isAnswered(key) && !isSafe(machines.get(key), { replica, now: this.#now() }));
     if (busy.length > 0) log.info({ machines: busy.length }, 'ending; machines in mid-attempt may still confirm');
     while (!signal.aborted && (waitsFor().length > 0 || this.#isAsked())) await sleep(DRAIN_LOOK_MS);
     for (const connection of [...this.#connections]) connection.handle({ kind: 'draining' });
@@ -219,21 +226,6 @@ export class AgentHub implements ConnectionOwner {
   #isAsked(): boolean {
     for (const connection of this.#connections) if (connection.phase === 'confirming') return true;
     return false;
-  }
-
-  /** Ends the sessions, spread over time and in no order. */
-  async #sendAway(seconds: number, sleep: (ms: number) => Promise<void>): Promise<void> {
-    const sessions = [...this.#connections]
-      .filter(({ phase }) => phase === 'session')
-      .map((connection) => ({ connection, at: Math.random() }))
-      .sort((a, b) => a.at - b.at);
-    const started = performance.now();
-    const eachMs = pauseBetween(sessions.length, seconds);
-    for (const [index, { connection }] of sessions.entries()) {
-      connection.handle({ kind: 'draining' });
-      const aheadMs = index * eachMs - (performance.now() - started);
-      if (aheadMs > 20) await sleep(aheadMs);
-    }
   }
 
   /** A machine that nobody has written the key of shows a token: its key is put before a person. */
@@ -292,6 +284,7 @@ export class AgentHub implements ConnectionOwner {
     }
     metrics.confirmations.inc({ result: answer.type });
     log.info({ machine: key, attempt, verdict: answer.type }, 'confirmation answered');
+    if (this.#draining) this.#answered.set(key, performance.now());
     connection.handle({ kind: 'verdict', verdict: answer });
   }
 
