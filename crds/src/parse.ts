@@ -8,7 +8,7 @@ import type { NixMachine } from './nix-machine.ts';
 import type { PollAnswer, PollRequest } from './poll.ts';
 import type { AgentMessage, HubMessage } from './protocol.ts';
 import type { RevisionRecord } from './revision-record.ts';
-import type { Rollout, Step } from './rollout.ts';
+import type { Rollout, RolloutSpec, Step } from './rollout.ts';
 
 /** A parsed value, or where and how it is wrong; `message` is a sentence for people. */
 export type Parsed<T> = { ok: true; value: T } | { ok: false; field: string; message: string };
@@ -144,6 +144,20 @@ function checkStep(step: Step, field: string): { field: string; message: string 
   return checkQuantity(`${field}.batch.size`, step.batch.size);
 }
 
+function checkBudgets(budgets: RolloutSpec['budgets']): { field: string; message: string } | undefined {
+  for (const [index, budget] of (budgets ?? []).entries()) {
+    const field = `spec.budgets[${index}]`;
+    if (given(budget, ['maxUnavailable', 'minAvailable']).length !== 1) {
+      return { field, message: 'set exactly one of maxUnavailable, minAvailable' };
+    }
+    const size =
+      checkQuantity(`${field}.maxUnavailable`, budget.maxUnavailable) ??
+      checkQuantity(`${field}.minAvailable`, budget.minAvailable);
+    if (size !== undefined) return size;
+  }
+  return undefined;
+}
+
 function checkRollout(rollout: Rollout): Parsed<Rollout> {
   const times = checkWindows(rollout.spec.windows) ?? checkFreezes(rollout.spec.freezes);
   if (times !== undefined) return refuse(times.field, times.message);
@@ -151,16 +165,8 @@ function checkRollout(rollout: Rollout): Parsed<Rollout> {
   if (wrong !== undefined) return refuse(wrong.field, wrong.message);
   const rebooting = checkQuantity('spec.maxRebooting', rollout.spec.maxRebooting);
   if (rebooting !== undefined) return refuse(rebooting.field, rebooting.message);
-  for (const [index, budget] of (rollout.spec.budgets ?? []).entries()) {
-    const field = `spec.budgets[${index}]`;
-    if (given(budget, ['maxUnavailable', 'minAvailable']).length !== 1) {
-      return refuse(field, 'set exactly one of maxUnavailable, minAvailable');
-    }
-    const size =
-      checkQuantity(`${field}.maxUnavailable`, budget.maxUnavailable) ??
-      checkQuantity(`${field}.minAvailable`, budget.minAvailable);
-    if (size !== undefined) return refuse(size.field, size.message);
-  }
+  const budgets = checkBudgets(rollout.spec.budgets);
+  if (budgets !== undefined) return refuse(budgets.field, budgets.message);
   for (const [index, { name }] of (rollout.spec.dependsOn ?? []).entries()) {
     if (name === rollout.metadata.name) {
       return refuse(`spec.dependsOn[${index}].name`, 'a Rollout can not wait for itself; name another one');

@@ -75,7 +75,9 @@ export const Waiting = Type.Object(
 export const Progress = Type.Object(
   {
     since: Type.Optional(
-      Time('From when it counts, where that is later than what machines did last: since somebody could get further again.'),
+      Time(
+        'From when it counts, where that is later than what machines did last: since somebody could get further again.',
+      ),
     ),
     idle: Type.Optional(Type.Boolean({ description: 'True while nobody can get further; it stands still then.' })),
   },
