@@ -20,6 +20,14 @@ test.each<{ name: string; journal: Journal; order?: Partial<Order>; begins: bool
   { name: 'it failed', journal: after(past('Failed')), begins: false },
   { name: 'it could not be fetched', journal: after({ ...past('Failed'), before: undefined } as never), begins: true },
   { name: 'nobody confirmed it', journal: after(past('Unconfirmed')), begins: true },
+  {
+    name: 'somebody retried, and another order came between',
+    journal: after(
+      past('RolledBack'),
+      past('Cancelled', { order: { ...order, id: 'between', reason: 'Retry' }, startedAt: 't2' }),
+    ),
+    begins: true,
+  },
   { name: 'another took its place', journal: after(past('Cancelled')), begins: true },
   {
     name: 'it was kept since',

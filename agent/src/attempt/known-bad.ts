@@ -5,11 +5,25 @@ import { type AttemptRecord, isDone, isFor, newAttempt, type Order } from './rec
 /** Reasons of an order that are not held up: somebody retries, or the fleet goes back. */
 const ANYWAY: ReadonlySet<string> = new Set(['Retry', 'Rollback']);
 
-/** Whether the closure itself failed: nothing is known of one that could not be fetched. */
-function isVerdict(record: AttemptRecord): boolean {
-  if (!isDone(record)) return false;
-  if (record.phase === 'Committed' || record.knownBad) return true;
-  return record.before !== undefined && (record.phase === 'RolledBack' || record.phase === 'Failed');
+/** What an attempt that is over says of its closure; undefined where it says nothing. */
+function verdictOf(record: AttemptRecord): 'good' | 'bad' | undefined {
+  if (!isDone(record)) return undefined;
+  if (record.knownBad) return 'bad';
+  switch (record.phase) {
+    case 'Committed':
+    // All checks of the machine itself had passed.
+    case 'Unconfirmed':
+      return 'good';
+    case 'Cancelled':
+      // Somebody retried, and another order came between.
+      return record.order.reason === 'Retry' ? 'good' : undefined;
+    case 'RolledBack':
+    case 'Failed':
+      // Nothing is known of a closure that could not be fetched.
+      return record.before === undefined ? undefined : 'bad';
+    default:
+      return undefined;
+  }
 }
 
 /**
@@ -25,9 +39,9 @@ export function knownBadBy(order: Order, journal: Journal): AttemptRecord | unde
       one.order.closure === closure &&
       one.order.specialisation === specialisation &&
       !isFor(one, order) &&
-      isVerdict(one),
+      verdictOf(one) !== undefined,
   );
-  return last?.phase === 'Committed' ? undefined : last;
+  return last === undefined || verdictOf(last) === 'good' ? undefined : last;
 }
 
 /** The attempt for an order: begun, or over at once where its closure is known to be bad. */
