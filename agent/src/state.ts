@@ -53,9 +53,10 @@ export function attemptMessage(record: AttemptRecord): Attempt {
   };
 }
 
-/** Until an attempt is kept the next boot undoes it, and one that waits for its boot is meant to be undone by it. */
+/** Until an attempt is kept the next boot undoes it; what waits for its boot, and mode `test`, are meant to be undone by it. */
 function isUnderWay({ attempt }: Journal): boolean {
-  return attempt !== undefined && (!isDone(attempt) || attempt.phase === 'RebootRequired');
+  if (attempt === undefined) return false;
+  return !isDone(attempt) || attempt.phase === 'RebootRequired' || attempt.order.mode === 'test';
 }
 
 /** A specialisation counts as the closure that it belongs to. */

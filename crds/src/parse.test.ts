@@ -38,11 +38,37 @@ describe('NixConfig', () => {
   });
 });
 
+const withChecks = (check: object) => ({
+  configRef: { name: 'web' },
+  activation: { healthChecks: [{ name: 'a', ...check }] },
+});
+
 describe('NixMachine', () => {
+  test.each([
+    [withChecks({ systemd: { units: ['nginx.service'] } })],
+    [withChecks({ http: { url: 'https://localhost:8443/ok', status: [204], body: { matches: '^ok$' } }, grace: '5s' })],
+    [withChecks({ tcp: { port: 22 }, interval: '1s', successes: 3 })],
+    [withChecks({ named: 'database' })],
+    [{ configRef: { name: 'web' }, activation: { drift: 'Revert', generations: { keep: 5, maxAge: '720h' } } }],
+  ])('accepts %j', (spec) => {
+    expect(parseNixMachine({ metadata: { name: 'm' }, spec })).toMatchObject({ ok: true });
+  });
+
   test.each([
     [{ configRef: { name: 'web' }, identity: { sshHostKey: 'ssh-rsa AAAA' } }, 'spec.identity.sshHostKey'],
     [{ configRef: { name: 'web' }, activation: { healthChecks: [{ name: 'a' }] } }, 'spec.activation.healthChecks[0]'],
     [{ configRef: { name: 'Web' } }, 'spec.configRef.name'],
+    [withChecks({ tcp: { port: 22 }, named: 'a' }), 'spec.activation.healthChecks[0]'],
+    [withChecks({ tcp: { port: 0 } }), 'spec.activation.healthChecks[0].tcp.port'],
+    [withChecks({ http: { url: 'ftp://x' } }), 'spec.activation.healthChecks[0].http.url'],
+    [
+      withChecks({ http: { url: 'http://x/', body: { matches: '(' } } }),
+      'spec.activation.healthChecks[0].http.body.matches',
+    ],
+    [withChecks({ named: '../x' }), 'spec.activation.healthChecks[0].named'],
+    [{ configRef: { name: 'web' }, activation: { drift: 'Fight' } }, 'spec.activation.drift'],
+    [{ configRef: { name: 'web' }, activation: { generations: {} } }, 'spec.activation.generations'],
+    [{ configRef: { name: 'web' }, activation: { generations: { keep: 0 } } }, 'spec.activation.generations.keep'],
   ])('refuses %j', (spec, field) => {
     expect(parseNixMachine({ metadata: { name: 'm' }, spec })).toMatchObject({ ok: false, field });
   });

@@ -56,6 +56,29 @@ describe('what is written', () => {
     expect(status).not.toHaveProperty('failedUnits');
   });
 
+  test('drift, a hold and what the next boot does, and their end', () => {
+    const drift = {
+      cause: 'LocalRebuild',
+      since: '2026-03-01T09:58:00Z',
+      expected: OLD,
+      found: NEW,
+      state: 'Reported',
+    };
+    const held = { closure: NEW, since: '2026-03-01T09:58:00Z', by: 'ada' };
+    const reboot = { required: false, reasons: [], undoes: true, fallback: false };
+    const first = write(machine(), { ...online, state: { ...machineState(), drift, held, reboot } });
+    expect(first?.next.status).toMatchObject({
+      drift,
+      held,
+      reboot: { required: false, undoes: true, fallback: false },
+    });
+    expect(first?.next.status?.conditions?.find(({ type }) => type === 'Drifted')?.reason).toBe('LocalRebuild');
+    const then = first && write(first.next, { state: machineState() });
+    expect(then?.next.status).not.toHaveProperty('drift');
+    expect(then?.next.status).not.toHaveProperty('held');
+    expect(then?.patch.status).toMatchObject({ drift: null, held: null });
+  });
+
   test('the same again is no write, hours later', () => {
     const first = write(machine(), { ...online, state: machineState() });
     if (first === undefined) throw new Error('nothing to write');

@@ -347,6 +347,15 @@ test.each([
   if ('until' in hold && hold.until === at(MINUTE)) expect(plan.nextCheck).toBe(at(MINUTE));
 });
 
+test('what root activated by hand is left alone like a machine on hold, and says how that ends', () => {
+  const held = { closure: 'by-hand', since: at(-MINUTE) };
+  const plan = planScene({ spec: { maxUnavailable: 5 }, machines: [machine('m1', { ...runs('m1', R1), held })] });
+  expect(plan.dispatch).toEqual([]);
+  expect(plan.hold).toMatchObject([
+    { machine: 'm1', reason: 'MachineSuspended', message: expect.stringContaining('floe-agent release') },
+  ]);
+});
+
 test('suspend: nobody is told anything; what is told goes on', () => {
   const machines = [
     machine('m1', { ...runs('m1', R1), ...told('m1', R2, 0, { phase: 'Testing' }) }),
