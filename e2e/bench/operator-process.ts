@@ -14,6 +14,10 @@ export type OperatorOptions = {
   readonly logFile: string;
   /** Folder for a CPU profile. */
   readonly cpuProfile: string | undefined;
+  /** Name of the replica. Default `bench-0`. */
+  readonly replica?: string;
+  /** Ports of the hub and of /metrics. Default 8443 and 9090. */
+  readonly ports?: { readonly https: number; readonly http: number };
 };
 
 /** Namespace of the operator's Leases. */
@@ -30,31 +34,34 @@ const LOOP_LAG = 'nodejs_eventloop_lag_max_seconds';
 export class OperatorProcess {
   readonly #child: ChildProcess;
   readonly #logFile: string;
+  readonly #http: string;
   readonly #failed = new AbortController();
   #asked = false;
 
-  private constructor(child: ChildProcess, logFile: string) {
+  private constructor(child: ChildProcess, logFile: string, httpPort: number) {
     this.#child = child;
     this.#logFile = logFile;
+    this.#http = `http://127.0.0.1:${httpPort}`;
     child.once('exit', (code, signal) => {
       if (!this.#asked) this.#failed.abort(new Error(`the operator ended by itself: ${code ?? signal}`));
     });
   }
 
   static async start(options: OperatorOptions): Promise<OperatorProcess> {
-    const { kubeconfig, certFile, keyFile, logFile, cpuProfile } = options;
+    const { kubeconfig, certFile, keyFile, logFile, cpuProfile, replica = 'bench-0', ports } = options;
+    const { https, http } = ports ?? { https: HTTPS_PORT, http: HTTP_PORT };
     const profile = cpuProfile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${cpuProfile}`];
     const flags: Readonly<Record<string, string>> = {
       namespace: SYSTEM,
-      'pod-name': 'bench-0',
-      'https-port': String(HTTPS_PORT),
-      'http-port': String(HTTP_PORT),
+      'pod-name': replica,
+      'https-port': String(https),
+      'http-port': String(http),
       'tls-cert': certFile,
       'tls-key': keyFile,
       // Nothing is built here, so that nothing asks for these three.
       image: 'localhost/floe:bench',
       'cache-url': 'http://127.0.0.1:8080/{namespace}',
-      'report-url': `${HUB_URL}/v1/builds`,
+      'report-url': `https://127.0.0.1:${https}/v1/builds`,
       'log-level': 'info',
       kubeconfig,
     };
@@ -65,7 +72,7 @@ export class OperatorProcess {
       const child = spawn(process.execPath, [...profile, program, 'operator', ...args], {
         stdio: ['ignore', log.fd, log.fd],
       });
-      return new OperatorProcess(child, logFile);
+      return new OperatorProcess(child, logFile, http);
     } finally {
       await log.close();
     }
@@ -83,7 +90,7 @@ export class OperatorProcess {
   /** Waits until it has read everything and serves. */
   async ready(signal: AbortSignal): Promise<void> {
     const within = AbortSignal.any([signal, this.failed]);
-    await waitUntil(async () => (await fetch(`http://127.0.0.1:${HTTP_PORT}/readyz`, { signal: within })).ok, {
+    await waitUntil(async () => (await fetch(`${this.#http}/readyz`, { signal: within })).ok, {
       what: 'the operator to be ready',
       everySeconds: 0.02,
       timeoutSeconds: 60,
@@ -94,7 +101,7 @@ export class OperatorProcess {
 
   /** For how long its event loop was blocked at most since this was asked last, in ms. */
   async longestBlockMs(signal: AbortSignal): Promise<number> {
-    const answer = await fetch(`http://127.0.0.1:${HTTP_PORT}/metrics`, {
+    const answer = await fetch(`${this.#http}/metrics`, {
       signal: AbortSignal.any([signal, this.failed, AbortSignal.timeout(30_000)]),
     });
     const samples = readMetrics(await answer.text(), [LOOP_LAG]);
@@ -107,6 +114,15 @@ export class OperatorProcess {
   async logTail(lines = 15): Promise<string> {
     const text = await readFile(this.#logFile, 'utf8').catch(() => '');
     return `${this.#logFile}:\n${text.trimEnd().split('\n').slice(-lines).join('\n')}`;
+  }
+
+  /** Kills it as a crash does: nothing is given back, nothing is said. Resolves when it is gone. */
+  async kill(): Promise<void> {
+    this.#asked = true;
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    const exited = once(this.#child, 'exit');
+    this.#child.kill('SIGKILL');
+    await exited;
   }
 
   /** Ends it in order, by SIGKILL where that takes more than 20 s. */

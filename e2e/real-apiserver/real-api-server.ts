@@ -82,6 +82,28 @@ export class RealApiServer {
     return client;
   }
 
+  /** Writes a kubeconfig with all rights, for programs of their own; returns where it is. */
+  async kubeconfig(): Promise<string> {
+    const file = join(this.#folder, 'kubeconfig');
+    const config = {
+      apiVersion: 'v1',
+      kind: 'Config',
+      'current-context': 'test',
+      clusters: [
+        { name: 'test', cluster: { server: this.#url, 'certificate-authority': join(this.#folder, 'tls.crt') } },
+      ],
+      users: [{ name: 'admin', user: { token: TOKEN } }],
+      contexts: [{ name: 'test', context: { cluster: 'test', user: 'admin' } }],
+    };
+    await writeFile(file, JSON.stringify(config), { mode: 0o600 });
+    return file;
+  }
+
+  /** Folder of its files, removed with it. */
+  get folder(): string {
+    return this.#folder;
+  }
+
   async startEtcd(): Promise<void> {
     const [client, peer] = this.#etcdPorts.map((port) => `http://127.0.0.1:${port}`);
     this.#etcd = await this.#spawn('etcd', '/usr/bin/etcd', [
@@ -210,7 +232,8 @@ async function until(what: string, check: () => Promise<boolean>): Promise<void>
   throw new Error(`${what} did not start within 90 s`, { cause: last });
 }
 
-async function freePort(): Promise<number> {
+/** A port of 127.0.0.1 that nobody listens on. */
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;

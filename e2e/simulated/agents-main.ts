@@ -7,19 +7,21 @@ import { SimulatedAgent } from '@floe/agent/simulated-agent';
 import { pause } from '@floe/operator/kube/pause';
 import type { FromAgents, HubAddress, ToAgents } from './messages.ts';
 
-/** A simulated machine takes this long for each of fetch, switch, health checks and boot entry. */
-const STAGE_MS = 20;
-
-type Made = { readonly namespace: string; readonly hub: HubAddress; readonly keys: ReadonlyMap<string, HostKey> };
+type Made = {
+  readonly namespace: string;
+  readonly hub: HubAddress;
+  readonly keys: ReadonlyMap<string, HostKey>;
+  readonly stageMs: number;
+};
 
 const end = new AbortController();
 /** By closure: each machine has one of its own. */
 const begun = new Map<string, number>();
 let made: Made | undefined;
 
-function make({ namespace, machines, hub }: Extract<ToAgents, { kind: 'make' }>): FromAgents {
+function make({ namespace, machines, hub, stageMs }: Extract<ToAgents, { kind: 'make' }>): FromAgents {
   const keys = new Map(machines.map((name) => [name, makeHostKey()] as const));
-  made = { namespace, hub, keys };
+  made = { namespace, hub, keys, stageMs };
   const sshHostKeys = Object.fromEntries([...keys].map(([name, key]) => [name, key.publicKey]));
   return { kind: 'made', sshHostKeys };
 }
@@ -30,7 +32,7 @@ function begin(closure: string): void {
 
 async function start({ closures, perSecond }: Extract<ToAgents, { kind: 'start' }>): Promise<FromAgents> {
   if (made === undefined) throw new Error('start came before make');
-  const { namespace, hub, keys } = made;
+  const { namespace, hub, keys, stageMs } = made;
   const tls = createSecureContext({ ca: await readFile(hub.caFile) });
   for (const [machine, key] of keys) {
     const closure = closures[machine];
@@ -44,7 +46,7 @@ async function start({ closures, perSecond }: Extract<ToAgents, { kind: 'start' 
       closure,
       behaviour: (told) => {
         begin(told);
-        return { fetchMs: STAGE_MS, switchMs: STAGE_MS, healthMs: STAGE_MS };
+        return { fetchMs: stageMs, switchMs: stageMs, healthMs: stageMs };
       },
     });
     agent.run(end.signal).catch((error: unknown) => {

@@ -8,6 +8,8 @@ export type SimulatedFleetOptions = {
   readonly namespace: string;
   readonly machines: readonly string[];
   readonly hub: HubAddress;
+  /** How long a machine takes for each of fetch, switch, health checks and boot entry, in ms. Default 20. */
+  readonly stageMs?: number;
   /** Default 2: one process would be a bottleneck of its own. */
   readonly processes?: number;
   readonly signal: AbortSignal;
@@ -31,13 +33,13 @@ export class SimulatedFleet {
 
   /** Starts the processes and makes the keys; nothing connects yet. */
   static async make(options: SimulatedFleetOptions): Promise<SimulatedFleet> {
-    const { namespace, machines, hub, processes = 2, signal } = options;
+    const { namespace, machines, hub, processes = 2, stageMs = 20, signal } = options;
     const children = Array.from({ length: processes }, () => fork(join(import.meta.dirname, 'agents-main.ts')));
     try {
       const answers = await Promise.all(
         children.map((child, index) => {
           const own = machines.filter((_, at) => at % processes === index);
-          return ask(child, { kind: 'make', namespace, machines: own, hub }, 'made', { signal });
+          return ask(child, { kind: 'make', namespace, machines: own, hub, stageMs }, 'made', { signal });
         }),
       );
       return new SimulatedFleet(children, Object.assign({}, ...answers.map((one) => one.sshHostKeys)), signal);

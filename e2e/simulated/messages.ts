@@ -15,6 +15,8 @@ export type ToAgents =
       readonly namespace: string;
       readonly machines: readonly string[];
       readonly hub: HubAddress;
+      /** How long a machine takes for each of fetch, switch, health checks and boot entry, in ms. */
+      readonly stageMs: number;
     }
   /** Connect them, some per second. Answer: `started`, once all have begun. */
   | {
