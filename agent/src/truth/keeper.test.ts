@@ -144,6 +144,17 @@ test('to apply what Floe keeps anyway holds nothing', async () => {
   expect(await scene.look()).toEqual({});
 });
 
+test('what was applied in mode test is held until the machine restarts', async () => {
+  const scene = new Scene();
+  scene.ends(order('one', OURS), 'Committed');
+  scene.ends({ ...byHand('try', HAND), mode: 'test' }, 'Committed');
+  scene.seen = { ...scene.seen, profile: OURS, bootDefault: { closure: OURS, verified: true } };
+  expect((await scene.look()).held?.closure).toBe(HAND);
+  scene.runs(OURS);
+  scene.seen = { ...scene.seen, booted: OURS, bootId: 'boot-2' };
+  expect(await scene.look()).toEqual({});
+});
+
 test('an apply that failed holds nothing', async () => {
   const scene = new Scene();
   scene.ends(order('one', OURS), 'Committed');

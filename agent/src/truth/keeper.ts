@@ -6,7 +6,7 @@ import type { Order } from '../attempt/record.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Log } from '../log.ts';
 import { type Evidence, type Judged, judgeDrift } from './drift.ts';
-import { expected, heldOf, isSettled, type Kept, learn, NO_TRUTH, release, type Truth } from './truth.ts';
+import { endWithBoot, expected, heldOf, isSettled, type Kept, learn, NO_TRUTH, release, type Truth } from './truth.ts';
 
 /** Where the truth is kept across restarts. */
 export interface TruthStore {
@@ -72,8 +72,9 @@ export class TruthKeeper {
       if (!busy) {
         const learned = learn(this.#truth, journal, this.#seen);
         this.#seen = learned.seen;
+        const known = endWithBoot(learned.truth, seen.bootId);
         const released = await this.#parts.store.isReleaseAsked();
-        await this.#store(await this.#judge(released ? release(learned.truth) : learned.truth, seen));
+        await this.#store(await this.#judge(released ? release(known) : known, seen));
         if (released) await this.#parts.store.forgetRelease();
       }
       return this.#told();

@@ -145,6 +145,12 @@ export function heldOf({ local }: Truth): Held | undefined {
   return { closure: local.closure, since: local.at, ...(local.by === undefined ? {} : { by: local.by }) };
 }
 
+/** What was applied in mode `test` ends with a restart, and so does its hold. */
+export function endWithBoot(truth: Truth, bootId: string): Truth {
+  const { local, ...rest } = truth;
+  return local?.mode === 'test' && local.bootId !== undefined && local.bootId !== bootId ? rest : truth;
+}
+
 /** Ends the hold: the machine goes back to what the hub ordered. */
 export function release(truth: Truth): Truth {
   const { local, ...rest } = truth;
