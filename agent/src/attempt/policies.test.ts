@@ -128,3 +128,15 @@ test('a fetch that fails for want of any route goes on when there is one', async
   };
   expect(await does(record({}), { machine: machine as never })).toEqual({ step: 'fetch', result: { kind: 'fetched' } });
 });
+
+test('the old closure is kept from the garbage collector before anything is touched', async () => {
+  const model: Model = Object.assign(new Model(script), {
+    keepWayBack: async (closure: string) => {
+      model.trace.push(`keep ${closure}`);
+    },
+  });
+  await model.live();
+  const kept = model.trace.indexOf(`keep ${OLD}`);
+  expect(kept).toBeGreaterThan(-1);
+  expect(kept).toBeLessThan(model.trace.indexOf('arm 1'));
+});
