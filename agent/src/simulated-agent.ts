@@ -13,6 +13,7 @@ import { MemoryJournal, memoryLock } from './journal/memory-journal.ts';
 import { type Log, lineLog } from './log.ts';
 import { realClock } from './real-clock.ts';
 import { type Behaviour, SimulatedMachine } from './simulated/simulated-machine.ts';
+import type { TruthKeeper } from './truth/keeper.ts';
 import { AGENT_VERSION } from './version.ts';
 
 export type SimulatedAgentOptions = {
@@ -33,6 +34,8 @@ export type SimulatedAgentOptions = {
   readonly behaviour?: (closure: string) => Behaviour;
   /** Whether the machine can be restarted; default false. */
   readonly reboots?: boolean;
+  /** What was kept last, for a machine that somebody else changes, too; default: nobody does. */
+  readonly truth?: TruthKeeper;
   readonly log?: Log;
   readonly clock?: Clock;
   /** Seconds between looks at the machine; default 3600, since a simulated machine changes by orders only. */
@@ -68,6 +71,7 @@ export class SimulatedAgent {
       clock,
       log,
       watchSeconds: options.watchSeconds ?? 3600,
+      ...(options.truth === undefined ? {} : { truth: options.truth }),
     });
   }
 

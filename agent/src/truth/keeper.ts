@@ -26,6 +26,8 @@ type Parts = {
   readonly evidence: Evidencer;
   readonly clock: Clock;
   readonly log: Log;
+  /** How long drift must be seen before it counts, in milliseconds; default 4 s. */
+  readonly settleMs?: number;
 };
 
 /** Drift must be seen this long before it counts: a switch changes profile and system one after the other. */
@@ -159,7 +161,7 @@ export class TruthKeeper {
     const { monotonicMs } = this.#parts.clock.now();
     const what = JSON.stringify(judged);
     if (this.#fresh?.judged !== what) this.#fresh = { judged: what, sinceMs: monotonicMs };
-    const settled = monotonicMs - this.#fresh.sinceMs >= SETTLE_MS;
+    const settled = monotonicMs - this.#fresh.sinceMs >= (this.#parts.settleMs ?? SETTLE_MS);
     if (settled) this.#fresh = undefined;
     return settled;
   }
