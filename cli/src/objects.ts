@@ -2,7 +2,8 @@
 import { GROUP } from '@floe/crds/constants';
 import type { NixConfig } from '@floe/crds/nix-config';
 import type { NixMachine } from '@floe/crds/nix-machine';
-import { type Parsed, parseNixConfig, parseNixMachine, parseRevisionRecord, parseRollout } from '@floe/crds/parse';
+import { parseNixConfig, parseNixMachine, parseRevisionRecord, parseRollout } from '@floe/crds/parse';
+import type { Parsed } from '@floe/crds/parsed';
 import type { ControllerRevision } from '@floe/crds/revision-record';
 import type { Rollout } from '@floe/crds/rollout';
 import { InputError } from './input-error.ts';

@@ -1,7 +1,8 @@
 // Tables of what is refused at the edges, with the field and the words that people read.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { parseAgentMessage, parseHubMessage, parseNixConfig, parseNixMachine, parseRollout } from './parse.ts';
+import { parseAgentMessage, parseNixConfig, parseNixMachine, parseRollout } from './parse.ts';
+import { parseHubMessage } from './parse-hub.ts';
 
 const config = (spec: unknown) => ({
   apiVersion: 'floe.dev/v1alpha1',

@@ -5,61 +5,11 @@ import { checkFreezes, checkTimeZone, checkWindows } from './check-times.ts';
 import * as generated from './generated/validators.js';
 import type { NixConfig } from './nix-config.ts';
 import type { NixMachine } from './nix-machine.ts';
-import type { PollAnswer, PollRequest } from './poll.ts';
-import type { AgentMessage, HubMessage } from './protocol.ts';
+import { byType, type Parsed, type Parser, parser } from './parsed.ts';
+import type { PollRequest } from './poll.ts';
+import type { AgentMessage } from './protocol.ts';
 import type { RevisionRecord } from './revision-record.ts';
 import type { Rollout, RolloutSpec, Step } from './rollout.ts';
-
-/** A parsed value, or where and how it is wrong; `message` is a sentence for people. */
-export type Parsed<T> = { ok: true; value: T } | { ok: false; field: string; message: string };
-
-type Parser<T> = (value: unknown) => Parsed<T>;
-
-/** `/spec/steps/1/batch` -> `spec.steps[1].batch`. */
-function fieldOf(instancePath: string): string {
-  return instancePath
-    .split('/')
-    .slice(1)
-    .map((part) => (/^\d+$/.test(part) ? `[${part}]` : `.${part.replaceAll('~1', '/').replaceAll('~0', '~')}`))
-    .join('')
-    .replace(/^\./, '');
-}
-
-function sentence(error: generated.SchemaError): string {
-  const { keyword, params, message } = error;
-  switch (keyword) {
-    case 'required':
-      return `the field ${String(params['missingProperty'])} is missing`;
-    case 'enum':
-      return `use one of ${(params['allowedValues'] as unknown[]).join(', ')}`;
-    case 'const':
-      return `must be ${JSON.stringify(params['allowedValue'])}`;
-    case 'pattern':
-      return `does not match ${String(params['pattern'])}`;
-    default:
-      return message ?? 'is not valid';
-  }
-}
-
-function parser<T>(validate: generated.Validate, more?: (value: T) => Parsed<T>): Parser<T> {
-  return (value) => {
-    if (validate(value)) return more === undefined ? { ok: true, value: value as T } : more(value as T);
-    const error = validate.errors?.[0];
-    if (error === undefined) return { ok: false, field: '', message: 'is not valid' };
-    return { ok: false, field: fieldOf(error.instancePath), message: sentence(error) };
-  };
-}
-
-/** A parser that picks by the field `type`. */
-function byType<T extends { type: string }>(table: Readonly<Record<string, generated.Validate>>): Parser<T> {
-  const known = Object.keys(table).join(', ');
-  return (value) => {
-    const type = typeof value === 'object' && value !== null ? (value as { type?: unknown }).type : undefined;
-    const validate = typeof type === 'string' && Object.hasOwn(table, type) ? table[type] : undefined;
-    if (validate === undefined) return { ok: false, field: 'type', message: `use one of ${known}` };
-    return parser<T>(validate)(value);
-  };
-}
 
 const refuse = (field: string, message: string): { ok: false; field: string; message: string } => ({
   ok: false,
@@ -191,23 +141,10 @@ export const parseBuildResult: Parser<BuildResult> = parser(generated.validateBu
 export const parseBuildError: Parser<BuildError> = parser(generated.validateBuildError);
 
 export const parsePollRequest: Parser<PollRequest> = parser(generated.validatePollRequest);
-export const parsePollAnswer: Parser<PollAnswer> = parser(generated.validatePollAnswer);
 
 export const parseAgentMessage: Parser<AgentMessage> = byType({
   hello: generated.validateHello,
   report: generated.validateReport,
   confirm: generated.validateConfirm,
   wantSecrets: generated.validateWantSecrets,
-});
-
-export const parseHubMessage: Parser<HubMessage> = byType({
-  challenge: generated.validateChallenge,
-  welcome: generated.validateWelcome,
-  refused: generated.validateRefused,
-  desired: generated.validateDesiredMessage,
-  ack: generated.validateAck,
-  confirmed: generated.validateConfirmed,
-  denied: generated.validateDenied,
-  secrets: generated.validateSecretsMessage,
-  secret: generated.validateSecretMessage,
 });

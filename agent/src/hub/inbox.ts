@@ -1,5 +1,5 @@
 // Messages of the hub that came in and were not read yet: checked, bounded, and waited for.
-import { parseHubMessage } from '@floe/crds/parse';
+import { parseHubMessage } from '@floe/crds/parse-hub';
 import type { HubMessage } from '@floe/crds/protocol';
 import type { Ended } from './hub-socket.ts';
 

@@ -1,7 +1,7 @@
 // One request of a long poll: sends a batch, and says what became of it.
 import type { IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import { parsePollAnswer } from '@floe/crds/parse';
+import { parsePollAnswer } from '@floe/crds/parse-hub';
 import type { PollAnswer } from '@floe/crds/poll';
 import type { Route } from './route.ts';
 

@@ -1,6 +1,6 @@
 import type { NixConfig } from '@floe/crds/nix-config';
 import type { NixMachineSpec } from '@floe/crds/nix-machine';
-import { parseHubMessage } from '@floe/crds/parse';
+import { parseHubMessage } from '@floe/crds/parse-hub';
 import { describe, expect, test } from 'vitest';
 import { desired, machine, NEW, OLD, running } from '../conditions/machine.fixture.ts';
 import { desiredMessage } from './desired-message.ts';
