@@ -13,6 +13,7 @@ import {
   RevisionId,
   StorePath,
   Time,
+  UNSEEN,
 } from './schema.ts';
 
 const SecretRef = (description: string) =>
@@ -295,7 +296,7 @@ export const NixConfigStatus = Type.Object(
     ),
     checkedAt: Type.Optional(Time('When a change of the source was found last.')),
   },
-  { description: 'What was found and built. Written by Floe.' },
+  { description: 'What was found and built. Written by Floe.', default: UNSEEN },
 );
 
 /** The kind as the generator reads it. */

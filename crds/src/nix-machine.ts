@@ -17,6 +17,7 @@ import {
   OneOf,
   RevisionId,
   Time,
+  UNSEEN,
 } from './schema.ts';
 import { MachineSecrets, SecretsStatus } from './secrets.ts';
 
@@ -245,7 +246,7 @@ export const NixMachineStatus = Type.Object(
       }),
     ),
   },
-  { description: 'What the machine is told and what it does. Written by Floe.' },
+  { description: 'What the machine is told and what it does. Written by Floe.', default: UNSEEN },
 );
 
 /** The kind as the generator reads it. */

@@ -17,6 +17,7 @@ import {
   OneOf,
   RevisionId,
   Time,
+  UNSEEN,
 } from './schema.ts';
 
 export const Batch = Type.Object(
@@ -342,7 +343,7 @@ export const RolloutStatus = Type.Object(
       Type.String({ description: 'Hash of the steps that the run goes by; a change starts them anew.', maxLength: 64 }),
     ),
   },
-  { description: 'Where the run stands. Written by Floe; nothing in it grows with the fleet.' },
+  { description: 'Where the run stands. Written by Floe; nothing in it grows with the fleet.', default: UNSEEN },
 );
 
 /** The kind as the generator reads it. */

@@ -109,8 +109,14 @@ export const Conditions = Type.Array(Condition, {
 
 /** Status fields that all kinds share. */
 export const ObservedGeneration = Type.Optional(
-  Type.Integer({ description: 'The `metadata.generation` that this status was computed from.' }),
+  Type.Integer({ description: 'The `metadata.generation` that this status was computed from; -1: none yet.' }),
 );
+
+/**
+ * The status of an object that nobody has looked at yet, set by the API server: kstatus takes an object without any status
+ * for done, so that who waits for a new Rollout would not wait at all.
+ */
+export const UNSEEN = { observedGeneration: -1 } as const;
 
 /** Verbs (annotations) that were handled, each with the value that was handled last. */
 export const LastHandled = Type.Optional(
