@@ -105,7 +105,7 @@ test('annotations that the documents name are those that Floe reads', async () =
   for (const document of await documents()) {
     const text = await readFile(join(root, document), 'utf8');
     for (const [, verb = ''] of text.matchAll(/floe\.dev\/([a-z]+)(?==|`|: )/g)) {
-      expect([...VERBS, 'config', 'revision'], `${document}: floe.dev/${verb}`).toContain(verb);
+      expect([...VERBS, 'by', 'config', 'join', 'revision'], `${document}: floe.dev/${verb}`).toContain(verb);
     }
   }
 });

@@ -114,12 +114,12 @@ function urgentOf({ urgent }: RolloutStatus): Run['urgent'] {
 }
 
 /**
- * Since when neither windows nor freezes bind the run: since it was called urgent, since it is taken back, or from its
- * start where it goes back to the stable revision. Undefined: they do. It ends with the run.
+ * Since when neither windows nor freezes bind the run: since it was called urgent, since it is taken back, or ever (0)
+ * where it goes back to the stable revision; its start may lie some ms ahead. Undefined: they do. It ends with the run.
  */
-export function hurryOf({ urgent, direct, completed, startedAt, rollback }: Run): number | undefined {
+export function hurryOf({ urgent, direct, completed, rollback }: Run): number | undefined {
   if (completed) return undefined;
-  if (direct) return startedAt ?? 0;
+  if (direct) return 0;
   return urgent?.at ?? rollback?.startedAt;
 }
 
