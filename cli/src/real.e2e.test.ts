@@ -2,6 +2,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { NixMachineStatus } from '@floe/crds/nix-machine';
+import { kstatusOf } from '@floe/operator/conditions/kstatus.fixture';
 import type { KubeClient } from '@floe/operator/kube/client';
 import type { KubeObject } from '@floe/operator/kube/object';
 import { nixConfigs, nixMachines, type Resource, rollouts } from '@floe/operator/kube/resource';
@@ -68,6 +69,11 @@ describe.runIf(RealApiServer.isAvailable)('against a real API server', () => {
     });
   }, 120_000);
   afterAll(() => api.close());
+
+  test('what nobody has looked at yet is in progress to those that wait by kstatus', async () => {
+    const config = await client.get(nixConfigs, { namespace: 'default', name: 'web' }, { signal });
+    expect([config, await machine('m1'), await rollout()].map(kstatusOf)).toEqual(Array(3).fill('InProgress'));
+  });
 
   test('verbs say who gave them', async () => {
     await verbCommand('urgent', ['web'], ports);

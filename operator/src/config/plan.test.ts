@@ -2,6 +2,7 @@ import { verbAnnotation } from '@floe/crds/constants';
 import type { NixConfigStatus } from '@floe/crds/nix-config';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { kstatusOf } from '../conditions/kstatus.fixture.ts';
 import { CLOSURE, config, job, looked, machine, NOW, pod, record, revisionOf, snapshot } from './config.fixture.ts';
 import { type Plan, planConfig } from './plan.ts';
 import { sourceKey } from './revision-id.ts';
@@ -591,8 +592,21 @@ describe('whatever happens', () => {
         const working = conditionOf(plan, 'Reconciling')?.status === 'True';
         const wakes = plan.look || of.source.looking || plan.prepare || plan.create !== undefined;
         if (working && !wakes) expect(plan.nextCheckSeconds).toBeGreaterThan(0);
-        // kstatus: not both at once.
-        expect(working && conditionOf(plan, 'Stalled')?.status === 'True').toBe(false);
+      }),
+    );
+  });
+
+  test('kstatus: failed where a person is needed, current where the newest source is built for everyone', () => {
+    fc.assert(
+      fc.property(scene, (given) => {
+        const of = snapshotOf(given);
+        const { status } = planConfig(of, NOW);
+        const holds = (status.conditions ?? []).filter((condition) => condition.status === 'True');
+        const main = holds.map(({ type }) => type).filter((type) => type !== 'Sandboxed');
+        // At most one of the three, so that their order in the list never matters; none: suspended, or nothing to build.
+        expect(main.length).toBeLessThanOrEqual(1);
+        const wanted = { Ready: 'Current', Stalled: 'Failed' }[main[0] ?? ''] ?? 'InProgress';
+        expect(kstatusOf({ ...of.config, status })).toBe(wanted);
       }),
     );
   });

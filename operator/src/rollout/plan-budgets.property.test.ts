@@ -6,6 +6,7 @@ import type { RolloutSpec, Step } from '@floe/crds/rollout';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type Event, type Fate, Fleet, isWell } from './fleet.fixture.ts';
+import { checkKstatus } from './kstatus-of-plan.fixture.ts';
 import type { Plan } from './plan-result.ts';
 import { batch, pause, R1, R2, R3 } from './rollout.fixture.ts';
 
@@ -215,6 +216,7 @@ test('budgets, restarts and once-only hold over random histories, whatever the o
         expect(fleet.plan(shuffled(fleet.machines, seed))).toEqual(plan);
         checkPromoted(before, plan);
         checkReasons(plan);
+        checkKstatus(plan);
         before = plan;
         fleet.rollout = { ...fleet.rollout, status: plan.status };
         const again = fleet.plan();

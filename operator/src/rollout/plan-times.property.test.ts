@@ -6,6 +6,7 @@ import type { WindowAction } from '@floe/crds/window-action';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type Event, Fleet } from './fleet.fixture.ts';
+import { checkKstatus } from './kstatus-of-plan.fixture.ts';
 import type { Plan } from './plan-result.ts';
 import { at, R1, R2, R3, T0 } from './rollout.fixture.ts';
 import { timeMs } from './time.ts';
@@ -229,6 +230,7 @@ test('over random windows, fleets and histories the rules hold', () => {
           const plan = fleet.plan();
           checkTold(fleet, plan);
           checkDurations(fleet, plan);
+          checkKstatus(plan);
           // A restart after the status was stored decides the same.
           fleet.rollout = { ...fleet.rollout, status: plan.status };
           const again = fleet.plan();

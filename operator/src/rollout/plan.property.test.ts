@@ -4,6 +4,7 @@ import type { RolloutSpec, Step } from '@floe/crds/rollout';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type Event, Fleet, type Writer } from './fleet.fixture.ts';
+import { checkKstatus } from './kstatus-of-plan.fixture.ts';
 import type { Plan } from './plan-result.ts';
 import { R1, R2, R3 } from './rollout.fixture.ts';
 import { budgetLimit, parseSize } from './share.ts';
@@ -195,6 +196,7 @@ function checkReason(plan: Plan): void {
         ? ['Failed', 'False', 'False', 'True']
         : [plan.phase, 'False', 'True', 'False'],
   );
+  checkKstatus(plan);
 }
 
 test('over random fleets, specs and histories the rules hold', () => {

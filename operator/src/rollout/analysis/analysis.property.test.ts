@@ -4,6 +4,7 @@ import type { RolloutSpec, Step } from '@floe/crds/rollout';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type Event, Fleet } from '../fleet.fixture.ts';
+import { checkKstatus } from '../kstatus-of-plan.fixture.ts';
 import { plan } from '../plan.ts';
 import type { Plan } from '../plan-result.ts';
 import { R1, R2 } from '../rollout.fixture.ts';
@@ -82,6 +83,7 @@ test('who waits for analysis is not told; the order of machines and results, rep
         const planned = look();
         expect(look(fleet.machines.toReversed(), [...measured.toReversed(), ...measured])).toEqual(planned);
         checkPlan(planned);
+        checkKstatus(planned);
         fleet.apply(planned);
         // The leader dies, or the same results come once more: nothing more follows.
         const again = look();
