@@ -41,13 +41,14 @@ let
   initrd = build.runCommand "initrd-linux-${cfg.boot.kernelVersion}" { inherit (cfg.boot.initrd) text; } ''
     mkdir -p "$out"; printf 'not a real initrd: %s\n' "$text" > "$out/initrd"'';
 
-  # FLOE_AGENT_PROGRAM is what the rescue timer runs: this very path, kept by the closure that it goes back to.
+  # FLOE_AGENT_PROGRAM is what the rescue timer runs: this very path, kept by the closure that it goes back to. Node's
+  # flags are those of nix/package.nix.
   agentPackage = build.runCommand "floe-agent" { program = "${agent.package}"; } ''
     mkdir -p "$out/bin"
     {
       echo '#!/bin/sh'
       echo "export FLOE_AGENT_PROGRAM=$out/bin/floe-agent"
-      echo "exec /usr/local/bin/node $program \"\$@\""
+      echo "exec /usr/local/bin/node --lite-mode --max-semi-space-size=1 --v8-pool-size=0 $program \"\$@\""
     } > "$out/bin/floe-agent"
     chmod +x "$out/bin/floe-agent"'';
 
