@@ -16,6 +16,7 @@ import {
   type Order,
 } from './attempt/record.ts';
 import { resume } from './attempt/resume.ts';
+import { Bell, heard } from './bell.ts';
 import type { Caller } from './hub/connect.ts';
 import { Reporter } from './hub/reporter.ts';
 import { runSession } from './hub/session.ts';
@@ -25,6 +26,7 @@ import { isHandled, orderFault, orderOf } from './order.ts';
 import type { PeoplePart, Question, SecretsPart } from './parts.ts';
 import { closureAfterReboot, machineState, type Reading } from './state.ts';
 import type { TruthKeeper } from './truth/keeper.ts';
+import { watchMachine } from './watch-machine.ts';
 
 /** The machine as the agent sees it between attempts, too. */
 export interface WatchedMachine extends Machine {
@@ -68,12 +70,6 @@ type InHand = {
   note: string | undefined;
 };
 
-/** Changes come in flocks: the look waits until they are through. */
-const FLOCK_MS = 1_000;
-/** Between two looks at a machine where something changes all the time. */
-const PAUSE_MS = 4_000;
-const SLOW_WATCH_SECONDS = 300;
-const QUICK_WATCH_SECONDS = 10;
 /** Between two tries of something that failed unexpectedly. */
 const RETRY_MS = 5_000;
 
@@ -86,10 +82,8 @@ export class Agent {
   #question: Question | undefined;
   #current: InHand | undefined;
   #reading: Reading | undefined;
-  #wake: () => void = () => undefined;
-  #woken: Promise<void> = new Promise((resolve) => {
-    this.#wake = resolve;
-  });
+  /** Rung when there may be something else to do. */
+  readonly #bell = new Bell();
 
   constructor(parts: AgentParts) {
     this.#parts = parts;
@@ -97,7 +91,7 @@ export class Agent {
 
   /** Runs until the signal aborts. An attempt in hand stops between two steps; the journal says where to go on. */
   async run(signal: AbortSignal): Promise<void> {
-    const { ledger, log, clock, caller, random, secrets, people } = this.#parts;
+    const { ledger, machine, log, clock, caller, random, secrets, people, truth, watchSeconds } = this.#parts;
     const tell = () => {
       this.#look(signal).catch((error: unknown) => log.warn(String(error)));
     };
@@ -123,7 +117,11 @@ export class Agent {
         signal,
       ),
       this.#work(signal),
-      this.#watch(signal),
+      watchMachine(
+        { machine, clock, log, watchSeconds, isUnsettled: () => truth?.unsettled === true },
+        () => this.#tick(signal),
+        signal,
+      ),
     ]);
   }
 
@@ -150,45 +148,27 @@ export class Agent {
     this.#question = go || consent === undefined ? undefined : { id, closure, until: consent.until };
     if (this.#question === undefined) this.#parts.people?.ask(undefined);
     this.#parts.truth?.setPolicy(message.drift ?? 'Report').then(
-      () => this.#notify(),
+      () => this.#bell.ring(),
       (error: unknown) => this.#parts.log.warn(`what to do about drift can't be noted: ${error}`),
     );
     const current = this.#current;
     if (current !== undefined && isReplaceable(current.record) && !isSameOrder(current.order, order)) {
       current.cancel.abort(new Error(`order ${order.id} replaces it`));
     }
-    this.#notify();
-  }
-
-  #notify(): void {
-    this.#wake();
-    this.#woken = new Promise((resolve) => {
-      this.#wake = resolve;
-    });
-  }
-
-  /** Resolves when something has changed since `woken` was read. */
-  async #changed(woken: Promise<void>, signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted();
-    let stop: () => void = () => undefined;
-    const stopped = new Promise((_, reject) => {
-      stop = () => reject(signal.reason);
-      signal.addEventListener('abort', stop, { once: true });
-    });
-    await Promise.race([woken, stopped]).finally(() => signal.removeEventListener('abort', stop));
+    this.#bell.ring();
   }
 
   async #work(signal: AbortSignal): Promise<void> {
     const { ledger, log, clock } = this.#parts;
     while (!signal.aborted) {
-      const woken = this.#woken;
+      const ring = this.#bell.next;
       try {
         const record = await this.#nextAttempt(signal);
         if (record === undefined) {
           ledger.release();
           // While the lock was waited for, another process may have ended an attempt.
           await this.#look(signal);
-          await this.#changed(woken, signal);
+          await heard(ring, signal);
         } else {
           await this.#carryOut(record, signal);
         }
@@ -300,51 +280,23 @@ export class Agent {
   async #awaitGo(order: Order, signal: AbortSignal): Promise<Order> {
     if (order.origin === 'local') return order;
     for (;;) {
-      const woken = this.#woken;
+      const ring = this.#bell.next;
       // There is something to say yes to now.
       const question = this.#question;
       if (question !== undefined && isSameOrder(order, question)) this.#parts.people?.ask(question);
       if (this.#wanted !== undefined && isSameOrder(this.#wanted, order) && this.#wanted.go) return this.#wanted;
-      await this.#changed(woken, signal);
+      await heard(ring, signal);
     }
   }
 
   /** The order once the machine may restart for it; undefined when there is another one by then. */
   async #awaitReboot(order: Order, signal: AbortSignal): Promise<Order | undefined> {
     for (;;) {
-      const woken = this.#woken;
+      const ring = this.#bell.next;
       const wanted = this.#wanted;
       if (wanted !== undefined && !isSameOrder(wanted, order)) return undefined;
       if (wanted?.mayReboot && wanted.go) return wanted;
-      await this.#changed(woken, signal);
-    }
-  }
-
-  /** Looks at the machine when it tells of a change, and now and then: people switch it by hand, units fail later. */
-  async #watch(signal: AbortSignal): Promise<void> {
-    const { clock, log, machine, truth } = this.#parts;
-    let changed = new AbortController();
-    const watching = machine.watch?.(() => changed.abort());
-    signal.addEventListener('abort', () => watching?.close(), { once: true });
-    const { watchSeconds = watching === undefined ? QUICK_WATCH_SECONDS : SLOW_WATCH_SECONDS } = this.#parts;
-    const wait = async () => {
-      const seconds = truth?.unsettled === true ? Math.min(QUICK_WATCH_SECONDS / 2, watchSeconds) : watchSeconds;
-      await clock.sleep(seconds * 1000, AbortSignal.any([signal, changed.signal])).catch((error: unknown) => {
-        if (signal.aborted || !changed.signal.aborted) throw error;
-      });
-      if (!changed.signal.aborted) return;
-      await clock.sleep(FLOCK_MS, signal);
-      changed = new AbortController();
-    };
-    for (;;) {
-      try {
-        await wait();
-        await this.#tick(signal);
-        if (watching !== undefined) await clock.sleep(PAUSE_MS, signal);
-      } catch (error: unknown) {
-        if (signal.aborted) return;
-        log.warn(`the machine can't be read: ${error instanceof Error ? error.message : error}`);
-      }
+      await heard(ring, signal);
     }
   }
 
@@ -354,7 +306,7 @@ export class Agent {
     if (current === undefined) await this.#parts.ledger.refresh();
     else if (current.record.step === 'await-reboot') await this.#yieldToConsole(current);
     await this.#look(signal);
-    if (this.#hasWork()) this.#notify();
+    if (this.#hasWork()) this.#bell.ring();
   }
 
   /** An attempt that waits for leave to restart is given up where somebody at the console has ended it. */
