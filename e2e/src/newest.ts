@@ -54,6 +54,39 @@ const CASES: readonly Case[] = [
     { activation: { healthChecks: [{ name: 'a' }] } },
     'spec.activation.healthChecks[]: set exactly one of systemd',
   ),
+  machine('a NixMachine with everything', {
+    timeZone: 'Europe/Berlin',
+    owners: ['ada@example.org'],
+    presence: 'Coarse',
+    secrets: [{ name: 'token', secretRef: { name: 'app', key: 'token' }, owner: 'app', mode: '0440' }],
+    activation: {
+      reboot: 'InWindow',
+      confirm: 'WhenOnline',
+      specialisation: 'docked',
+      drift: 'Revert',
+      consent: 'Ask',
+      deferLimit: '48h',
+      rollback: { timeout: '5m', rebootAfter: '2m', degraded: 'Keep' },
+      generations: { keep: 10 },
+      healthChecks: [
+        { name: 'http', http: { url: 'https://localhost/healthz' }, grace: '5s', interval: '2s', successes: 2 },
+        { name: 'tcp', tcp: { port: 22 } },
+        { name: 'own', named: 'database' },
+      ],
+    },
+  }),
+  machine(
+    'two secrets in one file',
+    { secrets: ['a', 'b'].map((key) => ({ name: 'token', secretRef: { name: 'app', key } })) },
+    'Duplicate value',
+  ),
+  machine(
+    'a secret that leaves its folder',
+    { secrets: [{ name: '../x', secretRef: { name: 'a', key: 'b' } }] },
+    'secrets',
+  ),
+  machine('generations of nothing', { activation: { generations: {} } }, 'set keep, maxAge or both'),
+  machine('an unknown consent', { activation: { consent: 'Maybe' } }, 'spec.activation.consent'),
   machine('a host key that is none', { identity: { sshHostKey: 'ssh-rsa AAAA' } }, 'spec.identity.sshHostKey'),
   rollout('a Rollout', {
     steps: [{ batch: { size: 1 } }, { pause: {} }, { batch: { size: '10%' } }],
@@ -103,6 +136,31 @@ const CASES: readonly Case[] = [
   rollout('a batch of 101 %', { steps: [{ batch: { size: '101%' } }] }, 'use a count above 0'),
   rollout('a budget of 0', { maxUnavailable: 0 }, 'use a count above 0'),
   rollout('a budget of words', { maxUnavailable: 'all' }, 'use a count above 0'),
+  rollout('budgets, windows, freezes, dependencies and an order', {
+    budgets: [
+      { name: 'db', selector: { matchLabels: { app: 'db' } }, groupBy: 'shard', maxUnavailable: 1 },
+      { minAvailable: '60%' },
+    ],
+    windows: [{ cron: '0 22 * * 1-5', duration: '4h', timeZone: 'Europe/Berlin', actions: ['Switch', 'Reboot'] }],
+    freezes: [{ from: '2026-12-24T00:00:00Z', to: '2027-01-02T00:00:00Z', reason: 'holidays' }],
+    dependsOn: [{ name: 'db' }],
+    order: { label: 'rack' },
+    maxRebooting: '10%',
+    onFailure: 'Continue',
+    progressDeadline: '2h',
+  }),
+  rollout(
+    'a budget of both kinds',
+    { budgets: [{ maxUnavailable: 1, minAvailable: 1 }] },
+    'spec.budgets[]: set exactly one of',
+  ),
+  rollout('a budget of no kind', { budgets: [{ groupBy: 'shard' }] }, 'spec.budgets[]: set exactly one of'),
+  rollout(
+    'a window for something else',
+    { windows: [{ cron: '0 22 * * *', duration: '1h', actions: ['Sleep'] }] },
+    'actions',
+  ),
+  rollout('an unknown way to fail', { onFailure: 'Panic' }, 'spec.onFailure'),
   rollout('a threshold above 100', { successThreshold: 101 }, 'spec.successThreshold'),
 ];
 
