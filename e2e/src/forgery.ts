@@ -32,9 +32,9 @@ export class Forgery {
     this.#dir = join(floe.cluster.dir, 'forgery');
   }
 
-  /** A closure for the machine that no cache has; its toplevel is new, everything else the machine may have. */
-  build(machine: string, marker: string): Promise<string> {
-    return this.#fleet.build(machine, [`{ test.marker = "${marker}"; }`]);
+  /** A closure for the machine that no cache has; its toplevel is new, everything else but what `module` says the machine may have. */
+  build(machine: string, marker: string, module = '{ }'): Promise<string> {
+    return this.#fleet.build(machine, [`{ test.marker = "${marker}"; }`, module]);
   }
 
   /** Puts it into the machine's own store, as root there could; signed by that key, or by nobody. */
