@@ -32,6 +32,8 @@ import { watchMachine } from './watch-machine.ts';
 export interface WatchedMachine extends Machine {
   rebootReasons(booted: string | undefined, wanted: string | undefined): Promise<readonly string[]>;
   facts(current: string | undefined): Promise<Readonly<Record<string, string>>>;
+  /** Store path of the agent that a system starts. */
+  agentOf?(system: string | undefined): Promise<string | undefined>;
   /** Told what the machine is between attempts. */
   settled?(seen: Seen): Promise<void>;
   /** Whether a kernel that does not come up falls back without anyone. */
@@ -324,16 +326,21 @@ export class Agent {
     const busy = this.#current !== undefined && !isResting(this.#current.record);
     const failedUnits =
       busy && this.#reading !== undefined ? this.#reading.failedUnits : await machine.failedUnits(signal);
-    const [rebootReasons, undoes, fallback, facts] = await Promise.all([
+    const [rebootReasons, undoes, fallback, facts, expectedAgent] = await Promise.all([
       machine.rebootReasons(seen.booted, closureAfterReboot(ledger.journal, seen)),
       machine.undoes?.(seen) ?? false,
       machine.hasFallback?.(),
       machine.facts(seen.current),
+      machine.agentOf?.(seen.current),
     ]);
     const unfinished = busy || this.#isUnfinished();
     const told = await this.#parts.truth?.look(ledger.journal, seen, unfinished);
     if (!unfinished) await machine.settled?.(seen);
-    const known = { ...(fallback === undefined ? {} : { fallback }), ...(told === undefined ? {} : { told }) };
+    const known = {
+      ...(fallback === undefined ? {} : { fallback }),
+      ...(told === undefined ? {} : { told }),
+      ...(expectedAgent === undefined ? {} : { expectedAgent }),
+    };
     this.#reading = { seen, failedUnits, rebootReasons, undoes, facts, ...known };
     const state: MachineState = { ...machineState(ledger.journal, this.#reading, this.#wanted), ...this.#ofPeople() };
     const note = this.#current?.note;

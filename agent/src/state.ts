@@ -18,6 +18,8 @@ export type Reading = {
   /** A kernel that does not come up falls back without anyone. */
   readonly fallback?: boolean;
   readonly told?: Told;
+  /** Store path of the agent that the running system starts. */
+  readonly expectedAgent?: string;
 };
 
 /** The attempt that a report is about: the one that carries out the hub's order, else the last there was. */
@@ -96,6 +98,7 @@ export function machineState(
     ...(seen.booted === undefined ? {} : { booted: countedAs(seen.booted, seen.bootedIs) }),
     ...(seen.bootDefault === undefined ? {} : { bootDefault: seen.bootDefault }),
     ...reading.told,
+    ...(reading.expectedAgent === undefined ? {} : { expectedAgent: reading.expectedAgent.slice(0, 512) }),
     ...(isInHand(journal) ? {} : { attempts: pastAttempts(journal) }),
     ...(attempt === undefined ? {} : { attempt: attemptMessage(attempt) }),
   };

@@ -194,6 +194,13 @@ export const NixMachineStatus = Type.Object(
         {
           version: Type.String({ description: 'Version of the agent that runs.', maxLength: 64 }),
           running: Type.Optional(Type.String({ description: 'Store path of the agent that runs.', maxLength: 512 })),
+          expected: Type.Optional(
+            Type.String({
+              description:
+                'Store path of the agent that the running system brings; another than `running` is the condition `AgentOutdated`.',
+              maxLength: 512,
+            }),
+          ),
         },
         { description: 'The agent on the machine.' },
       ),

@@ -152,6 +152,8 @@ export const MachineState = Type.Object({
   facts: Type.Record(Type.String({ maxLength: 64 }), Type.String({ maxLength: 256 }), { maxProperties: 16 }),
   /** What the people at the machine said to the newest question. */
   consent: Type.Optional(ConsentStatus),
+  /** Store path of the agent that the running system starts. */
+  expectedAgent: Type.Optional(Type.String({ maxLength: 512 })),
   /** How far the files of the last list are; absent while there are none. */
   secrets: Type.Optional(SecretsStatus),
 });

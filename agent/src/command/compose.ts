@@ -158,6 +158,7 @@ export async function compose({ root, config, joinTokenFile }: Choices): Promise
     log,
     program,
     bootCounting: known?.bootCounting ?? false,
+    agentUnit,
     ...rules,
   });
   return {

@@ -14,6 +14,7 @@ import type { NixStore } from '../store/nix-store.ts';
 import type { SystemProfile } from '../store/system-profile.ts';
 import type { Evidence } from '../truth/drift.ts';
 import { AGENT_VERSION } from '../version.ts';
+import { agentOfSystem } from './agent-of-system.ts';
 import { readBootLoader } from './boot-default.ts';
 import { sayBootWasGood } from './boot-good.ts';
 import { complaintOf, runCommand } from './command.ts';
@@ -39,6 +40,8 @@ type Parts = {
   readonly generations?: GenerationsMessage;
   /** Command line of the agent that runs. */
   readonly program: readonly string[];
+  /** Its unit. */
+  readonly agentUnit: string;
 };
 
 const KEEP_LIMIT_MS = 60_000;
@@ -62,6 +65,10 @@ export class RealMachine implements WatchedMachine {
 
   see(): Promise<Seen> {
     return observe(this.#parts.paths);
+  }
+
+  agentOf(system: string | undefined): Promise<string | undefined> {
+    return agentOfSystem(system, this.#parts.agentUnit);
   }
 
   failedUnits(signal: AbortSignal): Promise<readonly string[]> {

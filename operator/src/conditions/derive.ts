@@ -2,6 +2,7 @@
 import type { NixMachine } from '@floe/crds/nix-machine';
 import type { Condition } from '@floe/crds/object-meta';
 import { drifted, nextBootMessage } from './drift.ts';
+import { agentOutdated } from './outdated-agent.ts';
 import { isCoarse, presenceTime } from './presence.ts';
 import { isHealthy, isHeld, runsDesired, type Standing, standingOf } from './standing.ts';
 import { failedUnitsMessage, rebootMessage, short, statusMessage } from './wording.ts';
@@ -16,6 +17,7 @@ export const MACHINE_CONDITIONS = [
   'Healthy',
   'Drifted',
   'RebootRequired',
+  'AgentOutdated',
 ] as const;
 
 type Draft = Pick<Condition, 'status' | 'reason' | 'message'>;
@@ -41,6 +43,7 @@ export function deriveConditions(machine: NixMachine, now: Date): Condition[] {
     Healthy: healthy(machine),
     Drifted: drifted(machine),
     RebootRequired: rebootRequired(machine),
+    AgentOutdated: agentOutdated(machine, standing),
   };
   const ours = MACHINE_CONDITIONS.map((type) => stamp(machine, { type, draft: drafts[type], now }, previous.get(type)));
   const known = new Set<string>(MACHINE_CONDITIONS);

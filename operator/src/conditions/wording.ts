@@ -2,6 +2,7 @@
 import type { Attempt, NixMachine } from '@floe/crds/nix-machine';
 import { closureName } from './closure-name.ts';
 import { driftMessage, heldByHandMessage, nextBootMessage } from './drift.ts';
+import { outdatedAgentMessage } from './outdated-agent.ts';
 import { secretsMessage } from './secrets.ts';
 import { isHeld, isOnline, type Standing, specOf } from './standing.ts';
 
@@ -56,7 +57,7 @@ function resting(machine: NixMachine, standing: Standing, now: Date): string {
   if (units.length > 0) return failedUnitsMessage(machine);
   if (status.drift !== undefined) return driftMessage(status.drift);
   if (status.reboot?.required === true) return rebootMessage(machine);
-  return nextBootMessage(machine) ?? secretsMessage(machine) ?? 'up to date';
+  return nextBootMessage(machine) ?? secretsMessage(machine) ?? outdatedAgentMessage(machine) ?? 'up to date';
 }
 
 function pending(revision: string, attempt: Attempt | undefined): string {

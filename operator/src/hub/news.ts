@@ -50,7 +50,7 @@ export function writeOf(
   const connection = connectionOf(machine, news);
   const changes: StatusChanges = {
     ...(connection === undefined ? {} : { connection }),
-    ...(news.agent === undefined ? {} : { agent: news.agent }),
+    ...agentOf(machine, news),
     ...(news.pendingKey === undefined ? {} : { pendingKey: news.pendingKey === 'none' ? undefined : news.pendingKey }),
     ...(news.state === undefined ? {} : reported(machine, news.state, records)),
   };
@@ -58,6 +58,16 @@ export function writeOf(
   const last = connection ?? machine.status?.connection;
   const seen = last?.online === true ? { connection: { ...last, lastSeen: rfc3339(now) } } : {};
   return statusPatch(machine, { ...changes, ...seen }, now);
+}
+
+/** Which agent runs is said in the hello, which one its system brings in reports. */
+function agentOf({ status }: NixMachine, { agent, state }: News): StatusChanges {
+  const said = agent ?? status?.agent;
+  if (said === undefined) return {};
+  const { version, running } = said;
+  const expected = state === undefined ? status?.agent?.expected : state.expectedAgent;
+  const paths = { ...(running === undefined ? {} : { running }), ...(expected === undefined ? {} : { expected }) };
+  return { agent: { version, ...paths } };
 }
 
 function connectionOf(machine: NixMachine, { connection: news }: News): NixMachineStatus['connection'] {

@@ -1,0 +1,22 @@
+// Which agent a system brings: read from its unit, to be compared with the one that runs.
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { closureOf } from './store-link.ts';
+
+/** Where NixOS has the units of a system. */
+const UNITS = 'etc/systemd/system';
+
+/** The store path of the program that a unit starts; undefined where it starts none of the store. */
+export function programOf(unit: string): string | undefined {
+  // The last one counts, as with systemd, after an empty one that forgets those before.
+  const lines = unit.split('\n').flatMap((line) => /^\s*ExecStart\s*=(.*)$/.exec(line)?.[1]?.trim() ?? []);
+  const [program = ''] = (lines.at(-1) ?? '').replace(/^[-@:+!]+/, '').split(/\s+/);
+  return closureOf(program.replaceAll('"', ''));
+}
+
+/** The store path of the agent that `system` starts; undefined where it has none, or an agent that was put there by hand. */
+export async function agentOfSystem(system: string | undefined, unit: string): Promise<string | undefined> {
+  if (system === undefined) return undefined;
+  const text = await readFile(join(system, UNITS, unit), 'utf8').catch(() => undefined);
+  return text === undefined ? undefined : programOf(text);
+}
