@@ -134,19 +134,26 @@ function telling(position: Position, { budget, turn, context }: Telling): Told {
   }
   const { batch, stage, state } = position;
   const canary = stage.kind === 'batch' && batch !== undefined && !state.run.completed ? stage : undefined;
+  const sickToo = canary === undefined || state.run.urgent !== undefined || maySickBeTold(canary, batch);
   return tell({
     orders: { rollout: metadata.name, run: state.run },
-    turn,
+    turn: sickToo && budget.free <= 0 ? sickFirst(turn) : turn,
     room: canary === undefined ? undefined : batch?.room,
     budget,
     groups: context.groups,
     fetchFirst: spec.offline === 'Skip',
     rebootsWithGo: (facts) => rebootsWithGo(spec, facts) && timeHold(moment, facts, 'Reboot') === undefined,
     moment,
-    sickToo: canary === undefined || state.run.urgent !== undefined || maySickBeTold(canary, batch),
+    sickToo,
     reason: state.run.completed || state.run.direct ? 'Joined' : 'Rollout',
     later: { reason: 'LaterStep', message: 'its turn comes in a later step' },
   });
+}
+
+/** Where no slot is free only those can be told that hold one: a count that takes others would keep the fix from them. */
+function sickFirst(turn: readonly Member[]): Member[] {
+  const isSick = ({ facts }: Member): boolean => facts.online && !facts.well;
+  return [...turn.filter(isSick), ...turn.filter((member) => !isSick(member))];
 }
 
 /**

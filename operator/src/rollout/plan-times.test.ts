@@ -457,7 +457,7 @@ describe('urgent', () => {
     expect(namesIn(planScene({ spec, machines: well }).dispatch)).toEqual([]);
     const plan = planScene({ spec, machines: well, annotations: urgent });
     expect(plan.budget).toMatchObject({ limit: 1, free: 0 });
-    for (const name of namesIn(plan.dispatch)) expect(name).toBe('m1');
+    expect(namesIn(plan.dispatch)).toEqual(['m1']);
   });
 
   test('asks no user', () => {

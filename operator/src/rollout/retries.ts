@@ -48,7 +48,9 @@ export function isBeforeRetry(orders: Orders, facts: Facts): boolean {
   if (retry.count === 0) return false;
   const number = orderNumber(orders, facts);
   if (number !== undefined) return Math.floor(number / PER_RETRY) < retry.count;
-  return (timeMs(facts.desired?.since) ?? 0) <= retry.at;
+  const since = timeMs(facts.desired?.since) ?? 0;
+  // An order of the very moment of the retry is what the retry told, unless it had ended by then.
+  return since < retry.at || (since === retry.at && (timeMs(facts.own?.finishedAt) ?? Infinity) <= retry.at);
 }
 
 /** `retry` of the next order to a machine; `byItself` where it follows an attempt that was not confirmed. */
