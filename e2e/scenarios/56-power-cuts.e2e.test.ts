@@ -1,0 +1,93 @@
+// The power is cut at ten random moments of attempts: afterwards each machine runs the old or the new closure, boots the same, and the API says which.
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { AttemptRecord } from '@floe/agent/attempt/record';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { Apart } from '../src/apart.ts';
+import { Forgery } from '../src/forgery.ts';
+import { Installation } from '../src/installation.ts';
+
+const NAME = 'scenario-power';
+const CUTS_PER_MACHINE = 2;
+/** All steps of an attempt that ends well, in order. */
+const STEPS: readonly Step[] = [
+  ...(['fetch', 'await-go', 'begin', 'arm-switch', 'switch', 'arm-start', 'hand-over', 'arm-health'] as const),
+  ...(['health', 'confirm', 'arm-commit', 'profile', 'boot', 'disarm', 'done'] as const),
+];
+/** At most this long after a step has begun, in milliseconds: often that is another step. */
+const LATER_MS = 800;
+const FINAL = ['Committed', 'RolledBack', 'Unconfirmed', 'Failed', 'Cancelled'];
+
+type Step = AttemptRecord['step'];
+
+let apart: Apart;
+let floe: Installation;
+let forgery: Forgery;
+
+beforeAll(async () => {
+  floe = await Installation.attach(inject('cluster'));
+  // A config whose Rollout tells nobody, so that an attempt that was cut off is not begun anew.
+  apart = await Apart.take(floe, NAME, {});
+  forgery = new Forgery(floe, NAME);
+});
+afterAll(() => apart?.giveBack());
+
+/** Whether an attempt at `now` has come as far as `step`; one that goes back has. */
+function isAt(now: Step, step: Step): boolean {
+  return !STEPS.slice(0, STEPS.indexOf(step)).includes(now);
+}
+
+/** Orders a new closure, cuts the power that many milliseconds after the step began, boots, and looks. Returns how it ended. */
+async function cutAt(name: string, step: Step, laterMs: number): Promise<string> {
+  const moment = `${laterMs} ms after ${step}`;
+  const probe = await apart.probe(name);
+  const closure = await forgery.build(name, `cut ${moment} ${Date.now()}`, '{ test.activationSeconds = 1; }');
+  await forgery.plant(probe.machine, closure, floe.key.secret);
+  await apart.activation(name, { drift: 'Report' });
+  const before = await probe.closures();
+  const id = await forgery.order(probe, closure);
+  await probe.untilAttempt(closure, step, (attempt) => attempt.order.id === id && isAt(attempt.step, step));
+  await sleep(laterMs);
+  await probe.machine.kill();
+  const cut = await probe.attempt();
+  const found = cut?.order.id === id ? cut.step : 'not begun';
+  await probe.machine.start();
+
+  const { status } = await probe.untilObject(
+    `attempt ${id} to have ended after a power cut ${moment} (at ${found})`,
+    ({ status }) => status?.attempt?.desiredId === id && status.attempt.finishedAt !== undefined,
+  );
+  const phase = status?.attempt?.phase ?? '';
+  const what = `${name}: cut ${moment}, at ${found}: ${phase}, ${status?.attempt?.message}`;
+  const runs = phase === 'Committed' ? closure : before.current;
+  const seen = await probe.closures();
+  expect(FINAL, what).toContain(phase);
+  expect(seen, what).toMatchObject({ current: runs, profile: runs, bootDefault: runs });
+  expect(await probe.armedTimers(), what).toBe('');
+  const said = await probe.untilObject(
+    `that it runs ${runs}`,
+    ({ status }) => status?.current?.closure === runs && status.connection?.online === true,
+  );
+  expect(said.status?.bootDefault, what).toMatchObject({ closure: runs, verified: true });
+
+  await probe.machine.restart();
+  expect(await probe.closures(), what).toEqual({ current: runs, profile: runs, bootDefault: runs, booted: runs });
+  return `${found}: ${phase}`;
+}
+
+test('a power cut at any moment leaves the old or the new closure, the same after the next boot, and the API says which', async () => {
+  const cuts = floe.machineNames.length * CUTS_PER_MACHINE;
+  const ends = await Promise.all(
+    floe.machineNames.map(async (name, index) => {
+      const found: string[] = [];
+      for (let round = 0; round < CUTS_PER_MACHINE; round++) {
+        // Each in a part of its own, so that a run meets all of an attempt, however slow the host.
+        const part = round * floe.machineNames.length + index;
+        const step = STEPS[Math.floor(((part + Math.random()) / cuts) * STEPS.length)] ?? 'done';
+        found.push(await cutAt(name, step, Math.round(Math.random() * LATER_MS)));
+      }
+      return found;
+    }),
+  );
+  expect(ends.flat()).toHaveLength(cuts);
+  process.stdout.write(`power cuts: ${ends.flat().join('; ')}\n`);
+});
