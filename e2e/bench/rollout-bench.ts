@@ -10,7 +10,7 @@ import { ensureHost } from '../bed/ensure-host.ts';
 import { cached, projectDir, recipe } from '../bed/paths.ts';
 import { type OnProgress, step } from '../bed/progress.ts';
 import { run } from '../bed/run.ts';
-import type { BenchArguments } from './arguments.ts';
+import type { RolloutBenchArguments } from './arguments.ts';
 import { type Job, OPERATOR_LOG } from './course.ts';
 import type { CourseLine } from './course-main.ts';
 import { figuresOf, type Measured, type RolloutFigures } from './figures.ts';
@@ -28,7 +28,7 @@ export type BenchPorts = {
 const NOT_NEEDED: readonly ProgramName[] = ['controller-manager', 'scheduler', 'kubelet', 'proxy', 'dns', 'containerd'];
 
 /** Runs the bench once. Leaves nothing up, however it ends. */
-export async function rolloutBench(given: BenchArguments, ports: BenchPorts): Promise<RolloutFigures> {
+export async function rolloutBench(given: RolloutBenchArguments, ports: BenchPorts): Promise<RolloutFigures> {
   const { onProgress, signal } = ports;
   await ensureHost({ onProgress, signal });
   await step(onProgress, 'build', 'programs: operator and agent, bundled', async () => {

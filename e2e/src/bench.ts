@@ -2,6 +2,8 @@
 
 import { missingOnHost } from '../bed/ensure-host.ts';
 import type { OnProgress } from '../bed/progress.ts';
+import { agentBench } from '../bench/agent-bench.ts';
+import { describeAgentFigures } from '../bench/agent-figures.ts';
 import { type BenchArguments, parseBenchArguments, USAGE } from '../bench/arguments.ts';
 import { describeFigures } from '../bench/figures.ts';
 import { rolloutBench } from '../bench/rollout-bench.ts';
@@ -20,20 +22,37 @@ function printers(json: boolean): { say: (line: string) => void; onProgress: OnP
   };
 }
 
+async function run(
+  given: BenchArguments,
+  ports: Parameters<typeof rolloutBench>[1],
+): Promise<readonly [figures: object, text: string]> {
+  if (given.bench === 'agent') {
+    const figures = await agentBench(given, ports);
+    return [figures, describeAgentFigures(figures)];
+  }
+  const figures = await rolloutBench(given, ports);
+  return [figures, describeFigures(figures)];
+}
+
 async function bench(given: BenchArguments): Promise<void> {
   const { say, onProgress } = printers(given.json);
   const announce = given.json ? console.error : console.log;
   const missing = await missingOnHost();
   const time =
     missing.length === 0
-      ? `About ${duration(60 + given.machines / 40)}`
+      ? `About ${duration(given.bench === 'agent' ? 300 + given.idleSeconds : 60 + given.machines / 40)}`
       : 'First run: about 10 minutes, 3 GB in ~/.cache/floe';
-  announce(`Floe bench: one revision to ${given.machines} simulated machines over a real API server. ${time}.`);
+  const what =
+    given.bench === 'agent'
+      ? 'what the agent of one real machine costs'
+      : `one revision to ${given.machines} simulated machines over a real API server`;
+  announce(`Floe bench: ${what}. ${time}.`);
   for (const item of missing) announce(`  installs ${item}`);
   const end = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => end.abort(new Error(`${name} came`)));
-  const figures = await rolloutBench(given, { say, onProgress, signal: end.signal });
-  console.log(given.json ? JSON.stringify(figures) : `\n${describeFigures(figures)}`);
+  const ports = { say, onProgress, signal: end.signal };
+  const [figures, text] = await run(given, ports);
+  console.log(given.json ? JSON.stringify(figures) : `\n${text}`);
 }
 
 const parsed = parseBenchArguments(process.argv.slice(2));
