@@ -3,9 +3,11 @@ import { readFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
 import { makeHostKey } from '@floe/agent/identity/make-host-key';
 import type { HostKey } from '@floe/agent/identity/openssh-key';
+import type { Behaviour } from '@floe/agent/simulated/simulated-machine';
 import { SimulatedAgent } from '@floe/agent/simulated-agent';
 import { pause } from '@floe/operator/kube/pause';
 import type { FromAgents, HubAddress, ToAgents } from './messages.ts';
+import { type Fate, type FleetScript, fateOf } from './script.ts';
 
 type Made = {
   readonly namespace: string;
@@ -18,6 +20,9 @@ const end = new AbortController();
 /** By closure: each machine has one of its own. */
 const begun = new Map<string, number>();
 let made: Made | undefined;
+let script: FleetScript | undefined;
+/** Closures that ran before the script began: the way back to them is as it was. */
+let known: ReadonlySet<string> = new Set();
 
 function make({ namespace, machines, hub, stageMs }: Extract<ToAgents, { kind: 'make' }>): FromAgents {
   const keys = new Map(machines.map((name) => [name, makeHostKey()] as const));
@@ -37,6 +42,7 @@ async function start({ closures, perSecond }: Extract<ToAgents, { kind: 'start' 
   for (const [machine, key] of keys) {
     const closure = closures[machine];
     if (closure === undefined) throw new Error(`${machine} has no closure to run at first`);
+    const away = new EventTarget();
     const agent = new SimulatedAgent({
       hub: hub.url,
       tls,
@@ -46,15 +52,56 @@ async function start({ closures, perSecond }: Extract<ToAgents, { kind: 'start' 
       closure,
       behaviour: (told) => {
         begin(told);
-        return { fetchMs: stageMs, switchMs: stageMs, healthMs: stageMs };
+        const fate = script === undefined || known.has(told) ? undefined : fateOf(script, machine, told);
+        if (fate?.disconnects === true) leaveOnce(machine, told, away);
+        return behaviourOf(fate, stageMs);
       },
     });
-    agent.run(end.signal).catch((error: unknown) => {
+    lives(agent, away).catch((error: unknown) => {
       if (!end.signal.aborted) say({ kind: 'failed', message: `agent ${machine} ended: ${error}` });
     });
     await pause(1 / perSecond, end.signal);
   }
   return { kind: 'started' };
+}
+
+/** Who went away already, by machine and closure. */
+const left = new Set<string>();
+
+/** Lets the agent of a machine end in mid-attempt, once for each closure. */
+function leaveOnce(machine: string, closure: string, away: EventTarget): void {
+  const key = `${machine} ${closure}`;
+  if (left.has(key)) return;
+  left.add(key);
+  setTimeout(() => away.dispatchEvent(new Event('leave')), script?.disconnect?.afterMs ?? 0).unref();
+}
+
+/** Runs an agent, and starts it again after each time that it went away; its journal stays. */
+async function lives(agent: SimulatedAgent, away: EventTarget): Promise<void> {
+  while (!end.signal.aborted) {
+    const life = new AbortController();
+    away.addEventListener('leave', () => life.abort(), { once: true });
+    const stop = () => life.abort();
+    end.signal.addEventListener('abort', stop, { once: true });
+    await agent.run(life.signal).catch((error: unknown) => {
+      if (!life.signal.aborted) throw error;
+    });
+    end.signal.removeEventListener('abort', stop);
+    await pause((script?.disconnect?.awayMs ?? 0) / 1000, end.signal).catch(() => undefined);
+  }
+}
+
+function behaviourOf(fate: Fate | undefined, stageMs: number): Behaviour {
+  const ms = stageMs * (fate?.factor ?? 1);
+  const unhealthy = { kind: 'unhealthy' as const, units: ['simulated.service'], message: 'simulated.service failed' };
+  return {
+    fetchMs: ms,
+    switchMs: ms,
+    healthMs: ms,
+    ...(fate?.failsSwitch === true ? { testExitCode: 1 } : {}),
+    ...(fate?.failsHealth === true ? { health: unhealthy } : {}),
+    ...(fate?.turnsBad === true ? { turnsBadMs: script?.turnBad?.afterMs ?? 0 } : {}),
+  };
 }
 
 async function answer(message: ToAgents): Promise<FromAgents> {
@@ -63,6 +110,10 @@ async function answer(message: ToAgents): Promise<FromAgents> {
       return make(message);
     case 'start':
       return start(message);
+    case 'script':
+      script = message.script;
+      known = new Set(begun.keys());
+      return { kind: 'scripted' };
     case 'report':
       return { kind: 'begun', at: Object.fromEntries(begun) };
     default:

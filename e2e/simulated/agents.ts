@@ -3,6 +3,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import type { FromAgents, HubAddress, ToAgents } from './messages.ts';
+import type { FleetScript } from './script.ts';
 
 export type SimulatedFleetOptions = {
   readonly namespace: string;
@@ -61,6 +62,13 @@ export class SimulatedFleet {
       this.#children.map((child) =>
         ask(child, { kind: 'start', closures, perSecond: each }, 'started', { signal: this.#signal, seconds }),
       ),
+    );
+  }
+
+  /** What goes wrong with attempts that begin from now on; undefined: nothing. */
+  async script(script: FleetScript | undefined): Promise<void> {
+    await Promise.all(
+      this.#children.map((child) => ask(child, { kind: 'script', script }, 'scripted', { signal: this.#signal })),
     );
   }
 

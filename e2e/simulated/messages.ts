@@ -1,5 +1,7 @@
 // What a process of simulated agents and whoever started it say to each other.
 
+import type { FleetScript } from './script.ts';
+
 /** Where the agents dial. */
 export type HubAddress = {
   /** `https://host:port`. */
@@ -25,12 +27,15 @@ export type ToAgents =
       readonly closures: Readonly<Record<string, string>>;
       readonly perSecond: number;
     }
+  /** What goes wrong from now on. Answer: `scripted`. */
+  | { readonly kind: 'script'; readonly script: FleetScript | undefined }
   /** Say when each began with which closure. Answer: `begun`. */
   | { readonly kind: 'report' };
 
 export type FromAgents =
   | { readonly kind: 'made'; readonly sshHostKeys: Readonly<Record<string, string>> }
   | { readonly kind: 'started' }
+  | { readonly kind: 'scripted' }
   /** Milliseconds since 1970 at which a machine began to fetch a closure, first times only. */
   | { readonly kind: 'begun'; readonly at: Readonly<Record<string, number>> }
   | { readonly kind: 'failed'; readonly message: string };

@@ -19,6 +19,8 @@ export type Behaviour = {
   readonly bootExitCode?: number;
   /** Default: healthy. */
   readonly health?: Health;
+  /** A unit fails so long after the closure was kept; default: none does. */
+  readonly turnsBadMs?: number;
 };
 
 export type SimulatedMachineOptions = {
@@ -33,6 +35,8 @@ export class SimulatedMachine implements WatchedMachine {
   readonly program: readonly string[] = ['simulated'];
   readonly #behaviour: (closure: string) => Behaviour;
   readonly #runs = new Map<string, RunOutcome>();
+  readonly #watchers = new Set<() => void>();
+  #failed: readonly string[] = [];
   current: string;
   profile: string;
   bootDefault: string;
@@ -64,7 +68,18 @@ export class SimulatedMachine implements WatchedMachine {
   }
 
   async failedUnits(): Promise<readonly string[]> {
-    return [];
+    return this.#failed;
+  }
+
+  watch(changed: () => void): { close(): void } {
+    this.#watchers.add(changed);
+    return { close: () => this.#watchers.delete(changed) };
+  }
+
+  /** Units that fail from now on. */
+  #turn(units: readonly string[]): void {
+    this.#failed = units;
+    for (const changed of this.#watchers) changed();
   }
 
   async fetch(order: Order, _note: unknown, signal: AbortSignal): Promise<Fetched> {
@@ -88,11 +103,15 @@ export class SimulatedMachine implements WatchedMachine {
   async run(run: Run, signal: AbortSignal): Promise<RunOutcome> {
     const before = this.#runs.get(run.name);
     if (before !== undefined) return before;
-    const { switchMs, testExitCode = 0, bootExitCode = 0 } = this.#behaviour(run.closure);
+    const { switchMs, testExitCode = 0, bootExitCode = 0, turnsBadMs } = this.#behaviour(run.closure);
     await sleep(switchMs, undefined, { signal });
     const code = run.verb === 'boot' ? bootExitCode : testExitCode;
     if (run.verb !== 'boot' && code !== 1 && code !== 100) this.current = run.closure;
     if (run.verb !== 'test' && code === 0) this.bootDefault = run.closure;
+    if (run.verb !== 'boot') this.#failed = [];
+    if (run.verb !== 'test' && code === 0 && turnsBadMs !== undefined) {
+      setTimeout(() => this.#turn(['simulated.service']), turnsBadMs).unref();
+    }
     const outcome: RunOutcome = { kind: 'exited', code };
     this.#runs.set(run.name, outcome);
     return outcome;
