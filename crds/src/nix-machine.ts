@@ -20,6 +20,7 @@ import {
   UNSEEN,
 } from './schema.ts';
 import { MachineSecrets, SecretsStatus } from './secrets.ts';
+import { SSH_RULES, Target } from './target.ts';
 
 export const NixMachineSpec = Type.Object(
   {
@@ -56,6 +57,7 @@ export const NixMachineSpec = Type.Object(
         { description: 'Who this machine is. Without it no agent is let in under this name.' },
       ),
     ),
+    target: Type.Optional(Target),
     activation: Type.Optional(Activation),
     owners: Type.Optional(Owners),
     secrets: Type.Optional(MachineSecrets),
@@ -76,7 +78,7 @@ export const NixMachineSpec = Type.Object(
       ),
     ),
   },
-  { description: 'What the machine should be.' },
+  { description: 'What the machine should be.', 'x-kubernetes-validations': [...SSH_RULES] },
 );
 
 /** A closure and the revision it belongs to. */

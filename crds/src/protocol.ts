@@ -74,6 +74,7 @@ export const Refused = Type.Object({
       'BadToken',
       'WrongKey',
       'DuplicateKey',
+      'OtherTarget',
       'BadSignature',
       'WrongHost',
       'UnsupportedVersion',

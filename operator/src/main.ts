@@ -10,7 +10,7 @@ import type { ReviewToken } from './cache/token-review.ts';
 import { handleBuildReport } from './config/build-report.ts';
 import { startConfigController } from './config/controller.ts';
 import { helpText, readFlags, SettingError } from './flags.ts';
-import { startHub } from './hub/start-hub.ts';
+import { type RunningHub, startHub } from './hub/start-hub.ts';
 import { KubeClient } from './kube/client.ts';
 import { CongestionWindow } from './kube/congestion-window.ts';
 import { EventRecorder } from './kube/events.ts';
@@ -21,6 +21,7 @@ import { tokenReviews } from './kube/resource.ts';
 import { startMachineController } from './machine/controller.ts';
 import { startRolloutController } from './rollout/controller.ts';
 import { type OperatorSettings, operatorFlags, operatorSettings } from './settings.ts';
+import { startCourier } from './ssh/start-courier.ts';
 import { type Watched, watch } from './watched.ts';
 
 /** Exit code of a replica that lost its leadership, so that a fresh one starts. */
@@ -63,11 +64,12 @@ async function lead(
     readonly client: KubeClient;
     readonly watched: Watched;
     readonly window: CongestionWindow;
+    readonly hub: RunningHub;
     readonly events: EventRecorder;
     readonly metrics: KubeMetrics;
   },
 ): Promise<void> {
-  const { client, watched, window, events, log, registry, signal, metrics } = given;
+  const { client, watched, window, hub, events, log, registry, signal, metrics } = given;
   const { stores } = watched;
   const common = { client, stores, registry, log, events, signal, metrics };
   const reportCa = settings.reportCaFile === undefined ? undefined : await readFile(settings.reportCaFile, 'utf8');
@@ -76,6 +78,7 @@ async function lead(
     startConfigController({ ...common, settings: { ...settings, reportCa } }),
     startMachineController(common),
     startRolloutController({ ...common, window, analysisAllowLocal: settings.analysisAllowLocal }),
+    startCourier({ ...common, hub, replica: settings.replica }),
   ]);
 }
 
@@ -131,7 +134,7 @@ async function operator(argv: readonly string[]): Promise<number> {
   const leading = settings.leaderElection ? leadership.leading : Promise.resolve();
   const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
   await Promise.race([Promise.all([leading, watched.synced]), aborted]);
-  if (!signal.aborted) await lead(settings, { client, watched, window, events, log, registry, signal, metrics });
+  if (!signal.aborted) await lead(settings, { client, watched, window, hub, events, log, registry, signal, metrics });
   election.abort();
   await hub.closed;
   serving.abort();

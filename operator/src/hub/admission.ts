@@ -3,6 +3,7 @@ import type { NixMachine } from '@floe/crds/nix-machine';
 import type { Hello, Refused } from '@floe/crds/protocol';
 import { PROTOCOL_VERSIONS, SIGNATURE_NAMESPACE, signedText } from '@floe/crds/protocol-limits';
 import { canonicalKey, isApproved, keyOfMachine } from '../conditions/identity.ts';
+import { sshTargetOf } from '../conditions/ssh-target.ts';
 import { specOf } from '../conditions/standing.ts';
 import { keyOf } from '../kube/object.ts';
 import { verifySshSignature } from './sshsig.ts';
@@ -72,6 +73,13 @@ export function stillAdmitted(key: string, publicKey: string, machines: MachineD
       'UnknownMachine',
       `there is no NixMachine ${key}; create it, or correct services.floe-agent`,
       RETRY_UNKNOWN,
+    );
+  }
+  if (sshTargetOf(machine) !== undefined) {
+    return refuse(
+      'OtherTarget',
+      `${key} has spec.target.ssh: the operator reaches it by SSH; remove spec.target to let its agent in`,
+      RETRY_UNKNOWN * 6,
     );
   }
   // After a status was lost the approved fingerprint still says which key it is.

@@ -9,6 +9,7 @@ import type { Logger } from 'pino';
 import { rfc3339 } from '../conditions/derive.ts';
 import { canonicalKey, keyOfMachine } from '../conditions/identity.ts';
 import { isCoarse } from '../conditions/presence.ts';
+import { sshTargetOf } from '../conditions/ssh-target.ts';
 import { specOf } from '../conditions/standing.ts';
 import { keyOf } from '../kube/object.ts';
 import type { Delta } from '../kube/store.ts';
@@ -194,6 +195,8 @@ export class AgentHub implements ConnectionOwner {
     for (const machine of this.#options.machines.by('replica', this.#options.replica)) {
       const key = `${machine.metadata.namespace}/${machine.metadata.name}`;
       if (this.#roster.get(key) !== undefined || this.#roster.isLeaving(key)) continue;
+      // Who reaches it by SSH speaks for it.
+      if (sshTargetOf(machine) !== undefined) continue;
       const at = this.#now();
       this.#roster.afterGrace(key, () => this.#wentOffline(key, at));
     }
@@ -342,6 +345,8 @@ export class AgentHub implements ConnectionOwner {
 
   #wentOffline(key: string, at: Date): void {
     if (this.#draining || this.#roster.get(key) !== undefined) return;
+    const machine = this.#options.machines.get(key);
+    if (machine !== undefined && sshTargetOf(machine) !== undefined) return;
     this.#options.writer.submit(key, { connection: { online: false, replica: this.#options.replica, at } });
   }
 

@@ -28,6 +28,7 @@ const REFUSALS: readonly RefusalReason[] = [
   'BadToken',
   'WrongKey',
   'DuplicateKey',
+  'OtherTarget',
   'BadSignature',
   'WrongHost',
   'UnsupportedVersion',

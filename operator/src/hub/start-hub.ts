@@ -20,6 +20,7 @@ import type { BuildReportHandler } from './build-reports.ts';
 import { createHubMetrics } from './hub-metrics.ts';
 import { JoinGate } from './join.ts';
 import { joinApi } from './join-api.ts';
+import type { News } from './news.ts';
 import { startPlainServer } from './plain-server.ts';
 import { SecretDelivery } from './secret-delivery.ts';
 import { secretReader } from './secret-reader.ts';
@@ -76,6 +77,10 @@ export interface HubOptions {
 }
 
 export interface RunningHub {
+  /** Takes news of machines that are reached otherwise than by their agents. */
+  readonly submit: (key: string, news: News) => void;
+  /** Reads a machine from the API server itself and brings the store forward; bounded in time. */
+  readonly readMachine: (key: string) => Promise<NixMachine>;
   readonly ports: { readonly https: number; readonly http: number };
   /** Fulfilled when all is closed, at most some ten seconds after the drain. Until then the stores must be kept up to date. */
   readonly closed: Promise<void>;
@@ -123,12 +128,13 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
     signal,
     ...(settings.secretPollSeconds === undefined ? {} : { pollSeconds: settings.secretPollSeconds }),
   });
+  const readMachine = (key: string) => readFresh({ api, key, store: stores.nixMachines }, writes.signal);
   const hub: AgentHub = new AgentHub({
     replica: settings.replica,
     machines: stores.nixMachines,
     configs: stores.nixConfigs,
     writer,
-    readMachine: (key) => readFresh({ api, key, store: stores.nixMachines }, writes.signal),
+    readMachine,
     join: new JoinGate({ api: joinApi(client, writes.signal), now: () => new Date() }),
     isReady: stores.isSynced,
     tell: (machine, reason, message) => events.event(machine, { type: 'Warning', reason, message, action: 'Refuse' }),
@@ -190,7 +196,8 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
     if (signal.aborted) resolve();
     signal.addEventListener('abort', () => resolve(), { once: true });
   }).then(end);
-  return { ports: { https: server.port, http: plain.port }, closed };
+  const submit = (key: string, news: News) => writer.submit(key, news);
+  return { submit, readMachine, ports: { https: server.port, http: plain.port }, closed };
 }
 
 function machineApi(client: KubeClient): MachineApi {

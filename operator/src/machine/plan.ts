@@ -5,6 +5,7 @@ import { consentWait } from '../conditions/consent.ts';
 import { rfc3339 } from '../conditions/derive.ts';
 import { keyOfMachine, keyToApprove } from '../conditions/identity.ts';
 import { type StatusWrite, statusPatch } from '../conditions/patch.ts';
+import { sshFault } from '../conditions/ssh-target.ts';
 import { isHeld, specOf } from '../conditions/standing.ts';
 import { heldMessage, short } from '../conditions/wording.ts';
 import type { MachineSnapshot } from './snapshot.ts';
@@ -77,7 +78,8 @@ function wrongSpec({ machine }: MachineSnapshot): Reason | undefined {
       'spec.identity.sshHostKey: this is no ed25519 public key; use the text of /etc/ssh/ssh_host_ed25519_key.pub';
     return { reason: 'InvalidSpec', message };
   }
-  return undefined;
+  const fault = sshFault(machine);
+  return fault === undefined ? undefined : { reason: 'InvalidSpec', message: fault };
 }
 
 function wrongKey({ machine, keyHolders }: MachineSnapshot): Reason | undefined {
