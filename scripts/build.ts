@@ -19,6 +19,8 @@ const common: BuildOptions = {
   minifyWhitespace: true,
   legalComments: 'none',
   logLevel: 'warning',
+  // Compiled parts of ssh2, which does without them.
+  external: ['*.node', 'cpu-features'],
   banner: { js: `#!/usr/bin/env node\n${REQUIRE}` },
 };
 
