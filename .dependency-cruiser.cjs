@@ -16,17 +16,35 @@ module.exports = {
       to: { path: '^(operator|cli|e2e)/' },
     },
     {
+      name: 'operator-takes-the-attempt-engine-only',
+      comment:
+        'Machines without an agent go by the same state machine: docs/decisions/032-machines-without-an-agent.md.',
+      severity: 'error',
+      from: { path: '^operator/', pathNot: '^operator/src/ssh/|\\.(test|fixture)\\.ts$' },
+      to: { path: '^agent/' },
+    },
+    {
+      name: 'ssh-takes-no-process-of-the-agent',
+      severity: 'error',
+      from: { path: '^operator/src/ssh/', pathNot: '\\.(test|fixture)\\.ts$' },
+      to: {
+        path: '^agent/src/',
+        pathNot:
+          '^agent/src/(attempt/|backoff|journal/journal|order|state|real-clock|machine/(broken-units|command|health|key-file|units)|store/substituters)',
+      },
+    },
+    {
       name: 'kube-knows-no-nixos',
       comment: 'The machinery is generic; of crds it may take types alone.',
       severity: 'error',
       from: { path: '^operator/src/kube/', pathNot: '\\.test\\.ts$' },
-      to: { path: '^operator/src/(config|machine|rollout|conditions|hub|cache|builder|nix)/' },
+      to: { path: '^operator/src/(config|machine|rollout|conditions|hub|ssh|cache|builder|nix)/' },
     },
     {
       name: 'kinds-never-import-each-other',
       severity: 'error',
       from: { path: '^operator/src/(config|machine|rollout)/', pathNot: '\\.test\\.ts$' },
-      to: { path: '^operator/src/(config|machine|rollout|hub|cache|builder)/', pathNot: '^operator/src/$1/' },
+      to: { path: '^operator/src/(config|machine|rollout|hub|ssh|cache|builder)/', pathNot: '^operator/src/$1/' },
     },
     {
       name: 'conditions-are-pure',
@@ -37,7 +55,7 @@ module.exports = {
     {
       name: 'ports-do-not-import-kinds',
       severity: 'error',
-      from: { path: '^operator/src/(hub|cache|builder|nix)/', pathNot: '\\.test\\.ts$' },
+      from: { path: '^operator/src/(hub|ssh|cache|builder|nix)/', pathNot: '\\.test\\.ts$' },
       to: { path: '^operator/src/(config|machine|rollout)/' },
     },
     {

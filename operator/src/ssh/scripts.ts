@@ -36,7 +36,8 @@ keep() { cat > "$1.new" && sync "$1.new" && mv -f "$1.new" "$1" && sync "$dir"; 
 locked() { exec 9> "$dir/lock" && flock 9; }
 owned() { locked || return 1; [ "$(cat "$dir/owner" 2>/dev/null)" = "$1" ] || exit ${EXIT.notOwner}; }
 unrescued() { [ "$(cat "$dir/rescued" 2>/dev/null)" != "$1" ] || exit ${EXIT.rescued}; }
-at() { readlink -f "$root$1" 2>/dev/null; }
+target() { one=$(readlink -f "$1" 2>/dev/null); printf %s "\${one#"$root"}"; }
+at() { target "$root$1"; }
 `;
 
 /** owner token -> the journal. From now on every other token is refused. */
@@ -57,16 +58,16 @@ printf %s "$2" | base64 -d | keep "$dir/journal"`;
 /** closures… -> lines \`name value\`: what runs, was booted, boots next, and specialisations. */
 export const SEE = `printf 'current %s\\n' "$(at /run/current-system)"
 printf 'booted %s\\n' "$(at /run/booted-system)"
-printf 'profile %s\\n' "$(readlink -f "$profile" 2>/dev/null)"
+printf 'profile %s\\n' "$(target "$profile")"
 printf 'boot %s\\n' "$(cat /proc/sys/kernel/random/boot_id)"
 printf 'rescued %s\\n' "$(cat "$dir/rescued" 2>/dev/null)"
 printf 'agent %s\\n' "$(systemctl is-active floe-agent.service 2>/dev/null)"
 read -r up rest < /proc/uptime
 printf 'uptime %s\\n' "$up"
-for closure in "$(readlink -f "$profile" 2>/dev/null)" "$@"; do
+for closure in "$(target "$profile")" "$@"; do
   [ -n "$closure" ] || continue
   for one in "$root$closure"/specialisation/*; do
-    [ ! -e "$one" ] || printf 'specialisation %s %s %s\\n' "$closure" "\${one##*/}" "$(readlink -f "$one")"
+    [ ! -e "$one" ] || printf 'specialisation %s %s %s\\n' "$closure" "\${one##*/}" "$(at "\${one#"$root"}")"
   done
 done
 return 0`;
@@ -81,7 +82,7 @@ done
 return 0`;
 
 /** -> lines \`name value\`. */
-export const FACTS = `current=$(at /run/current-system)
+export const FACTS = `current=$root$(at /run/current-system)
 printf 'hostName %s\\n' "$(cat /proc/sys/kernel/hostname)"
 printf 'kernel %s\\n' "$(cat /proc/sys/kernel/osrelease)"
 printf 'nix %s\\n' "$(nix-store --version 2>/dev/null)"
@@ -112,7 +113,7 @@ export const COMPLAINT = `[ -x "$root$1/bin/switch-to-configuration" ] || echo "
 return 0`;
 
 /** closure, name -> store path of the specialisation. */
-export const SPECIALISATION = `readlink -f "$root$1/specialisation/$2"
+export const SPECIALISATION = `at "$1/specialisation/$2"
 return 0`;
 
 /** closure: kept from the garbage collector as the way back. */
@@ -225,7 +226,7 @@ return 0`;
 /** owner, attempt, closure. */
 export const SET_PROFILE = `owned "$1" || return 1
 unrescued "$2"
-old=$(readlink -f "$profile" 2>/dev/null)
+old=$(target "$profile")
 [ "$old" = "$3" ] || printf %s "$old" | keep "$dir/profile-before" || return 1
 nix-env -p "$profile" --set "$3" && sync "\${profile%/*}"`;
 
@@ -237,14 +238,14 @@ for one in "$profile"-*-link; do
   [ -L "$one" ] || continue
   number=\${one#"$profile-"}
   number=\${number%-link}
-  [ "$(readlink "$one")" != "$2" ] || [ "$number" -lt "$old" ] || old=$number
+  [ "$(target "$one")" != "$2" ] || [ "$number" -lt "$old" ] || old=$number
   [ "$number" -lt "$last" ] || last=$number
 done
 if [ -z "$2" ]; then rm -f "$profile"
 elif [ "$old" -gt 0 ]; then nix-env -p "$profile" --switch-generation "$old" || return 1
 else nix-env -p "$profile" --set "$2" || return 1
 fi
-if [ "$last" -gt "$old" ] && [ "$(readlink "$profile-$last-link")" = "$3" ]; then rm -f "$profile-$last-link"; fi
+if [ "$last" -gt "$old" ] && [ "$(target "$profile-$last-link")" = "$3" ]; then rm -f "$profile-$last-link"; fi
 sync "\${profile%/*}"`;
 
 /** owner, attempt, system: notes that the machine was reached anew while it runs that. */

@@ -37,6 +37,8 @@ export type VisitOptions = {
   readonly warn: (message: string) => void;
   readonly signal: AbortSignal;
   readonly link?: Omit<LinkOptions, 'address'>;
+  /** Waits; default by the clock. */
+  readonly sleep?: Clock['sleep'];
   /** Told before each write of the journal; for tests. */
   readonly onStep?: (record: AttemptRecord) => void;
 };
@@ -53,9 +55,9 @@ export function orderFor(message: DesiredMessage): Order {
 }
 
 /** Time on the machine's own boot clock: deadlines in its journal outlive this process. */
-function clockOf(uptimeSeconds: number): Clock {
+function clockOf(uptimeSeconds: number, sleep: Clock['sleep']): Clock {
   const offset = uptimeSeconds * 1000 - performance.now();
-  return { ...realClock, now: () => ({ time: new Date().toISOString(), monotonicMs: performance.now() + offset }) };
+  return { sleep, now: () => ({ time: new Date().toISOString(), monotonicMs: performance.now() + offset }) };
 }
 
 /** Visits once; resolves when nothing is left to be done now. Rejects with SshError when the machine is not reached. */
@@ -75,12 +77,13 @@ class Visit {
   #clock: Clock = realClock;
   #facts: Readonly<Record<string, string>> = {};
   #failedUnits: readonly string[] = [];
+  #rebootReasons: readonly string[] = [];
 
   constructor(options: VisitOptions, link: Link) {
     this.#options = options;
     const owner = randomUUID();
     this.#journal = new RemoteJournal(link, owner);
-    const clock: Clock = { now: () => this.#clock.now(), sleep: realClock.sleep };
+    const clock: Clock = { now: () => this.#clock.now(), sleep: (ms, stop) => this.#clock.sleep(ms, stop) };
     this.#machine = new RemoteMachine({ link, owner, clock, signal: options.signal });
   }
 
@@ -91,7 +94,7 @@ class Visit {
     this.#know(this.#journal.journal.attempt?.order);
     this.#know(this.#wanted());
     const first = await this.#machine.look();
-    this.#clock = clockOf(first.uptime);
+    this.#clock = clockOf(first.uptime, this.#options.sleep ?? realClock.sleep);
     this.#facts = await this.#machine.facts();
     await this.#report();
     if (first.agentRuns) {
@@ -155,7 +158,7 @@ class Visit {
   async #carryOut(start: AttemptRecord): Promise<void> {
     const { signal, onStep } = this.#options;
     this.#know(start.order);
-    let step = start.step;
+    let told: string | undefined;
     await drive(
       start,
       {
@@ -173,8 +176,8 @@ class Visit {
         save: async (record) => {
           onStep?.(record);
           await this.#journal.save(withAttempt(this.#journal.journal, record), signal);
-          if (record.step !== step || isDone(record)) await this.#report(record);
-          step = record.step;
+          if (record.phase !== told || isDone(record)) await this.#report(record);
+          told = record.phase;
         },
       },
       signal,
@@ -203,9 +206,10 @@ class Visit {
     // In mid-switch systemd is busy, and the checks ask it anyway.
     if (record === undefined || isResting(record) || isReplaceable(record)) {
       this.#failedUnits = await this.#machine.failedUnits(signal);
+      this.#rebootReasons = await this.#machine.rebootReasons(seen.booted, closureAfterReboot(journal, seen));
     }
-    const rebootReasons = await this.#machine.rebootReasons(seen.booted, closureAfterReboot(journal, seen));
-    const reading = { seen, failedUnits: this.#failedUnits, rebootReasons, facts: this.#facts };
+    const [failedUnits, rebootReasons] = [this.#failedUnits, this.#rebootReasons];
+    const reading = { seen, failedUnits, rebootReasons, facts: this.#facts };
     report(machineState(journal, reading, desired()));
   }
 }
