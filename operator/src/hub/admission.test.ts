@@ -83,3 +83,10 @@ test('who is in stays in until key or machine change', () => {
   expect(stillAdmitted('shop/web-01', other.canonical, known)?.reason).toBe('WrongKey');
   expect(stillAdmitted('shop/web-01', key.canonical, directory())?.reason).toBe('UnknownMachine');
 });
+
+test('an agent of a machine that is reached by SSH is not let in', () => {
+  const { spec, ...rest } = withKey('web-01', key.line);
+  const target = { ssh: { host: 'web-01', secretRef: { name: 'floe-ssh' } } };
+  expect(judge(good(), directory({ ...rest, spec: { ...spec, target } }))).toBe('OtherTarget');
+  expect(judge(good(), directory({ ...rest, spec: { ...spec, target: { agent: {} } } }))).toBe('admitted');
+});
