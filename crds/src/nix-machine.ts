@@ -172,11 +172,13 @@ export const NixMachineStatus = Type.Object(
     connection: Type.Optional(
       Type.Object(
         {
-          online: Type.Boolean({ description: 'Whether its agent is connected.' }),
+          online: Type.Boolean({
+            description: 'Whether its agent is connected; with `target.ssh` whether the last contact went well.',
+          }),
           since: Time('Since when it is online, or not.'),
           lastSeen: Type.Optional(Time('When it was heard of last, as of the last write.')),
           replica: Type.Optional(
-            Type.String({ description: 'Replica of the hub that it is connected to.', maxLength: 253 }),
+            Type.String({ description: 'Replica of the operator that it is connected to, or that reached it.', maxLength: 253 }),
           ),
           comebacks: Type.Optional(
             Type.Object(
