@@ -178,7 +178,10 @@ export const NixMachineStatus = Type.Object(
           since: Time('Since when it is online, or not.'),
           lastSeen: Type.Optional(Time('When it was heard of last, as of the last write.')),
           replica: Type.Optional(
-            Type.String({ description: 'Replica of the operator that it is connected to, or that reached it.', maxLength: 253 }),
+            Type.String({
+              description: 'Replica of the operator that it is connected to, or that reached it.',
+              maxLength: 253,
+            }),
           ),
           comebacks: Type.Optional(
             Type.Object(
