@@ -44,7 +44,10 @@ export function planJobs(snapshot: Snapshot, revision: string, now: Date): JobsP
     .filter(own)
     .toSorted(byAge)
     .map((job) => ({ job, decision: judge(job, snapshot, now) }));
-  const counts = judged.find(({ decision }) => decision.kind !== 'none');
+  // One that is still there, if only until it is deleted, counts before one that has failed: no other starts beside it.
+  const counts =
+    judged.find(({ decision }) => decision.kind === 'running' || decision.kind === 'settling') ??
+    judged.find(({ decision }) => decision.kind !== 'none');
   const over = judged.filter(({ decision }) => decision.kind === 'none' || decision.kind === 'failed');
   // Two of one revision can only be there after somebody made one by hand; the older one counts.
   const surplus = judged.filter((item) => item !== counts && !over.includes(item));

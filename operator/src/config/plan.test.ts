@@ -576,6 +576,7 @@ describe('whatever happens', () => {
         const same = left.filter(({ metadata }) => metadata.labels?.['floe.dev/revision'] === create?.revision);
         expect(same).toEqual([]);
       }),
+      { numRuns: 500 },
     );
   });
 

@@ -237,7 +237,10 @@ test('it is what a clock that is watched every minute would say', () => {
             oracle.isOpen(moment),
           ]);
           const change = oracle.changeAfter(moment);
-          if (change !== undefined) expect(found.until).toBe(change);
+          // Windows that follow on each other without end are looked at again some time, and are open then.
+          const early = found.open && found.until !== undefined && found.until < (change ?? to);
+          if (early) expect(oracle.isOpen(found.until ?? 0)).toBe(true);
+          else if (change !== undefined) expect(found.until).toBe(change);
           else if (found.until !== undefined) expect(found.until).toBeGreaterThanOrEqual(to);
           expect(found.from).toBeLessThanOrEqual(moment);
           seen += 1;
