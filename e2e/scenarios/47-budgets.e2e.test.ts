@@ -1,4 +1,6 @@
 // What may be down at once, on real machines: one whose power is cut in mid-batch keeps its slot; two Rollouts share a budget, and one waits for the other.
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { NixMachine } from '@floe/crds/nix-machine';
 import type { RolloutSpec, RolloutStatus } from '@floe/crds/rollout';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { FleetWatch } from '../src/fleet-watch.ts';
@@ -28,24 +30,35 @@ function until(what: string, done: (fleet: Fleet) => boolean): Promise<Fleet> {
   return waitForFleet(kubectlOf(floe), what, done, { timeoutSeconds: 120 });
 }
 
-test('a machine whose power is cut in mid-batch keeps its slot until it is back and done', async () => {
+/** The machine that is between its old and its new closure. */
+const switching = (machines: readonly NixMachine[], revision: string): NixMachine | undefined =>
+  machines.find(({ status }) => status?.desired?.revision === revision && status.attempt?.phase === 'Testing');
+
+test('a machine whose power is cut in mid-batch keeps its slot until it is back, and nobody else is told', async () => {
   await floe.apply(rollout({ maxUnavailable: 1 }));
   const revision = await publishBuilt(floe, {}, marked(freshMarker(), 'test.activationSeconds = 4;'));
-  await until('the first to be switched', () => watch.names(revision).length > 0);
-  const [first = ''] = watch.names(revision);
+  const begun = await until('the first to be switched', ({ machines }) => switching(machines, revision) !== undefined);
+  const first = switching(begun.machines, revision)?.metadata.name ?? '';
   const machine = await floe.machine(first);
   await machine.kill();
-  const off = await until(
-    'the hub to miss it',
-    ({ machines }) => machines.find(({ metadata }) => metadata.name === first)?.status?.connection?.online === false,
-  );
-  // It was told, so that it counts as off with a slot: a look at the plan from time to time tells nobody else.
-  expect(statusOf(off).counts).toMatchObject({ unavailable: 1, updated: 0, pending: 4 });
+  const find = ({ machines }: Fleet) => machines.find(({ metadata }) => metadata.name === first)?.status;
+  // It was told, so that it counts as off with a slot.
+  await until('the hub to miss it', (fleet) => {
+    const { unavailable, updated, pending } = statusOf(fleet).counts ?? {};
+    return find(fleet)?.connection?.online === false && unavailable === 1 && updated === 0 && pending === 4;
+  });
   await floe.kubectl('annotate', 'rollout.floe.dev', 'fleet', '--overwrite', `floe.dev/reconcile=${freshMarker()}`);
-  await new Promise((resolve) => setTimeout(resolve, 5000));
+  // Time enough for a plan that would tell another one.
+  await sleep(5000);
   expect(watch.names(revision)).toEqual([first]);
 
   await machine.start();
+  // What did not survive its first minute is not trusted: it came back on the old closure, and says so.
+  const back = await until('it to be back', (fleet) => find(fleet)?.attempt?.phase === 'RolledBack');
+  expect(find(back)?.attempt?.message).toContain('restarted before the new closure was kept');
+  await until('the run to fail', (fleet) => statusOf(fleet).phase === 'Failed');
+  expect(watch.names(revision)).toEqual([first]);
+  await floe.kubectl('annotate', 'rollout.floe.dev', 'fleet', '--overwrite', `floe.dev/retry=${freshMarker()}`);
   await waitDone(floe, revision);
   expect(watch.most).toEqual([expect.any(String)]);
   expect(new Set(watch.names(revision))).toEqual(new Set(floe.machineNames));

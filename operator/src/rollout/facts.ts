@@ -131,8 +131,15 @@ export function isHealthy(facts: Facts): boolean {
   return facts.online && facts.well && !facts.inHand;
 }
 
-/** Whether the machine is off, and was so before its go: it takes no slot. */
+/**
+ * Whether the machine is off, and was so before its go: it takes no slot. Times of a connection are whole seconds, cut off:
+ * one that went off in the second of its go may have begun.
+ */
 export function wasOffBeforeGo({ online, connectionSince, desired }: Facts): boolean {
   const go = desired?.go === true ? timeMs(desired.since) : undefined;
-  return !online && connectionSince !== undefined && go !== undefined && connectionSince < go;
+  return !online && connectionSince !== undefined && go !== undefined && connectionSince < wholeSeconds(go);
+}
+
+function wholeSeconds(ms: number): number {
+  return Math.floor(ms / 1000) * 1000;
 }

@@ -226,6 +226,7 @@ test.each<[string, object, boolean]>([
   ['rolled back and healthy', told('m1', R2, 0, { phase: 'RolledBack' }), false],
   ['rolled back and sick', { ...told('m1', R2, 0, { phase: 'RolledBack' }), ...sick() }, true],
   ['told, then off', { ...told('m1', R2, 0), ...off(MINUTE) }, true],
+  ['told, then off in the same second', { ...told('m1', R2, 600), ...off(0) }, true],
   ['told while it was off', { ...told('m1', R2, 0), ...off(-MINUTE) }, false],
   ['took it, then off', { ...took('m1', R2, 0), ...off(MINUTE) }, true],
   [
