@@ -2,10 +2,13 @@
 import { FINAL_PHASES } from '@floe/crds/attempt-phase';
 import type { Attempt, Desired, NixMachine } from '@floe/crds/nix-machine';
 import { asksConsent, type ConsentWait, consentWait } from '../conditions/consent.ts';
+import { isCoarse } from '../conditions/presence.ts';
 import { timeMs } from './time.ts';
 
 /** Phases in which an attempt has not changed the machine yet. */
 const PREPARING: readonly string[] = ['Waiting', 'Fetching', 'Fetched'];
+/** From the beginning of a day to its last second. */
+const LAST_SECOND_MS = 86_399_000;
 
 export type Facts = {
   readonly machine: NixMachine;
@@ -16,8 +19,10 @@ export type Facts = {
   /** The attempt, where it is one at `desired`. */
   readonly own: Attempt | undefined;
   readonly online: boolean;
-  /** Since when it is online, or not; in ms. */
+  /** Since when it is online, or not; in ms. Where only the day is kept (`presence: Coarse`), its beginning. */
   readonly connectionSince: number | undefined;
+  /** Since when it is so at the latest: where only the day is kept, its end, or now. */
+  readonly connectionSinceAtLatest: number | undefined;
   /** Whether an attempt is in hand, or a go was given and nothing was heard of it. */
   readonly inHand: boolean;
   /** Whether a go was given and nothing was heard of it. */
@@ -57,6 +62,7 @@ export function factsOf(machine: NixMachine, now: number): Facts {
     own,
     online: isOnline(machine),
     connectionSince: timeMs(connection?.since),
+    connectionSinceAtLatest: sinceAtLatest(machine, now),
     inHand,
     unanswered,
     well: isWell(machine),
@@ -65,6 +71,12 @@ export function factsOf(machine: NixMachine, now: number): Facts {
     asks: asksConsent(machine),
     waitsForUser: consentWait(machine, now),
   };
+}
+
+/** A time that is kept as a day stands for any moment of that day which has passed. */
+function sinceAtLatest(machine: NixMachine, now: number): number | undefined {
+  const since = timeMs(machine.status?.connection?.since);
+  return since === undefined || !isCoarse(machine) ? since : Math.max(since, Math.min(now, since + LAST_SECOND_MS));
 }
 
 function isOnline({ status }: NixMachine): boolean {
@@ -133,11 +145,11 @@ export function isHealthy(facts: Facts): boolean {
 
 /**
  * Whether the machine is off, and was so before its go: it takes no slot. Times of a connection are whole seconds, cut off:
- * one that went off in the second of its go may have begun.
+ * one that went off in the second of its go may have begun. So may one of which only the day is known, if it was the same.
  */
-export function wasOffBeforeGo({ online, connectionSince, desired }: Facts): boolean {
+export function wasOffBeforeGo({ online, connectionSinceAtLatest: since, desired }: Facts): boolean {
   const go = desired?.go === true ? timeMs(desired.since) : undefined;
-  return !online && connectionSince !== undefined && go !== undefined && connectionSince < wholeSeconds(go);
+  return !online && since !== undefined && go !== undefined && since < wholeSeconds(go);
 }
 
 function wholeSeconds(ms: number): number {

@@ -246,6 +246,45 @@ test.each<[string, object, boolean]>([
   expect(plan.budget.unavailable).toBe(unavailable ? 1 : 0);
 });
 
+/** `connection` of a machine of which only the day is known since when it is off. */
+const offSinceDay = (day: string): object => ({ connection: { online: false, since: `${day}T00:00:00Z` } });
+
+test.each<[string, object, boolean]>([
+  ['told and switching, then off on the same day', told('m1', R2, 0, { phase: 'Testing' }), true],
+  ['told, and off on the same day', told('m1', R2, 0), true],
+  ['off on the same day, and never told', {}, false],
+  [
+    'took another revision in another run, then off on the same day',
+    told('m1', R1, -60 * MINUTE, { phase: 'Committed' }, { run: 'run0' }),
+    false,
+  ],
+])('budget: a machine with Coarse presence that is %s', (_, status, unavailable) => {
+  const coarse = (day: string) =>
+    machine('m1', { ...runs('m1', R1), ...status, ...offSinceDay(day) }, { presence: 'Coarse' });
+  const plan = (day: string) =>
+    planScene({
+      spec: { maxUnavailable: 2 },
+      machines: [coarse(day), ...fleet(5).slice(1)],
+      status: running(),
+      now: 2 * MINUTE,
+    });
+  expect(plan('2026-03-01').budget.unavailable).toBe(unavailable ? 1 : 0);
+  // Off since an earlier day: it was so before its go.
+  expect(plan('2026-02-28').budget.unavailable).toBe(0);
+});
+
+test('soak: a machine with Coarse presence failed if it is seen off in that time, and not if it goes off later that day', () => {
+  const spec = { steps: [batch(2, { soak: '5m' })], maxUnavailable: 5, successThreshold: 50 };
+  const scene = (connection: object, now: number, status = running()) => {
+    const m1 = machine('m1', { ...took('m1', R2, MINUTE), ...connection }, { presence: 'Coarse' });
+    return planScene({ spec, machines: [m1, machine('m2', took('m2', R2, MINUTE))], status, now });
+  };
+  const seen = scene(offSinceDay('2026-03-01'), 4 * MINUTE);
+  expect(seen.counts).toMatchObject({ failed: 1, updating: 1 });
+  expect(scene(offSinceDay('2026-03-01'), 7 * MINUTE, seen.status).counts).toMatchObject({ failed: 1 });
+  expect(scene(offSinceDay('2026-03-01'), 7 * MINUTE).counts).toMatchObject({ failed: 0, updated: 2 });
+});
+
 test('budget: full, and everyone else waits for it', () => {
   const machines = [machine('m1', { ...runs('m1', R1), ...told('m1', R2, 0) }), ...fleet(3).slice(1)];
   const plan = planScene({ machines, status: running(), now: MINUTE });

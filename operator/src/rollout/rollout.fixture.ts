@@ -44,10 +44,11 @@ export type MachineOptions = {
   readonly labels?: Record<string, string>;
   readonly hold?: NixMachine['spec']['hold'];
   readonly created?: string;
+  readonly presence?: 'Coarse';
 };
 
 export function machine(name: string, status: NixMachineStatus = {}, options: MachineOptions = {}): NixMachine {
-  const { labels, hold, created } = options;
+  const { labels, hold, created, presence } = options;
   return {
     apiVersion: 'floe.dev/v1alpha1',
     kind: 'NixMachine',
@@ -57,7 +58,11 @@ export function machine(name: string, status: NixMachineStatus = {}, options: Ma
       creationTimestamp: created ?? at(-MINUTE),
       ...(labels === undefined ? {} : { labels }),
     },
-    spec: { configRef: { name: 'web' }, ...(hold === undefined ? {} : { hold }) },
+    spec: {
+      configRef: { name: 'web' },
+      ...(hold === undefined ? {} : { hold }),
+      ...(presence === undefined ? {} : { presence }),
+    },
     status,
   };
 }

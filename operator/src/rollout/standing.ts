@@ -206,7 +206,7 @@ function soaked(view: View, facts: Facts, updated: Standing): Standing {
 
 /** Whether the machine is bad now and turned so before its soak ended. */
 function badWithin(facts: Facts, until: number): { message: string; at: number } | undefined {
-  if (!facts.online && (facts.connectionSince ?? 0) < until) {
+  if (!facts.online && (facts.connectionSinceAtLatest ?? 0) < until) {
     return { message: 'went offline while it soaked', at: facts.connectionSince ?? until };
   }
   if (!facts.well && (facts.wellSince ?? 0) < until) {

@@ -310,6 +310,20 @@ test.each([
   expect(plan.phase).toBe(phase);
 });
 
+test.each([
+  [5 * MINUTE, 'Failed'],
+  [20 * MINUTE, 'Progressing'],
+])(
+  'built in: comebacks of which only the day is known count while they can only be soon after its update: %i ms',
+  (now, phase) => {
+    const status = took('m1', R2, 0);
+    const comebacks = { desiredId: status.attempt?.desiredId ?? '', count: 3 };
+    const connection = { online: true, since: '2026-03-01T00:00:00Z', comebacks };
+    const flapping = machine('m1', { ...status, connection }, { presence: 'Coarse' });
+    expect(look(atStep(1), { now, machines: [flapping, ...fleet(4).slice(1)] }).phase).toBe(phase);
+  },
+);
+
 test('built in: one that was sick before its update, or failed it, does not count here', () => {
   const before = [machine('m1', took('m1', R2, 0, sick(-MINUTE))), ...fleet(4).slice(1)];
   expect(look(atStep(1), { now: 6 * MINUTE, machines: before }).phase).toBe('Progressing');

@@ -45,8 +45,9 @@ function badOf({ facts }: Member, now: number): Bad | undefined {
   }
   const { connection, attempt } = facts.machine.status ?? {};
   const comebacks = connection?.comebacks;
-  const at = facts.connectionSince;
+  const { connectionSince: at, connectionSinceAtLatest: latest } = facts;
   const isItsOwn = comebacks !== undefined && comebacks.desiredId === attempt?.desiredId;
-  if (!isItsOwn || at === undefined || comebacks.count < COMEBACKS || at > end + SOON) return undefined;
+  const isSoon = latest !== undefined && latest <= end + SOON;
+  if (!isItsOwn || at === undefined || comebacks.count < COMEBACKS || !isSoon) return undefined;
   return { name, at, message: `lost its connection ${comebacks.count} times within ${spokenMs(SOON)} of its update` };
 }
