@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Installs the Debian packages of the test bed that are missing, and touches nothing where none is: packages.sh [--list] run|build|metrics
+# Installs the Debian packages of the test bed that are missing, and touches nothing where none is: packages.sh [--list] run|build|metrics|ssh|proxies
 #   run      what a running cluster, its machines and its images need      build  what the one build of Kubernetes needs besides
-#   metrics  what the scenario about metrics asks: a Prometheus
+#   metrics  what the scenario about metrics asks: a Prometheus            ssh    what the scenario about sources asks: an SSH server
+#   proxies  what the scenario about ways to the hub asks: one that knows CONNECT, one that speaks SOCKS, one that ends TLS
 set -euo pipefail
 list=
 if [ "$1" = --list ]; then list=1; shift; fi
@@ -13,10 +14,13 @@ run_needs=(etcd:etcd-server containerd:containerd ctr:containerd runc:runc /usr/
 build_needs=(go:golang-go /usr/share/gocode/src/github.com/modern-go/reflect2:golang-github-modern-go-reflect2-dev rsync:rsync jq:jq
   make:make dpkg-source:dpkg-dev gcc:gcc /usr/include/stdio.h:libc6-dev)
 metrics_needs=(prometheus:prometheus promtool:prometheus)
+ssh_needs=(/usr/sbin/sshd:openssh-server)
+proxies_needs=(tinyproxy:tinyproxy-bin microsocks:microsocks /usr/sbin/nginx:nginx)
 missing=()
 case $1 in
-  run) needs=("${run_needs[@]}") ;; build) needs=("${build_needs[@]}") ;; metrics) needs=("${metrics_needs[@]}") ;;
-  *) echo "usage: packages.sh [--list] run|build|metrics" >&2; exit 64 ;;
+  run) needs=("${run_needs[@]}") ;; build) needs=("${build_needs[@]}") ;; metrics) needs=("${metrics_needs[@]}") ;; ssh) needs=("${ssh_needs[@]}") ;;
+  proxies) needs=("${proxies_needs[@]}") ;;
+  *) echo "usage: packages.sh [--list] run|build|metrics|ssh|proxies" >&2; exit 64 ;;
 esac
 for need in "${needs[@]}"; do
   what=${need%%:*}

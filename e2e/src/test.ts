@@ -70,7 +70,7 @@ async function stage(title: string, work: () => Promise<Tally>): Promise<Tally> 
 }
 
 const filter = process.argv.slice(2);
-const missing = await missingOnHost(['run', 'metrics']);
+const missing = await missingOnHost(['run', 'metrics', 'ssh', 'proxies']);
 console.log(
   `Floe's tests: checks, unit tests, scenarios on a real cluster. About ${missing.length === 0 ? 45 : 60} minutes; everything is kept in ~/.cache/floe (3 GB).`,
 );
