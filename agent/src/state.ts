@@ -96,7 +96,9 @@ export function machineState(
     ),
     ...(seen.current === undefined ? {} : { current: countedAs(seen.current, seen.currentIs) }),
     ...(seen.booted === undefined ? {} : { booted: countedAs(seen.booted, seen.bootedIs) }),
-    ...(seen.bootDefault === undefined ? {} : { bootDefault: seen.bootDefault }),
+    ...(seen.bootDefault === undefined
+      ? {}
+      : { bootDefault: { ...seen.bootDefault, ...countedAs(seen.bootDefault.closure, seen.bootDefaultIs) } }),
     ...reading.told,
     ...(reading.expectedAgent === undefined ? {} : { expectedAgent: reading.expectedAgent.slice(0, 512) }),
     ...(isInHand(journal) ? {} : { attempts: pastAttempts(journal) }),

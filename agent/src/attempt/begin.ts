@@ -45,6 +45,6 @@ export function begin(record: AttemptRecord, outcome: Begun, at: Moment): Attemp
   if (mode === 'boot') return toBoot(known, booted, at);
   if (inhibitors.length === 0) return enter(known, 'arm-switch');
   const keys = inhibitors.join(', ');
-  const why = `It was not switched to but waits for a boot, since the running system forbids the switch (switch-inhibitors: ${keys}).`;
+  const why = `A boot brings it rather than a switch, since the running system forbids the switch (switch-inhibitors: ${keys}).`;
   return inhibited(known, keys, () => toBoot(remark(known, why), booted, at));
 }

@@ -29,6 +29,8 @@ export type Seen = {
   readonly currentIs?: Specialisation;
   /** The same of `booted`. */
   readonly bootedIs?: Specialisation;
+  /** The same of `bootDefault`. */
+  readonly bootDefaultIs?: Specialisation;
 };
 
 /** A specialisation: the closure that it belongs to, and its name there. */

@@ -6,6 +6,7 @@ import { next } from './next.ts';
 import type { Confirmation, Outcome } from './outcome.ts';
 import type { AttemptPorts } from './ports.ts';
 import { type AttemptRecord, type Before, newAttempt, type Order } from './record.ts';
+import { resume } from './resume.ts';
 
 const at = { time: '2026-01-01T00:00:00Z', monotonicMs: 0 };
 const PARENT_OF_SPECIAL = '/nix/store/33333333333333333333333333333333-special';
@@ -139,4 +140,17 @@ test('the old closure is kept from the garbage collector before anything is touc
   const kept = model.trace.indexOf(`keep ${OLD}`);
   expect(kept).toBeGreaterThan(-1);
   expect(kept).toBeLessThan(model.trace.indexOf('arm 1'));
+});
+
+test('why it takes a boot rather than a switch is said while it waits, and still after the boot', async () => {
+  const begun = record({}, { step: 'begin' });
+  const seen = { current: OLD, profile: OLD, bootId: '1' };
+  const outcome: Outcome = { step: 'begin', seen, failedUnits: [], program: ['agent'], inhibitors: ['dbus'] };
+  let now = next(begun, outcome, at);
+  while (now.step !== 'done') now = next(now, await does(now), at);
+  const why =
+    'A boot brings it rather than a switch, since the running system forbids the switch (switch-inhibitors: dbus).';
+  expect(now).toMatchObject({ phase: 'RebootRequired', message: `It starts with the next boot. ${why}` });
+  const booted = resume(now, { current: NEW, booted: NEW, profile: NEW, bootId: '2' });
+  expect(booted).toMatchObject({ phase: 'Committed', message: `It runs since the machine was restarted. ${why}` });
 });

@@ -25,12 +25,15 @@ export function resume(record: AttemptRecord, seen: Seen): AttemptRecord {
   return record.step === 'hand-over' ? enter(record, 'arm-health') : record;
 }
 
-const BOOTED = { phase: 'Committed', message: 'It runs since the machine was restarted.' } as const;
+function booted({ remarks = [] }: AttemptRecord) {
+  const message = ['It runs since the machine was restarted.', ...remarks].join(' ');
+  return { phase: 'Committed', message } as const;
+}
 
 /** A closure that waited for its boot, and now runs. */
 function afterReboot(record: AttemptRecord, seen: Seen): AttemptRecord {
   if (record.phase !== 'RebootRequired') return record;
-  if (runsNew(record, seen.current)) return { ...record, ...BOOTED };
+  if (runsNew(record, seen.current)) return { ...record, ...booted(record) };
   const message = `It waits for its boot. The machine was restarted, but ${cameUpWith(record, seen)}.`;
   return record.before === undefined || record.before.bootId === seen.bootId ? record : { ...record, message };
 }
@@ -41,5 +44,5 @@ function putAway(record: AttemptRecord, seen: Seen): AttemptRecord {
   const kept = record.ending?.phase === 'Committed' && record.bootTouched;
   if (kept && restarted && !runsNew(record, seen.current)) return elsewhere(record, seen);
   if (record.ending?.phase !== 'RebootRequired' || !runsNew(record, seen.current)) return record;
-  return { ...record, ending: BOOTED };
+  return { ...record, ending: booted(record) };
 }

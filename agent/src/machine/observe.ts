@@ -22,12 +22,15 @@ export async function observe(paths: Paths): Promise<Seen> {
   ]);
   const bootDefault = await readBootDefault(paths, profile);
   const fetched = await readStoreLink(paths.root, join(paths.gcRoots, 'new'));
-  const closures = [profile, bootDefault?.closure, fetched];
+  // What a person made the boot loader's default may itself be a specialisation.
+  const bootDefaultIs = await parentOf(bootDefault?.closure, [profile, fetched]);
+  const closures = [profile, bootDefaultIs?.closure ?? bootDefault?.closure, fetched];
   const [currentIs, bootedIs] = await Promise.all([parentOf(current, closures), parentOf(booted, closures)]);
   return {
     bootId,
     ...(currentIs === undefined ? {} : { currentIs }),
     ...(bootedIs === undefined ? {} : { bootedIs }),
+    ...(bootDefaultIs === undefined ? {} : { bootDefaultIs }),
     ...(current === undefined ? {} : { current }),
     ...(booted === undefined ? {} : { booted }),
     ...(profile === undefined ? {} : { profile }),
