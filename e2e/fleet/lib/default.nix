@@ -17,12 +17,9 @@ let
         specialArgs = {
           modulesPath = ./.;
           pkgs = import ./build.nix;
+          inherit extendModules;
         } // specialArgs;
       };
-    in
-    {
-      _type = "configuration";
-      inherit (result) config options;
       extendModules =
         {
           modules ? [ ],
@@ -33,6 +30,11 @@ let
           modules = (arguments.modules or [ ]) ++ modules;
           specialArgs = (arguments.specialArgs or { }) // specialArgs;
         };
+    in
+    {
+      _type = "configuration";
+      inherit (result) config options;
+      inherit extendModules;
       type = null;
     };
   modules' = modules;

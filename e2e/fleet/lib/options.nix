@@ -66,6 +66,13 @@ in
     initrd.text = option types.lines "";
   };
 
+  # Variants of the system: each is built with this module more, and lies in specialisation/ of the toplevel.
+  specialisation = option (types.attrsOf (
+    types.submodule {
+      configuration = option types.anything { };
+    }
+  )) { };
+
   system = {
     stateVersion = option types.str "26.11";
     switch.inhibitors = option (types.attrsOf types.str) { };

@@ -3,6 +3,7 @@
   config,
   lib,
   pkgs,
+  extendModules,
   ...
 }:
 let
@@ -83,6 +84,17 @@ let
   );
   inhibitors = cfg.system.switch.inhibitors;
 
+  # A specialisation has none of its own.
+  specialised =
+    { configuration }:
+    let
+      whole = extendModules { modules = [ { specialisation = lib.mkForce { }; } configuration ]; };
+    in
+    whole.config.system.build.toplevel;
+  specialisations = concatStringsSep "" (
+    lib.mapAttrsToList (name: variant: "ln -s ${specialised variant} \"$out/specialisation/${name}\"\n") cfg.specialisation
+  );
+
   toplevel =
     build.runCommand "nixos-system-${cfg.networking.hostName}-26.11test"
       {
@@ -128,6 +140,7 @@ let
         [ -z "$bootLoaderFails" ] || touch "$out/boot-loader-fails"
         [ -z "$agentPath" ] || ln -s "$agentPath/bin/floe-agent" "$out/sw/bin/floe-agent"
         [ -z "$payloadPath" ] || ln -s "$payloadPath" "$out/payload"
+        ${specialisations}
         for file in activate bin/switch-to-configuration bin/install-boot-loader; do
           sed "s|@out@|$out|g; s|@program@|$switchToConfiguration|g" "$switchToConfiguration/$file" > "$out/$file"
           chmod +x "$out/$file"

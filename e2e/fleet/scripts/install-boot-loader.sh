@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes the boot entries as systemd-boot's installer does: one per generation of the system profile, and the default: install-boot-loader TOPLEVEL
+# Writes the boot entries as systemd-boot's installer does: one per generation of the system profile and specialisation, and the default: install-boot-loader TOPLEVEL
 set -eu
 export PATH=/usr/bin:/usr/sbin:/bin:/sbin
 root=${FLOE_ROOT:-}
@@ -7,24 +7,32 @@ default=$1
 [ ! -e @out@/boot-loader-fails ] || { echo "cannot write the boot entry: no space left on /boot" >&2; exit 1; }
 boot=$root/boot/loader
 mkdir -p "$boot/entries"
+write_entry() {
+  entry=$boot/entries/$1.conf
+  {
+    echo "title NixOS"
+    echo "version $3"
+    echo "linux $2/kernel"
+    echo "initrd $2/initrd"
+    echo "options init=$2/init $(cat "$2/kernel-params" 2>/dev/null)"
+  } > "$entry.tmp"
+  mv "$entry.tmp" "$entry"
+}
 generation=
 for link in "$root"/nix/var/nix/profiles/system-*-link; do
   system=$(readlink "$link") || continue
   number=${link##*/system-}; number=${number%-link}
-  entry=$boot/entries/nixos-generation-$number.conf
-  {
-    echo "title NixOS"
-    echo "version Generation $number"
-    echo "linux $system/kernel"
-    echo "initrd $system/initrd"
-    echo "options init=$system/init $(cat "$system/kernel-params" 2>/dev/null)"
-  } > "$entry.tmp"
-  mv "$entry.tmp" "$entry"
+  write_entry "nixos-generation-$number" "$system" "Generation $number"
+  for special in "$system"/specialisation/*; do
+    [ -L "$special" ] || continue
+    name=${special##*/}
+    write_entry "nixos-generation-$number-specialisation-$name" "$(readlink "$special")" "Generation $number ($name)"
+  done
   if [ "$system" = "$default" ] && { [ -z "$generation" ] || [ "$number" -gt "$generation" ]; }; then generation=$number; fi
 done
 [ -n "$generation" ] || { echo "no generation of the system profile is $default: set the profile first" >&2; exit 1; }
 for entry in "$boot"/entries/nixos-generation-*.conf; do
-  number=${entry##*-}; number=${number%.conf}
+  number=${entry##*/nixos-generation-}; number=${number%%[!0-9]*}
   [ -L "$root/nix/var/nix/profiles/system-$number-link" ] || rm -f "$entry"
 done
 printf 'timeout 0\ndefault nixos-generation-%s.conf\n' "$generation" > "$boot/loader.conf.tmp"
