@@ -1,5 +1,6 @@
 // What goes into a build Job (request), what it says while it runs (progress lines) and what it reports (result).
 import { type Static, Type } from 'typebox';
+import { MAX_LOCK_LENGTH } from './constants.ts';
 import { OneOf, RevisionId, StorePath } from './schema.ts';
 
 /** `request.json` of the Job's ConfigMap, read by all three containers. */
@@ -13,11 +14,15 @@ export const BuildRequest = Type.Object({
       kind: Type.Literal('flake'),
       /** Flake reference, locked as far as the operator could (a git source becomes `git+URL?rev=…&dir=…`). */
       ref: Type.String({ maxLength: 4096 }),
+      /** Field of the NixConfig that it comes from, for errors. */
+      field: Type.Optional(OneOf(['spec.source.git', 'spec.source.flake'], 'Field.')),
     }),
     Type.Object({ kind: Type.Literal('inline'), files: Type.Record(Type.String(), Type.String()) }),
   ]),
   /** Input name -> flake reference that replaces it. */
   inputs: Type.Record(Type.String(), Type.String()),
+  /** Lock file with which the revision was built before: exactly these inputs are taken. Absent: they are locked now. */
+  lock: Type.Optional(Type.String({ maxLength: MAX_LOCK_LENGTH })),
   /** Nix text of modules for `extendModules`. */
   modules: Type.Array(Type.String()),
   /** Machines to build: name of the NixMachine and the attribute of its system (without `.config.system.build.toplevel`). */
@@ -62,6 +67,8 @@ export const BuildResult = Type.Object({
   job: Type.String({ maxLength: 253 }),
   /** Locked flake reference that was built. */
   locked: Type.String({ maxLength: 2048 }),
+  /** Lock file of all inputs, as compact JSON; absent where it is too large to be kept. */
+  lock: Type.Optional(Type.String({ maxLength: MAX_LOCK_LENGTH })),
   /** Closure by machine. */
   closures: Type.Record(Type.String(), StorePath('Closure.')),
   /** Why a machine has none. */

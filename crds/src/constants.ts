@@ -43,5 +43,8 @@ export const SIGNING_KEY_SECRET = 'floe-signing-key';
 /** Optional Secret in a tenant's namespace with credentials of a cache that is not the embedded one; `push` alone sees it. */
 export const CACHE_SECRET = 'floe-cache-credentials';
 
+/** Characters of a lock file that a revision record keeps at most: some 300 inputs. */
+export const MAX_LOCK_LENGTH = 131_072;
+
 /** Machines that one ControllerRevision holds at most, so that no object comes near etcd's limit of 1.5 MiB. */
 export const MACHINES_PER_RECORD = 2000;

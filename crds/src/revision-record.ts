@@ -1,5 +1,6 @@
 // The revision record: which closure each machine has in a revision, kept in immutable apps/v1 ControllerRevisions.
 import { type Static, Type } from 'typebox';
+import { MAX_LOCK_LENGTH } from './constants.ts';
 import type { ObjectMeta } from './object-meta.ts';
 import { OneOf, RevisionId, StorePath, Time } from './schema.ts';
 
@@ -13,6 +14,13 @@ export const RevisionRecord = Type.Object({
   revision: RevisionId('Id of the revision.'),
   source: Type.String({ description: 'What it was built from, for people.', maxLength: 512 }),
   locked: Type.Optional(Type.String({ description: 'Locked flake reference.', maxLength: 2048 })),
+  lock: Type.Optional(
+    Type.String({
+      description:
+        'Lock file of all inputs, in part 0: machines that join later are built with the same. Absent where it was too large.',
+      maxLength: MAX_LOCK_LENGTH,
+    }),
+  ),
   builtAt: Time('When the build ended.'),
   part: Type.Integer({ description: 'Which part of the build it is, from 0.' }),
   parts: Type.Integer({ description: 'Parts of the build; the build is known once all are there.' }),

@@ -4,12 +4,13 @@ import { join } from 'node:path';
 import type { BuildRequest } from '@floe/crds/build';
 import { isStorePath } from '@floe/crds/nix-fingerprint';
 import { withoutSecrets } from '../nix/error-words.ts';
-import { fetchWords } from '../nix/fetch-words.ts';
+import { type FetchCause, fetchWords } from '../nix/fetch-words.ts';
 import { flakeUrl, isSourceAttributes, type SourceAttributes } from '../nix/flake-url.ts';
 import { needAttributeNames } from './attribute.ts';
 import { fetchCredentials, readSecret } from './credentials.ts';
 import { BuildFailure } from './failure.ts';
 import { writeInline } from './inline.ts';
+import { keptLock, readLock, writeLock } from './lock.ts';
 import { errorText, type Nix, openNix } from './nix.ts';
 import type { BuilderPaths } from './paths.ts';
 import type { Progress, ProgressPorts } from './progress.ts';
@@ -51,6 +52,12 @@ function tellAll(stderr: string, progress: Progress): void {
   for (const line of withoutSecrets(stderr).trimEnd().split('\n')) progress.line(line);
 }
 
+/** Where a person repairs what is wrong with a source. */
+function fieldOf(cause: FetchCause, field: string): string {
+  if (cause !== 'Credentials' && cause !== 'HostKey') return field;
+  return field === 'spec.source.git' ? `${field}.secretRef` : 'spec.source.inputsSecretRef';
+}
+
 /** Fetches the source alone, so that its errors are told apart from those of its inputs. */
 async function fetchSource(nix: Nix, reference: string, field: string, context: ContainerContext): Promise<Prefetched> {
   const { progress, signal } = context;
@@ -64,7 +71,7 @@ async function fetchSource(nix: Nix, reference: string, field: string, context: 
   if (ended.code !== 0) {
     const words = fetchWords(errorText(ended), shown);
     tellAll(ended.stderr, progress);
-    throw new BuildFailure(words.error, { field, remedy: words.remedy });
+    throw new BuildFailure(words.error, { field: fieldOf(words.cause, field), remedy: words.remedy });
   }
   const found = parsePrefetched(ended.stdout);
   if (found === undefined) {
@@ -96,37 +103,50 @@ export function inputOf(text: string): string | undefined {
   return names.at(-1)?.replace(/^target(?:\/|$)/, '') || undefined;
 }
 
-/** Locks and archives the inputs of the wrapper, hence those of the source. */
-async function archive(nix: Nix, folder: string, context: ContainerContext): Promise<void> {
-  const flake = `path:${folder}`;
-  const steps: [string, readonly string[]][] = [
-    ['locking the inputs', ['flake', 'lock', flake]],
-    ['fetching the inputs', ['flake', 'archive', '--json', flake]],
-  ];
-  for (const [doing, args] of steps) {
-    context.progress.say(doing);
-    const ended = await nix.run({ args, doing, timeoutSeconds: FETCH_SECONDS }, { signal: context.signal });
-    const unknown = /has an override for a non-existent input '([^']+)'/.exec(ended.stderr)?.[1];
-    if (unknown !== undefined) {
-      throw new BuildFailure(`the flake has no input "${unknown}"`, {
-        field: `spec.inputs.${unknown}`,
-        remedy: 'name an input that flake.nix declares',
-      });
-    }
-    if (ended.code === 0) continue;
-    tellAll(ended.stderr, context.progress);
-    const text = errorText(ended);
-    const name = inputOf(text);
-    const words = fetchWords(text, name === undefined ? 'inputs of the flake' : `input ${name}`);
-    const overridden = name !== undefined && Object.hasOwn(context.request.inputs, name);
-    throw new BuildFailure(words.error, {
-      field: overridden
-        ? `spec.inputs.${name}`
-        : words.cause === 'Credentials'
-          ? 'spec.source.inputsSecretRef'
-          : 'spec.source',
-      remedy: words.remedy,
+/** What Nix says where a lock of before is all that it may use. */
+const LOCK_IS_OLD = /requires lock file changes/;
+
+/** Why the inputs can't be had. */
+function inputFailure(stderr: string, text: string, { inputs, lock }: BuildRequest): BuildFailure {
+  const unknown = /has an override for a non-existent input '([^']+)'/.exec(stderr)?.[1];
+  if (unknown !== undefined) {
+    return new BuildFailure(`the flake has no input "${unknown}"`, {
+      field: `spec.inputs.${unknown}`,
+      remedy: 'name an input that flake.nix declares',
     });
+  }
+  if (lock !== undefined && LOCK_IS_OLD.test(stderr)) {
+    return new BuildFailure('the inputs that the revision was built with do not fit its source any more', {
+      field: 'spec.source',
+      remedy: 'commit or edit something, so that there is a new revision, which all machines are built for',
+    });
+  }
+  const name = inputOf(text);
+  const words = fetchWords(text, name === undefined ? 'inputs of the flake' : `input ${name}`);
+  const overridden = name !== undefined && Object.hasOwn(inputs, name);
+  const byCause = words.cause === 'Credentials' ? 'spec.source.inputsSecretRef' : 'spec.source';
+  return new BuildFailure(words.error, {
+    field: overridden ? `spec.inputs.${name}` : byCause,
+    remedy: words.remedy,
+  });
+}
+
+/** Locks and archives the inputs of the wrapper, hence those of the source; with a lock of before exactly what is in it. */
+async function archive(nix: Nix, folder: string, { request, progress, signal }: ContainerContext): Promise<void> {
+  const flake = `path:${folder}`;
+  const steps: [string, readonly string[]][] =
+    request.lock === undefined
+      ? [
+          ['locking the inputs', ['flake', 'lock', flake]],
+          ['fetching the inputs', ['flake', 'archive', '--json', flake]],
+        ]
+      : [['fetching the inputs of the revision', ['flake', 'archive', '--json', '--no-update-lock-file', flake]]];
+  for (const [doing, args] of steps) {
+    progress.say(doing);
+    const ended = await nix.run({ args, doing, timeoutSeconds: FETCH_SECONDS }, { signal });
+    if (ended.code === 0) continue;
+    tellAll(ended.stderr, progress);
+    throw inputFailure(ended.stderr, errorText(ended), request);
   }
 }
 
@@ -143,7 +163,7 @@ export async function runFetch(context: ContainerContext): Promise<void> {
 
   const folder = join(paths.work, 'source');
   if (source.kind === 'inline') await writeInline(folder, source.files);
-  const field = source.kind === 'inline' ? 'spec.source.inline.files' : 'spec.source';
+  const field = source.kind === 'inline' ? 'spec.source.inline.files' : (source.field ?? 'spec.source');
   const shown = reference === undefined ? 'the inline files' : withoutSecrets(reference);
   progress.say(`fetching ${shown}`);
   const fetched = await fetchSource(nix, reference ?? `path:${folder}`, field, context);
@@ -156,8 +176,16 @@ export async function runFetch(context: ContainerContext): Promise<void> {
     modules: request.modules,
     systems,
   });
+  if (request.lock !== undefined) await writeLock(wrapper, request.lock);
   await archive(nix, wrapper, context);
+  const lock = keptLock(await readLock(wrapper));
+  if (lock === undefined) progress.say('the lock of the inputs is not kept: machines that join later lock them anew');
   const locked = withoutSecrets(flakeUrl(fetched.attributes)).slice(0, 2048);
-  await writeWork(paths.work, 'locked.json', { locked, source: fetched.storePath, startedAt });
+  await writeWork(paths.work, 'locked.json', {
+    locked,
+    source: fetched.storePath,
+    startedAt,
+    ...(lock === undefined ? {} : { lock }),
+  });
   progress.say(`fetched ${locked}`);
 }

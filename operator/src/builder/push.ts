@@ -68,6 +68,7 @@ export async function runPush(context: ContainerContext): Promise<void> {
     revision: request.revision,
     job: request.job,
     locked: locked.locked,
+    ...(locked.lock === undefined ? {} : { lock: locked.lock }),
     closures: { ...built.closures },
     failures: { ...built.failures },
     seconds: Math.max(0, Math.round((Date.now() - locked.startedAt) / 100) / 10),

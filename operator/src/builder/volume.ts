@@ -4,6 +4,7 @@ import { mkdir, open, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isStorePath } from '@floe/crds/nix-fingerprint';
 import { BuildFailure } from './failure.ts';
+import { keptLock } from './lock.ts';
 
 /** What `fetch` found: `locked.json`. */
 export type Locked = {
@@ -11,6 +12,8 @@ export type Locked = {
   readonly locked: string;
   /** Store path of the source. */
   readonly source: string;
+  /** Lock file of all inputs; absent where a record can't keep it. */
+  readonly lock?: string;
   /** When `fetch` started, milliseconds since 1970. */
   readonly startedAt: number;
 };
@@ -70,11 +73,12 @@ const refuse = (name: string, field: string): BuildFailure =>
 
 /** @throws BuildFailure when it is not there or malformed */
 export async function readLocked(work: string): Promise<Locked> {
-  const { locked, source, startedAt } = await readWork(work, 'locked.json');
+  const { locked, source, startedAt, lock } = await readWork(work, 'locked.json');
   if (typeof locked !== 'string' || locked.length > 2048) throw refuse('locked.json', 'locked');
   if (typeof source !== 'string' || !isStorePath(source)) throw refuse('locked.json', 'source');
   if (typeof startedAt !== 'number' || !Number.isFinite(startedAt)) throw refuse('locked.json', 'startedAt');
-  return { locked, source, startedAt };
+  if (lock !== undefined && (typeof lock !== 'string' || keptLock(lock) !== lock)) throw refuse('locked.json', 'lock');
+  return { locked, source, startedAt, ...(lock === undefined ? {} : { lock }) };
 }
 
 function isFailure(value: unknown): value is MachineFailure {

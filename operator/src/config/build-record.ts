@@ -7,6 +7,7 @@ import type { ControllerRevision } from '../kube/builtin.ts';
 import { hasPlaceholder, plainAttribute } from './attribute.ts';
 import { ownerOf } from './job-manifest.ts';
 import { ownedLabels, recordName } from './names.ts';
+import { isLockSmall } from './pinned-lock.ts';
 
 export type RecordInput = {
   readonly config: NixConfig;
@@ -59,6 +60,7 @@ export function buildRecords(input: RecordInput): ControllerRevision<RevisionRec
       revision: request.revision,
       source: job.source,
       locked: result.locked,
+      ...(part > 0 || result.lock === undefined || !isLockSmall(result.lock, request) ? {} : { lock: result.lock }),
       builtAt: new Date(number * 1000).toISOString().replace('.000Z', 'Z'),
       part,
       parts,

@@ -13,12 +13,16 @@ export type BuildTask = {
   readonly job: string;
   readonly revision: string;
   readonly source: ResolvedSource;
+  /** The lock file that the revision was built with before; undefined: the inputs are locked by this build. */
+  readonly lock?: string | undefined;
   /** Sorted by name. */
   readonly machines: readonly MachineRequest[];
 };
 
 /** Bytes that a ConfigMap may hold (1 MiB), less what its metadata may take. */
 export const MAX_REQUEST_BYTES = 1_000_000;
+/** Bytes of a request besides its source, modules, inputs, lock and machines; more than it ever has. */
+export const REQUEST_OVERHEAD = 16_384;
 
 /**
  * Names the Job of a build. The first build of a revision has the plain name; later ones (machines that joined, another
@@ -49,8 +53,12 @@ export function buildRequest(
     config: config.metadata.name,
     revision: task.revision,
     job: task.job,
-    source: source.kind === 'flake' ? source : { kind: 'inline', files: { ...source.files } },
+    source:
+      source.kind === 'flake'
+        ? { ...source, field: config.spec.source.git === undefined ? 'spec.source.flake' : 'spec.source.git' }
+        : { kind: 'inline', files: { ...source.files } },
     inputs: config.spec.inputs ?? {},
+    ...(task.lock === undefined ? {} : { lock: task.lock }),
     modules: config.spec.modules ?? [],
     machines: task.machines.map(({ name, attribute }) => ({ name, attribute })),
     ...(machinesPerEvaluation === undefined ? {} : { machinesPerEvaluation }),
@@ -79,8 +87,8 @@ export function machinesThatFit(machines: readonly MachineRequest[], bytesLeft: 
 }
 
 /** Bytes of a request without its machines, about. */
-export function fixedBytes(spec: NixConfig['spec'], source: ResolvedSource): number {
-  return Buffer.byteLength(JSON.stringify([source.request, spec.modules, spec.inputs])) + 16_384;
+export function fixedBytes(spec: NixConfig['spec'], source: ResolvedSource, lock: string | undefined): number {
+  return Buffer.byteLength(JSON.stringify([source.request, spec.modules, spec.inputs, lock])) + REQUEST_OVERHEAD;
 }
 
 function tooLarge({ source, modules }: BuildRequest, bytes: number): Problem {

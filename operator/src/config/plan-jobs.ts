@@ -8,6 +8,7 @@ import { rfc3339 } from './conditions.ts';
 import { type JobFailure, type JobState, jobState } from './job-state.ts';
 import type { MachineBuilds } from './machine-builds.ts';
 import { recordName } from './names.ts';
+import { pinnedLock } from './pinned-lock.ts';
 import type { Snapshot } from './snapshot.ts';
 import { problemSentence, type ResolvedSource } from './source.ts';
 
@@ -133,10 +134,11 @@ export function dueTask(
   );
   if (wanted.length === 0) return undefined;
   const { spec, metadata } = snapshot.config;
-  const machines = machinesThatFit(wanted, MAX_REQUEST_BYTES - fixedBytes(spec, target.source));
+  const lock = pinnedLock(snapshot.records.filter(({ data }) => data?.revision === target.revision));
+  const machines = machinesThatFit(wanted, MAX_REQUEST_BYTES - fixedBytes(spec, target.source, lock));
   const first = closures.main === undefined;
   const job = buildJobName(metadata.name, target.revision, { machines, first, attempts, order });
-  return { job, revision: target.revision, source: target.source, machines };
+  return { job, revision: target.revision, source: target.source, ...(lock === undefined ? {} : { lock }), machines };
 }
 
 function byAge(a: Job, b: Job): number {

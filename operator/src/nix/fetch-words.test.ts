@@ -37,6 +37,11 @@ test.each<[string, FetchCause, string]>([
   ],
   [nix("unable to download 'https://api.github.com/x': HTTP error 403"), 'Credentials', 'credentials'],
   ['Host key verification failed.\nfatal: Could not read from remote repository.', 'HostKey', 'known_hosts'],
+  [
+    'No ED25519 host key is known for [10.250.0.1]:2222 and you have requested strict checking.\nHost key verification failed.',
+    'HostKey',
+    'known_hosts has no line for [10.250.0.1]:2222',
+  ],
   ['No user exists for uid 1000', 'Other', 'user id 1000'],
   [
     `fatal: couldn't find remote ref refs/heads/nobranch\n${nix("resolving Git reference 'nobranch': revspec 'nobranch' not found")}`,

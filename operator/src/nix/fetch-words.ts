@@ -46,6 +46,13 @@ const RULES: readonly Rule[] = [
   },
   {
     cause: 'HostKey',
+    pattern: /No \S+ host key is known for (\S+)/,
+    error: (match) => `known_hosts has no line for ${match[1]}`,
+    remedy:
+      "put the server's line (as ssh-keyscan prints it, with -p where the port is not 22, once checked) into known_hosts of the Secret",
+  },
+  {
+    cause: 'HostKey',
     pattern: /Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED/i,
     error: () => 'the SSH host key of the server is not the one in known_hosts',
     remedy: "put the server's line (as ssh-keyscan prints it, once checked) into known_hosts of the Secret",
