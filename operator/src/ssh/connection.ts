@@ -78,6 +78,8 @@ export class SshConnection {
       client.once('ready', () => {
         signal.removeEventListener('abort', stop);
         client.removeAllListeners();
+        // A script is a dozen small packets: held back for one another's acknowledgements, each takes 40 ms more.
+        client.setNoDelay(true);
         resolve(new SshConnection(client));
       });
       client.once('close', () => end(new SshError('unreachable', `${host}:${port} closed the connection`)));

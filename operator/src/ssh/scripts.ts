@@ -209,7 +209,7 @@ while :; do
   esac
   [ $i -lt 20 ] || { echo running; return 0; }
   i=$((i + 1))
-  sleep 0.5
+  if [ $i -lt 8 ]; then sleep 0.1; else sleep 0.5; fi
 done`;
 
 /** name: ends a run that is over its time. */

@@ -108,7 +108,7 @@ test('a machine that cannot be reached anew is not kept', async () => {
     if (dials.length > 1) throw new Error('no new connection');
     return SshConnection.open(address, signal);
   };
-  const state = await go({ link: { dial }, desired: () => ({ ...order, confirmTimeoutSeconds: 8 }) });
+  const state = await go({ link: { dial }, desired: () => ({ ...order, confirmTimeoutSeconds: 3 }) });
   expect(state?.attempt).toMatchObject({ phase: 'Unconfirmed', message: expect.stringContaining('no new connection') });
   expect(await machine.state()).toEqual(OLD);
 });
