@@ -183,6 +183,19 @@ export const NixMachineStatus = Type.Object(
               maxLength: 253,
             }),
           ),
+          fault: Type.Optional(
+            Type.Object(
+              {
+                reason: Type.String({
+                  description:
+                    'One word for programs: WrongKey, LoginRefused, NoPrivateKey, Unreachable, DuplicateKey, InvalidSpec; others may come.',
+                  maxLength: 64,
+                }),
+                message: Type.String({ description: 'A sentence for people.', maxLength: 1024 }),
+              },
+              { description: 'With `target.ssh`: why the operator did not reach it; gone once it did.' },
+            ),
+          ),
           comebacks: Type.Optional(
             Type.Object(
               {

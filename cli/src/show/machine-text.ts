@@ -87,7 +87,7 @@ function connection({ connection: line, agent, pendingKey }: NixMachineStatus, n
       ? 'never connected: start floe-agent on it'
       : line.online
         ? `online for ${ago(line.since, now)}${where}${version}`
-        : `offline for ${ago(line.since, now)}${version}`;
+        : `offline for ${ago(line.since, now)}${version}${line.fault === undefined ? '' : `: ${line.fault.message}`}`;
   const key = pendingKey === undefined ? [] : [['pending key', `${pendingKey.fingerprint}: floe approve machine/NAME`]];
   return [['connection', said], ...key];
 }

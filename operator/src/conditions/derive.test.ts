@@ -350,6 +350,15 @@ test('lastTransitionTime moves with the status alone', () => {
   expect(at('Online')).toMatchObject({ status: 'False', lastTransitionTime: '2026-03-01T11:00:00Z' });
 });
 
+test('why a machine is not reached by SSH is what its column says', () => {
+  const target = { ssh: { host: 'web-01', secretRef: { name: 'floe-ssh' } } };
+  expect(of(machine(undefined, { target }), 'Ready').message).toBe('not reached by SSH yet');
+  const fault = { reason: 'WrongKey', message: 'web-01:22 shows another SSH host key' };
+  const off = machine(running({ connection: { ...OFFLINE, fault }, desired: desired(), ...onNew }), { target });
+  expect(of(off, 'Online')).toMatchObject({ status: 'False', ...fault });
+  expect(of(off, 'Ready').message).toBe(fault.message);
+});
+
 test('conditions of others stay', () => {
   const other = {
     type: 'Drained',

@@ -4,6 +4,7 @@ import type { Condition } from '@floe/crds/object-meta';
 import { drifted, nextBootMessage } from './drift.ts';
 import { agentOutdated } from './outdated-agent.ts';
 import { isCoarse, presenceTime } from './presence.ts';
+import { sshTargetOf } from './ssh-target.ts';
 import { isHealthy, isHeld, runsDesired, type Standing, standingOf } from './standing.ts';
 import { failedUnitsMessage, rebootMessage, short, statusMessage } from './wording.ts';
 
@@ -134,9 +135,12 @@ function stalled(standing: Standing, message: string): Draft {
 function online(machine: NixMachine): Draft {
   const connection = machine.status?.connection;
   if (connection === undefined) {
-    return { status: 'False', reason: 'NeverConnected', message: 'its agent has never connected' };
+    const message = sshTargetOf(machine) === undefined ? 'its agent has never connected' : 'not reached by SSH yet';
+    return { status: 'False', reason: 'NeverConnected', message };
   }
   if (!connection.online) {
+    const { fault } = connection;
+    if (fault !== undefined) return { status: 'False', reason: word(fault.reason), message: fault.message };
     const since = isCoarse(machine) ? '' : ` since ${connection.since}`;
     return { status: 'False', reason: 'Disconnected', message: `not connected${since}` };
   }

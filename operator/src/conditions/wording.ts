@@ -4,6 +4,7 @@ import { closureName } from './closure-name.ts';
 import { driftMessage, heldByHandMessage, nextBootMessage } from './drift.ts';
 import { outdatedAgentMessage } from './outdated-agent.ts';
 import { secretsMessage } from './secrets.ts';
+import { sshTargetOf } from './ssh-target.ts';
 import { isHeld, isOnline, type Standing, specOf } from './standing.ts';
 
 /** Characters of a condition's message that the API accepts. */
@@ -49,8 +50,10 @@ function resting(machine: NixMachine, standing: Standing, now: Date): string {
   const { status } = machine;
   if (isHeld(machine, now)) return heldMessage(machine);
   if (status?.waiting !== undefined && status.waiting.reason !== 'OnHold') return status.waiting.message;
-  if (status?.connection === undefined) return 'never connected: start floe-agent on it';
-  if (!isOnline(machine)) return 'offline, follows on return';
+  if (status?.connection === undefined) {
+    return sshTargetOf(machine) === undefined ? 'never connected: start floe-agent on it' : 'not reached by SSH yet';
+  }
+  if (!isOnline(machine)) return status.connection.fault?.message ?? 'offline, follows on return';
   if (standing.kind === 'unordered') return 'waits for its first revision';
   if (standing.kind === 'pending') return pending(standing.desired.revision, standing.attempt);
   const units = status.failedUnits ?? [];

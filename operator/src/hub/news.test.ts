@@ -111,6 +111,25 @@ describe('what is written', () => {
     expect(write(settled, offline)?.next.status?.connection).toEqual(wanted);
   });
 
+  test('why it is not reached: also of a machine that never was, kept while it is off, gone once it is reached', () => {
+    const fault = { reason: 'WrongKey', message: 'another key' };
+    const refused: News = { connection: { online: false, replica: 'floe-0', at: AT, fault } };
+    const first = write(machine(), refused)?.next;
+    expect(first?.status?.connection).toEqual({ online: false, since: '2026-03-01T09:59:50Z', fault });
+    expect(first?.status?.conditions?.find(({ type }) => type === 'Online')).toMatchObject(fault);
+    if (first === undefined) return;
+    expect(write(first, refused), 'the same again is no write').toBeUndefined();
+    const login = { reason: 'LoginRefused', message: 'no key of ours' };
+    const { connection } = refused;
+    const second = connection && write(first, { connection: { ...connection, fault: login } });
+    expect(second?.next.status?.connection).toEqual({ online: false, since: '2026-03-01T09:59:50Z', fault: login });
+    const reached = second && write(second.next, online);
+    expect(reached?.next.status?.connection).not.toHaveProperty('fault');
+    expect(reached?.patch.status).toMatchObject({ connection: { fault: null } });
+    const lost = write(machine(running()), refused)?.next.status;
+    expect(lost?.connection).toMatchObject({ online: false, fault });
+  });
+
   test.each([
     [
       'the first time since its attempt',

@@ -12,7 +12,13 @@ const KNOWN_BAD = 10;
 
 /** What is known but not stored yet. Each part is the whole of it: a newer one replaces it. */
 export type News = {
-  readonly connection?: { readonly online: boolean; readonly replica: string; readonly at: Date };
+  readonly connection?: {
+    readonly online: boolean;
+    readonly replica: string;
+    readonly at: Date;
+    /** Why the operator, which goes to it by SSH, did not reach it. */
+    readonly fault?: NonNullable<NixMachineStatus['connection']>['fault'];
+  };
   readonly agent?: Hello['agent'];
   readonly state?: MachineState;
   /** The key with which it asks to join; `none` once it is known by its spec. */
@@ -77,14 +83,18 @@ function connectionOf(machine: NixMachine, { connection: news }: News): NixMachi
     if (old?.online === true) return { ...old, replica: news.replica };
     return { online: true, since: rfc3339(news.at), replica: news.replica, ...comebacksOf(machine) };
   }
+  const fault = news.fault === undefined ? {} : { fault: news.fault };
+  if (old === undefined && news.fault !== undefined) return { online: false, since: rfc3339(news.at), ...fault };
+  if (old?.online === false) return { ...old, ...fault };
   // Connected to another replica meanwhile: this one's word no longer counts.
-  if (old?.online !== true || old.replica !== news.replica) return old;
+  if (old === undefined || old.replica !== news.replica) return old;
   const { lastSeen, comebacks } = old;
   return {
     online: false,
     since: rfc3339(news.at),
     ...(lastSeen === undefined ? {} : { lastSeen }),
     ...(comebacks === undefined ? {} : { comebacks }),
+    ...fault,
   };
 }
 

@@ -183,10 +183,11 @@ export function aloneReason(facts: Facts): Omit<Hold, 'machine'> | undefined {
     return { reason: 'MachineSuspended', message: `on hold ${end}: ${facts.hold.reason}` };
   }
   if (!facts.online) {
-    const never = facts.machine.status?.connection === undefined;
+    const { connection } = facts.machine.status ?? {};
+    const still = connection?.fault?.message ?? 'offline, follows on return';
     return {
       reason: 'Offline',
-      message: never ? 'never connected: start floe-agent on it' : 'offline, follows on return',
+      message: connection === undefined ? 'never connected: start floe-agent on it' : still,
     };
   }
   return undefined;

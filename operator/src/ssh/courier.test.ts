@@ -105,7 +105,11 @@ test.each<[SshError['fault'], string]>([
   };
   void start();
   await seconds(6);
-  expect(news.at(-1)?.connection).toMatchObject({ online: false, replica: 'floe-0' });
+  expect(news.at(-1)?.connection).toMatchObject({
+    online: false,
+    replica: 'floe-0',
+    fault: { reason, message: 'as it is' },
+  });
   await seconds(60);
   const early = visits.length;
   expect(early).toBeGreaterThan(2);

@@ -64,6 +64,8 @@ const INTERVAL_SECONDS = 300;
 const SHORTEST_SECONDS = 60;
 const FIRST_RETRY_SECONDS = 5;
 const EVENT_SECONDS = 600;
+/** Characters of an Event and of `status.connection.fault`. */
+const MESSAGE_LIMIT = 1000;
 /** Between a restart and the next visit. */
 const RESTART_SECONDS = 10;
 
@@ -203,7 +205,7 @@ export class Courier {
         `not reached by SSH: ${message}`,
       );
       this.#tell(machine, reason, message);
-      if (error instanceof SshError || error instanceof NoVisit) this.#offline(key, machine);
+      if (error instanceof SshError || error instanceof NoVisit) this.#offline(key, machine, { reason, message });
     }
   }
 
@@ -261,14 +263,15 @@ export class Courier {
   }
 
   /** Whoever called it online: nobody else reaches it. */
-  #offline(key: string, machine: NixMachine): void {
+  #offline(key: string, machine: NixMachine, fault: { reason: string; message: string }): void {
     const replica = machine.status?.connection?.replica ?? this.#options.replica;
-    this.#options.submit(key, { connection: { online: false, replica, at: this.#now() } });
+    const said = { ...fault, message: fault.message.slice(0, MESSAGE_LIMIT) };
+    this.#options.submit(key, { connection: { online: false, replica, at: this.#now(), fault: said } });
   }
 
   #tell(machine: NixMachine, reason: string, message: string): void {
     if (this.#told.isNew(`${keyOf(machine)} ${reason}`, seconds()))
-      this.#options.tell(machine, reason, message.slice(0, 1000));
+      this.#options.tell(machine, reason, message.slice(0, MESSAGE_LIMIT));
   }
 
   #jittered(length: number): number {
