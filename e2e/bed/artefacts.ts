@@ -1,5 +1,5 @@
 // The artefacts that all clusters of a host share: where each lies, and under which key.
-import { readdir, rm } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { contentKey } from './content-key.ts';
 import { cacheDir, cached, projectDir, recipe } from './paths.ts';
@@ -37,13 +37,23 @@ export async function artefacts(): Promise<Artefacts> {
   };
 }
 
-/** Removes what an older recipe made: `keep` stays, others that begin like it go. */
+/** Removes what an older recipe made: `keep` stays, others that begin like it go, but for those that a running cluster stands on. */
 export async function removeOlder(keep: string): Promise<void> {
   const name = keep.slice(cacheDir().length + 1);
   const kind = name.slice(0, name.lastIndexOf('-') + 1);
   for (const entry of await readdir(cacheDir())) {
-    if (entry.startsWith(kind) && entry !== name && /-[0-9a-f]{12}$/.test(entry)) {
+    if (entry.startsWith(kind) && entry !== name && /-[0-9a-f]{12}$/.test(entry) && !(await isInUse(cached(entry)))) {
       await rm(cached(entry), { recursive: true, force: true });
     }
   }
+}
+
+/** Whether a file system lies over the tree, in whichever mount namespace. */
+async function isInUse(tree: string): Promise<boolean> {
+  for (const pid of await readdir('/proc')) {
+    if (!/^\d+$/.test(pid)) continue;
+    const mounts = await readFile(join('/proc', pid, 'mountinfo'), 'utf8').catch(() => '');
+    if (mounts.includes(`lowerdir=${tree},`)) return true;
+  }
+  return false;
 }

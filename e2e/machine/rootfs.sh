@@ -14,7 +14,7 @@ trap 'umount -l "$part/proc" 2>/dev/null || true' EXIT
 chroot "$part" sh -ec 'export DEBIAN_FRONTEND=noninteractive
   apt-get update -qq
   apt-get install -y -qq --no-install-recommends systemd systemd-sysv dbus nix-bin ca-certificates git openssh-client \
-    iproute2 procps curl libnss-myhostname </dev/null
+    openssh-server iproute2 procps curl libnss-myhostname </dev/null
   apt-get clean; rm -rf /var/lib/apt/lists/* /var/cache/debconf/*-old' > "$target.log" 2>&1 || { tail -20 "$target.log" >&2; exit 1; }
 umount "$part/proc"
 cd "$part"
@@ -54,5 +54,7 @@ printf '[Manager]\nDefaultTimeoutStopSec=10s\nStatusUnitFormat=name\n' > etc/sys
 # One user, root, and no daemon: builds need no users of their own, and a nested namespace is more than a container allows.
 mkdir -p etc/nix
 printf 'build-users-group =\nsandbox = false\nexperimental-features = nix-command flakes\nsubstituters =\nsubstitute = true\nconnect-timeout = 5\nfallback = false\n' > etc/nix/nix.conf
+# The SSH server runs where a closure has a unit for it; each machine gets a host key of its own.
+rm -f etc/ssh/ssh_host_* usr/lib/systemd/system-generators/*ssh*-generator
 rm -rf nix && mkdir -p nix/store nix/var/nix boot/loader/entries etc/ssh
 cd / && mv "$part" "$target" && rm -f "$target.log"
