@@ -103,6 +103,7 @@ export function snapshot(of: NixConfig, more: Partial<Snapshot> = {}): Snapshot 
   return {
     config: of,
     source: looked(of),
+    cache: { looking: false, rounds: 0, missing: [], asked: 0 },
     machines: [],
     jobs: [],
     pods: [],

@@ -7,6 +7,8 @@ import type { EventRecorder } from '../kube/events.ts';
 import type { KubeMetrics } from '../kube/metrics.ts';
 import { WorkQueue } from '../kube/queue.ts';
 import { type RunProgram, runProgram } from '../nix/process.ts';
+import { cacheAsker } from './ask-cache.ts';
+import { type AskCache, CacheWatch } from './cache-watch.ts';
 import { ConfigMetrics } from './config-metrics.ts';
 import { RecordReader } from './observe.ts';
 import { ProgressWatch } from './progress-watch.ts';
@@ -30,6 +32,8 @@ export type ConfigControllerOptions = {
   readonly signal: AbortSignal;
   /** How programs are run; the real way where nothing is said. */
   readonly run?: RunProgram;
+  /** How a cache is asked for a closure; the real way where nothing is said. */
+  readonly askCache?: AskCache;
   readonly now?: () => Date;
 };
 
@@ -37,6 +41,8 @@ const NAME = 'nixconfig';
 const DEFAULT_WORKERS = 4;
 /** Sources that do not answer hold their place for as long as they may; they must not keep the others waiting. */
 const DEFAULT_RESOLVERS = 16;
+/** Caches asked at once; each look is a few small requests, one after the other. */
+const CACHE_LOOKS = 4;
 
 /** Reconciles NixConfigs until `signal` is aborted; to be called on the leader only. */
 export async function startConfigController(options: ConfigControllerOptions): Promise<void> {
@@ -60,6 +66,14 @@ export async function startConfigController(options: ConfigControllerOptions): P
     log,
     limit: settings.resolvers ?? DEFAULT_RESOLVERS,
   });
+  const caches = new CacheWatch({
+    ask: options.askCache ?? cacheAsker(),
+    onLooked: (key) => queue.add(key),
+    now,
+    signal,
+    log,
+    limit: CACHE_LOOKS,
+  });
   const progress = new ProgressWatch({ client, onProgress: (key) => queue.add(key), signal, log });
   const reconcile = configReconciler({
     client,
@@ -68,6 +82,7 @@ export async function startConfigController(options: ConfigControllerOptions): P
     records: new RecordReader(),
     readSecret,
     sources,
+    caches,
     progress,
     events,
     metrics: new ConfigMetrics(registry),

@@ -2,6 +2,7 @@
 import { verbAnnotation } from '@floe/crds/constants';
 import { type RevisionClosures, revisionClosures } from '@floe/crds/revision-closures';
 import type { BuildTask } from './build-task.ts';
+import { type CacheDecision, decideCacheLook, lostWords } from './cache-look.ts';
 import { type MachineBuilds, machineBuilds } from './machine-builds.ts';
 import { dueTask, type Failure, type JobDecision, type JobRemoval, planJobs } from './plan-jobs.ts';
 import { DEFAULT_ATTRIBUTE, revisionId, sourceKey } from './revision-id.ts';
@@ -9,6 +10,7 @@ import type { Snapshot } from './snapshot.ts';
 import type { ResolvedSource } from './source.ts';
 import type { Standing } from './standing.ts';
 import { type BuildStatus, buildStatus, buildWords } from './status-build.ts';
+import { CLOSURES_LOST } from './wording.ts';
 
 /** Orders of a person that were not carried out yet: the values of their annotations. */
 export type Verbs = { readonly reconcile: string | undefined; readonly retry: string | undefined };
@@ -23,6 +25,8 @@ export type Course = {
   readonly build?: BuildStatus | undefined;
   readonly create?: BuildTask;
   readonly prepare?: boolean;
+  /** Whether the cache is asked for what is built. */
+  readonly cache?: CacheDecision;
   readonly remove?: readonly JobRemoval[];
 };
 
@@ -53,24 +57,37 @@ export function pendingVerbs({ config }: Snapshot): Verbs {
   return { reconcile: pending('reconcile'), retry: pending('retry') };
 }
 
-function withSource(snapshot: Snapshot, source: ResolvedSource, { verbs, now }: { verbs: Verbs; now: Date }): Course {
-  const { config, preparation } = snapshot;
+function withSource(snapshot: Snapshot, source: ResolvedSource, when: { verbs: Verbs; now: Date }): Course {
+  const { config } = snapshot;
+  const { now } = when;
   const target = { revision: revisionId(source, config.spec), source };
   const records = snapshot.records.filter(({ data }) => data?.revision === target.revision);
   const closures = revisionClosures(records);
   const builds = machineBuilds(config.spec.attribute ?? DEFAULT_ATTRIBUTE, snapshot.machines, closures);
   const { decision, remove } = planJobs(snapshot, target.revision, now);
   const build = buildStatus(snapshot, { target, decision, now });
-  const base = { target, builds, closures, build, remove };
+  const known = { target, builds, closures, build, remove };
   if (decision.kind === 'running' || decision.kind === 'settling') {
-    return { ...base, standing: building(decision, build) };
+    return { ...known, standing: building(decision, build) };
   }
-  if (builds.total === 0) return { ...base, standing: { kind: 'no-machines' } };
+  if (builds.total === 0) return { ...known, standing: { kind: 'no-machines' } };
+  return withoutJob(snapshot, known, when);
+}
 
+type Known = Pick<Course, 'build' | 'remove'> & Required<Pick<Course, 'target' | 'builds' | 'closures'>>;
+
+/** No Job is there: starts one that is due, as soon as that can be. */
+function withoutJob(snapshot: Snapshot, known: Known, { verbs, now }: { verbs: Verbs; now: Date }): Course {
+  const { config, preparation } = snapshot;
+  const { target, builds, closures, build } = known;
+  const given = verbs.retry ?? verbs.reconcile;
+  const cache = decideCacheLook(snapshot, { revision: target.revision, builds, closures, order: given }, now);
+  const base = { ...known, cache };
   const order = retryOrder(snapshot, verbs);
-  const task = dueTask(snapshot, target, { builds, closures, order, attempts: build?.attempts ?? 0 });
-  if (task === undefined) return { ...base, standing: settled(snapshot, builds, closures) };
   const failure = build?.failure;
+  const context = { builds, closures, order, lost: isLostDue(snapshot, cache, { order, failure }) };
+  const task = dueTask(snapshot, target, { ...context, attempts: build?.attempts ?? 0 });
+  if (task === undefined) return { ...base, standing: settled(snapshot, base) };
   if (failure !== undefined && order === undefined && !isDue(failure, config.metadata.generation, now)) {
     return { ...base, standing: { kind: 'job-failed', ...failure, retryAt: failure.retryAt } };
   }
@@ -83,8 +100,17 @@ function withSource(snapshot: Snapshot, source: ResolvedSource, { verbs, now }: 
     case 'problem':
       return { ...base, standing: { kind: 'unprepared', problem: preparation.problem } };
     case 'ready':
-      return { ...base, standing: started(source), create: task };
+      return { ...base, standing: started(target.source), create: task };
   }
+}
+
+/** Whoever orders it has everything built that is lost; where such a build failed for a while, it is tried again. */
+function isLostDue(
+  { cache: view }: Snapshot,
+  cache: CacheDecision,
+  { order, failure }: { order: string | undefined; failure: Failure | undefined },
+): boolean {
+  return cache.known && view.missing.length > 0 && (order !== undefined || failure?.retryAt !== undefined);
 }
 
 /** An order counts for machines that failed once the source was looked at for it. */
@@ -115,14 +141,27 @@ function started({ display }: ResolvedSource): Standing {
   return { kind: 'building', display, words: buildWords({ phase: 'Fetching' }), trouble: undefined };
 }
 
-function settled({ source: view }: Snapshot, builds: MachineBuilds, closures: RevisionClosures): Standing {
+function settled(
+  snapshot: Snapshot,
+  { builds, closures, build, cache }: Known & { readonly cache: CacheDecision },
+): Standing {
+  const { source: view } = snapshot;
   if (view.problem !== undefined && view.failures >= TOLERATED_FAILURES) {
     return { kind: 'unresolved', problem: view.problem, held: view.source?.display };
   }
+  const lost = lostOf(snapshot, cache, build);
+  if (lost !== undefined) return { kind: 'lost', message: lost };
   const failures = [...builds.failed, ...builds.unbuildable].toSorted((a, b) => (a.machine < b.machine ? -1 : 1));
   if (failures.length > 0) return { kind: 'incomplete', failures, total: builds.total };
   if (closures.main === undefined) return { kind: 'no-machines' };
   return { kind: 'ready', summary: closures.main.summary, closures: closures.closures };
+}
+
+/** What the cache has lost, in words; what was said before stays until the cache has answered. */
+function lostOf({ cache: view, config }: Snapshot, cache: CacheDecision, build: BuildStatus | undefined) {
+  if (cache.known && view.missing.length > 0) return lostWords(view, build?.failure?.message);
+  const said = config.status?.conditions?.find(({ type }) => type === 'Ready');
+  return (!cache.known || view.asked === 0) && said?.reason === CLOSURES_LOST ? said.message : undefined;
 }
 
 /** Whether the machines that are to be built are all there, as far as one can tell. */

@@ -7,7 +7,8 @@ import { immediateOrders, type MachineOrder } from './immediate.ts';
 const NEW = CLOSURE('new');
 
 function orders(machines: NixMachine[], now = NOW) {
-  const built = machines.map((of) => ({ machine: of, closure: NEW }));
+  const request = { name: 'any', attribute: 'any' };
+  const built = machines.map((of) => ({ machine: of, closure: NEW, request }));
   const builds = { total: built.length, built, failed: [], unbuildable: [], missing: [] };
   return immediateOrders(snapshot(config()), { revision: 'r2', builds, now });
 }

@@ -13,13 +13,20 @@ export type MachineFailure = {
 /** All lists are sorted by name, so that the order of the input never shows. */
 export type MachineBuilds = {
   readonly total: number;
-  readonly built: readonly { readonly machine: NixMachine; readonly closure: string }[];
+  readonly built: readonly Built[];
   /** Failed in the revision's records; built again only when someone asks for it. */
   readonly failed: readonly (MachineFailure & { readonly request: MachineRequest })[];
   /** Can't be built at all as they are: a label is missing. */
   readonly unbuildable: readonly MachineFailure[];
   /** Not in the records, or there under another attribute. */
   readonly missing: readonly Missing[];
+};
+
+/** A machine that has a closure. */
+export type Built = {
+  readonly machine: NixMachine;
+  readonly closure: string;
+  readonly request: MachineRequest;
 };
 
 /** A machine that is still to be built. */
@@ -35,7 +42,7 @@ export function machineBuilds(
   machines: readonly NixMachine[],
   closures: RevisionClosures,
 ): MachineBuilds {
-  const built: { machine: NixMachine; closure: string }[] = [];
+  const built: Built[] = [];
   const failed: (MachineFailure & { request: MachineRequest })[] = [];
   const unbuildable: MachineFailure[] = [];
   const missing: Missing[] = [];
@@ -56,8 +63,9 @@ export function machineBuilds(
         request: { name, attribute },
         createdAt: Date.parse(machine.metadata.creationTimestamp ?? '') || 0,
       });
-    } else if (found.kind === 'closure') built.push({ machine, closure: found.closure });
-    else failed.push({ machine: name, stage: found.stage, message: found.message, request: { name, attribute } });
+    } else if (found.kind === 'closure') {
+      built.push({ machine, closure: found.closure, request: { name, attribute } });
+    } else failed.push({ machine: name, stage: found.stage, message: found.message, request: { name, attribute } });
   }
   return { total: present.length, built, failed, unbuildable, missing };
 }

@@ -6,7 +6,7 @@ import type { ControllerRevision } from '@floe/crds/revision-record';
 import { keyOf } from '../kube/object.ts';
 import { labelValue } from './names.ts';
 import type { ConfigSettings } from './settings.ts';
-import type { Snapshot, SourceView } from './snapshot.ts';
+import type { CacheView, Snapshot, SourceView } from './snapshot.ts';
 import { BY_CONFIG, type ConfigStores } from './stores.ts';
 
 export type ObservePorts = {
@@ -14,6 +14,7 @@ export type ObservePorts = {
   readonly settings: ConfigSettings;
   readonly records: RecordReader;
   readonly sourceOf: (key: string, config: NixConfig) => SourceView;
+  readonly cacheOf: (key: string) => CacheView;
   readonly progressOf: (key: string) => ReadonlyMap<string, BuildProgress>;
 };
 
@@ -28,6 +29,7 @@ export function observe(config: NixConfig, ports: ObservePorts): Snapshot {
   return {
     config,
     source: ports.sourceOf(key, config),
+    cache: ports.cacheOf(key),
     machines: stores.nixMachines.by(BY_CONFIG, key),
     // Those of a config of the same name that was deleted go with it.
     jobs: stores.jobs.by(BY_CONFIG, label).filter(owned),

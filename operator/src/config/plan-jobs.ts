@@ -121,15 +121,25 @@ export function failureRecord(
   };
 }
 
-/** The build that is due, if any: the machines without a closure, and with `order` those that failed too. */
+/**
+ * The build that is due, if any: the machines without a closure, with `order` those that failed too, and with `lost` all
+ * others, since the Job itself finds out which closures the cache still has.
+ */
 export function dueTask(
   snapshot: Snapshot,
   target: { readonly revision: string; readonly source: ResolvedSource },
-  context: { builds: MachineBuilds; closures: RevisionClosures; order: string | undefined; attempts: number },
+  context: {
+    builds: MachineBuilds;
+    closures: RevisionClosures;
+    order: string | undefined;
+    lost: boolean;
+    attempts: number;
+  },
 ): BuildTask | undefined {
-  const { builds, closures, order, attempts } = context;
+  const { builds, closures, order, lost, attempts } = context;
   const again = order === undefined ? [] : builds.failed.map(({ request }) => request);
-  const wanted = [...builds.missing.map(({ request }) => request), ...again].toSorted((a, b) =>
+  const whole = lost ? builds.built.map(({ request }) => request) : [];
+  const wanted = [...builds.missing.map(({ request }) => request), ...again, ...whole].toSorted((a, b) =>
     a.name < b.name ? -1 : 1,
   );
   if (wanted.length === 0) return undefined;

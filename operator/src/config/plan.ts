@@ -2,6 +2,7 @@
 import type { NixConfigStatus } from '@floe/crds/nix-config';
 import { parseNixConfig } from '@floe/crds/parse';
 import type { BuildTask } from './build-task.ts';
+import type { CacheLook } from './cache-look.ts';
 import { type ConfigEvent, eventsOf } from './config-events.ts';
 import { type Course, chooseCourse, pendingVerbs, type Verbs } from './course.ts';
 import { immediateOrders, type MachineOrder } from './immediate.ts';
@@ -15,6 +16,8 @@ import { wordsOf } from './wording.ts';
 export type Plan = {
   /** Look at the source, in the background. */
   readonly look: boolean;
+  /** Ask the cache for these closures, in the background. */
+  readonly lookAtCache: CacheLook | undefined;
   /** A build is due: make sure that its Secrets are there, then plan again. */
   readonly prepare: boolean;
   readonly create: BuildTask | undefined;
@@ -72,6 +75,7 @@ function finish(snapshot: Snapshot, now: Date, course: Whole): Plan {
       : { orders: [], nextCheckSeconds: undefined };
   return {
     look: course.look ?? false,
+    lookAtCache: course.cache?.look,
     prepare: course.prepare ?? false,
     create: course.create,
     remove: course.remove ?? [],
@@ -80,14 +84,21 @@ function finish(snapshot: Snapshot, now: Date, course: Whole): Plan {
     status,
     events: eventsOf(snapshot.config, { status, words, create: course.create, remove: course.remove ?? [] }),
     reason: words.reason,
-    nextCheckSeconds: soonest([course.afterSeconds, ownCheck(course, now), orders.nextCheckSeconds]),
+    nextCheckSeconds: soonest([
+      course.afterSeconds,
+      course.cache?.afterSeconds,
+      ownCheck(course, now),
+      orders.nextCheckSeconds,
+    ]),
   };
 }
 
 /** A verb is done when it can't bring anything more: its look is over, its Job is there or not needed. */
-function handledVerbs({ source: view }: Snapshot, { standing, create, verbs }: Whole): Partial<Verbs> {
+function handledVerbs({ source: view }: Snapshot, { standing, create, verbs, cache }: Whole): Partial<Verbs> {
   if (
     verbs === undefined ||
+    // The look at the cache may find more to be built.
+    (create === undefined && cache?.settled === false) ||
     standing.kind === 'starting' ||
     standing.kind === 'looking' ||
     standing.kind === 'unprepared'
@@ -119,6 +130,7 @@ function ownCheck({ standing }: Course, now: Date): number | undefined {
     case 'unresolved':
     case 'no-machines':
     case 'incomplete':
+    case 'lost':
     case 'ready':
       return undefined;
   }

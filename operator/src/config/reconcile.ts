@@ -6,6 +6,7 @@ import type { Outcome, Reconcile } from '../kube/controller.ts';
 import type { EventRecorder } from '../kube/events.ts';
 import { keyOf } from '../kube/object.ts';
 import { type ApplyPorts, prune, removeJobs, startBuild, tell, writeStatus } from './apply.ts';
+import type { CacheWatch } from './cache-watch.ts';
 import { isOfJob } from './config-events.ts';
 import type { ConfigMetrics } from './config-metrics.ts';
 import { type ObservePorts, observe } from './observe.ts';
@@ -17,10 +18,11 @@ import type { ReadSecret } from './resolve-source.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { SourceWatch } from './source-watch.ts';
 
-export type ReconcilePorts = Omit<ObservePorts, 'sourceOf' | 'progressOf'> & {
+export type ReconcilePorts = Omit<ObservePorts, 'sourceOf' | 'cacheOf' | 'progressOf'> & {
   readonly client: Pick<KubeClient, 'get' | 'create' | 'apply' | 'delete' | 'mergePatch'>;
   readonly readSecret: ReadSecret;
   readonly sources: SourceWatch;
+  readonly caches: CacheWatch;
   readonly progress: ProgressWatch;
   readonly events: Pick<EventRecorder, 'event'>;
   readonly metrics: ConfigMetrics;
@@ -35,6 +37,7 @@ export function configReconciler(ports: ReconcilePorts): Reconcile {
     const config = ports.stores.nixConfigs.get(key);
     if (config === undefined || config.metadata.deletionTimestamp !== undefined) {
       ports.sources.forget(key);
+      ports.caches.forget(key);
       ports.progress.forget(key);
       ports.metrics.forget(key);
       return { kind: 'done' };
@@ -45,6 +48,7 @@ export function configReconciler(ports: ReconcilePorts): Reconcile {
       log.info({ job: plan.create.job, machines: plan.create.machines.length }, 'started a build');
     }
     if (plan.look) ports.sources.look(key, config);
+    if (plan.lookAtCache !== undefined) ports.caches.look(key, plan.lookAtCache);
     const lost = await carryOut(config, plan, context);
     ports.progress.follow(key, buildsOf(planned));
     const afterSeconds = lost > 0 ? 1 : plan.nextCheckSeconds;
@@ -73,7 +77,12 @@ async function carryOut(config: NixConfig, plan: Plan, { ports, apply }: Context
 function snapshotOf(key: string, config: NixConfig, ports: ReconcilePorts): Snapshot {
   const sourceOf = (name: string, given: NixConfig) =>
     parseNixConfig({ ...given, status: undefined }).ok ? ports.sources.view(name, given) : UNKNOWN;
-  return observe(config, { ...ports, sourceOf, progressOf: () => ports.progress.progressOf(key) });
+  return observe(config, {
+    ...ports,
+    sourceOf,
+    cacheOf: (name) => ports.caches.view(name),
+    progressOf: () => ports.progress.progressOf(key),
+  });
 }
 
 type Context = { ports: ReconcilePorts; apply: ApplyPorts; signal: AbortSignal };

@@ -28,6 +28,26 @@ export type SourceView = {
   readonly order?: string;
 };
 
+/** What the cache was found to have of the newest revision, since the operator started. */
+export type CacheView = {
+  /** A look is under way. */
+  readonly looking: boolean;
+  /** `key` of the newest look that ended; undefined before the first. */
+  readonly key?: string;
+  /** Where was looked. */
+  readonly url?: string;
+  /** When that look ended, in milliseconds since 1970. */
+  readonly at?: number;
+  /** The order of a person that it answered. */
+  readonly order?: string;
+  /** Looks that ended. */
+  readonly rounds: number;
+  /** Closures that the cache says it does not have. */
+  readonly missing: readonly string[];
+  /** Closures of which the cache said whether it has them; 0 while it does not answer. */
+  readonly asked: number;
+};
+
 /** Whether a build could be started now: the signing key is there, so are the Secrets that the Job mounts. */
 export type Preparation =
   | { readonly kind: 'unknown' }
@@ -37,6 +57,7 @@ export type Preparation =
 export type Snapshot = {
   readonly config: NixConfig;
   readonly source: SourceView;
+  readonly cache: CacheView;
   /** NixMachines whose configRef names the config. */
   readonly machines: readonly NixMachine[];
   /** Jobs and pods that carry the config's label. */

@@ -32,4 +32,6 @@ export type Standing =
     }
   /** Built, but not for everyone. */
   | { readonly kind: 'incomplete'; readonly failures: readonly MachineFailure[]; readonly total: number }
+  /** Built, but the cache has it no more. */
+  | { readonly kind: 'lost'; readonly message: string }
   | { readonly kind: 'ready'; readonly summary: RevisionRecord['summary']; readonly closures: number };

@@ -14,6 +14,9 @@ export type Words = {
 
 const MAX_MESSAGE = 2048;
 
+/** The reason of a config whose closures have gone from the cache. */
+export const CLOSURES_LOST = 'ClosuresLost';
+
 /** Reason and message of a standing; never empty. */
 export function wordsOf(standing: Standing): Words {
   const words = choose(standing);
@@ -63,6 +66,8 @@ function choose(standing: Standing): Words {
     }
     case 'incomplete':
       return incomplete(standing);
+    case 'lost':
+      return no('stuck', CLOSURES_LOST, standing.message);
     case 'ready': {
       const { seconds, bytes } = standing.summary;
       const closures = standing.closures === 1 ? '1 closure' : `${standing.closures} closures`;
