@@ -7,6 +7,7 @@ import type { Enclosure } from './enclosure.ts';
 import { recipe } from './paths.ts';
 import { commitFolder } from './repository.ts';
 import { run } from './run.ts';
+import { type SshAccess, SshServer } from './ssh-server.ts';
 
 const port = 8418;
 
@@ -29,10 +30,12 @@ export class Sources {
   readonly #dir: string;
   readonly #server: Daemon;
   readonly #enclosure: Enclosure;
+  readonly #ssh: SshServer;
 
   constructor(clusterDir: string, enclosure: Enclosure) {
     this.#dir = join(clusterDir, 'sources');
     this.#enclosure = enclosure;
+    this.#ssh = new SshServer(clusterDir, this.#dir, enclosure);
     const command = [process.execPath, recipe('bed', 'git-server-main.ts'), this.#dir, nodeAddress, String(port)];
     this.#server = new Daemon({ name: 'git', dir: clusterDir, enclosure, command });
   }
@@ -44,6 +47,11 @@ export class Sources {
     if (options.credentials !== undefined) await this.#protect(repository, options.credentials);
     await this.#serve();
     return { url: `http://${nodeAddress}:${port}/${name}.git`, commit };
+  }
+
+  /** The same repositories over SSH; whoever has the key may read them all, whatever HTTP asks for. */
+  overSsh(): Promise<SshAccess> {
+    return this.#ssh.access();
   }
 
   async #protect(repository: string, credentials: string): Promise<void> {
