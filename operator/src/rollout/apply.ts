@@ -12,8 +12,12 @@ import type { Plan } from './plan-result.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { RolloutStores } from './stores.ts';
 import type { Order } from './tell.ts';
+import { timeMs } from './time.ts';
 
 export const FIELD_MANAGER = 'floe-rollout';
+
+/** How far the clock of a leader may be ahead of the next one's, in ms; what is further off is wrong. */
+const CLOCKS_APART_MS = 60_000;
 
 /** Orders that ask for room in the window at once; more would only keep the hub's own writes waiting. */
 const PARALLEL = 16;
@@ -56,9 +60,12 @@ type Telling = {
 /** Restarts and returns go first: they end what was begun. */
 function tellingsOf(rollout: string, plan: Plan): Telling[] {
   const run = plan.status.run ?? '';
+  const start = timeMs(plan.status.step?.startedAt) ?? 0;
+  // Of its step is who was told since that began, also where the leader whose clock said when was a little ahead.
+  const dated = (now: number): number => (start - now < CLOCKS_APART_MS ? Math.max(start, now) : now);
   const telling = (order: Order, go: boolean): Telling => ({
     machine: order.machine,
-    changes: (machine, now) => orderChanges(machine, order, { rollout, run, go, now }),
+    changes: (machine, now) => orderChanges(machine, order, { rollout, run, go, now: dated(now) }),
   });
   return [
     ...plan.reboot.map(({ machine }): Telling => ({ machine, changes: rebootChanges })),

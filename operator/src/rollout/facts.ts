@@ -3,7 +3,7 @@ import { FINAL_PHASES } from '@floe/crds/attempt-phase';
 import type { Attempt, Desired, NixMachine } from '@floe/crds/nix-machine';
 import { asksConsent, type ConsentWait, consentWait } from '../conditions/consent.ts';
 import { isCoarse } from '../conditions/presence.ts';
-import { timeMs } from './time.ts';
+import { timeMs, wholeSeconds } from './time.ts';
 
 /** Phases in which an attempt has not changed the machine yet. */
 const PREPARING: readonly string[] = ['Waiting', 'Fetching', 'Fetched'];
@@ -150,8 +150,4 @@ export function isHealthy(facts: Facts): boolean {
 export function wasOffBeforeGo({ online, connectionSinceAtLatest: since, desired }: Facts): boolean {
   const go = desired?.go === true ? timeMs(desired.since) : undefined;
   return !online && since !== undefined && go !== undefined && since < wholeSeconds(go);
-}
-
-function wholeSeconds(ms: number): number {
-  return Math.floor(ms / 1000) * 1000;
 }

@@ -125,6 +125,20 @@ test('a machine is told a closure once per run, and a known bad one not in any r
   expect(retried.dispatch.find(({ machine: name }) => name === 'm1')?.reason).toBe('Retry');
 });
 
+test('an order of a program that cuts times to seconds is not taken for one from before the retry of that second', () => {
+  const retried = running({ retry: { count: 1, at: at(600) } });
+  const own = failed('m1', R2, 0);
+  const attempt = { ...own.attempt, finishedAt: at(MINUTE) } as NonNullable<typeof own.attempt>;
+  const scene = (finishedAt: string) =>
+    planScene({
+      machines: [machine('m1', { ...own, attempt: { ...attempt, finishedAt } }), ...fleet(2).slice(1)],
+      status: retried,
+      now: 2 * MINUTE,
+    });
+  expect(namesIn(scene(at(MINUTE)).dispatch)).not.toContain('m1');
+  expect(namesIn(scene(at(300)).dispatch)).toContain('m1');
+});
+
 test('a run ends completed though a closure is known bad on a machine, and says so', () => {
   const machines = [
     machine('m1', runs('m1', R1, { knownBad: [closure(R2, 'm1')] })),

@@ -2,6 +2,7 @@
 import type { RebootPolicy } from '@floe/crds/activation';
 import type { Attempt, NixMachine, NixMachineStatus } from '@floe/crds/nix-machine';
 import type { Rollout, RolloutSpec } from '@floe/crds/rollout';
+import { statusPatch } from '../conditions/patch.ts';
 import { closuresOf } from './closures.ts';
 import { orderChanges, rebootChanges } from './order-desired.ts';
 import { plan } from './plan.ts';
@@ -32,6 +33,12 @@ export type Event =
   | { readonly kind: 'revision'; readonly revision: string }
   | { readonly kind: 'spec'; readonly spec: Partial<RolloutSpec> };
 
+/**
+ * Times as they really come to be: Floe cuts those of connections, conditions and births to seconds, and machines say those
+ * of their attempts by clocks of their own, by turns so many ms ahead.
+ */
+export type Clocks = readonly number[];
+
 /** How orders are written: as the operator does, or as a program would that knows the printed plan only. */
 export type Writer = 'operator' | 'stranger';
 
@@ -49,6 +56,7 @@ export class Fleet {
   /** Machines that were well and got a go, and have not been well since. */
   readonly disturbed = new Set<string>();
   readonly #writer: Writer;
+  readonly #clocks: Clocks | undefined;
   #verbs = 0;
   #joined: number;
 
@@ -61,8 +69,11 @@ export class Fleet {
     others?: readonly Record<string, string>[];
     /** `spec.activation.reboot`, by turns. */
     reboot?: readonly RebootPolicy[];
+    /** Default: all times are those of one clock, in ms, and nobody but the fleet itself writes conditions. */
+    clocks?: Clocks;
   }) {
     this.#writer = options.writer;
+    this.#clocks = options.clocks;
     this.revision = options.revision;
     this.rollout = rollout(options.spec);
     this.machines = options.labels.map((labels, i) => machine(`m${i}`, runs(`m${i}`, R1), { labels }));
@@ -125,18 +136,23 @@ export class Fleet {
   }
 
   #change(name: string, changes: NixMachineStatus): void {
-    this.machines = this.machines.map((m) =>
-      m.metadata.name === name ? { ...m, status: { ...m.status, ...changes } } : m,
-    );
+    this.machines = this.machines.map((m) => (m.metadata.name === name ? this.#changed(m, changes) : m));
     const changed = this.machines.find(({ metadata }) => metadata.name === name);
     if (changed !== undefined && isWell(changed)) this.disturbed.delete(name);
+  }
+
+  /** The machine after a write; conditions as the operator derives them, where times are the real ones. */
+  #changed(machine: NixMachine, changes: NixMachineStatus): NixMachine {
+    if (this.#clocks === undefined) return { ...machine, status: { ...machine.status, ...changes } };
+    const { conditions: _, ...rest } = changes;
+    return statusPatch(machine, rest, new Date(this.now))?.next ?? machine;
   }
 
   /** Lets something happen; what can't happen now does not. */
   happen(event: Event): void {
     switch (event.kind) {
       case 'wait':
-        this.now += event.seconds * 1000;
+        this.now += Math.round(event.seconds * 1000);
         return;
       case 'revision':
         this.revision = event.revision;
@@ -231,7 +247,12 @@ export class Fleet {
       return;
     }
     const from = current?.closure;
-    const begun: Attempt = { desiredId: desired.id, to: desired.closure, phase: 'Fetching', startedAt: this.#time() };
+    const begun: Attempt = {
+      desiredId: desired.id,
+      to: desired.closure,
+      phase: 'Fetching',
+      startedAt: this.#clock(target),
+    };
     this.#change(target.metadata.name, { attempt: from === undefined ? begun : { ...begun, from } });
   }
 
@@ -255,7 +276,7 @@ export class Fleet {
     const { desired, attempt, knownBad = [] } = target.status ?? {};
     if (desired === undefined || attempt === undefined) return;
     const { name } = target.metadata;
-    const finished: Attempt = { ...attempt, phase: fate, finishedAt: this.#time() };
+    const finished: Attempt = { ...attempt, phase: fate, finishedAt: this.#clock(target) };
     const revision = desired.closure.split('/')[0] ?? '';
     const current = { closure: desired.closure, revision };
     if (fate === 'Committed') this.#change(name, { attempt: finished, current, bootDefault: current });
@@ -268,8 +289,17 @@ export class Fleet {
       });
   }
 
+  /** Now, as Floe writes it of machines. */
   #time(): string {
-    return new Date(this.now).toISOString();
+    const time = new Date(this.now).toISOString();
+    return this.#clocks === undefined ? time : `${time.slice(0, 19)}Z`;
+  }
+
+  /** Now, by the clock of a machine. */
+  #clock({ metadata }: NixMachine): string {
+    const clocks = this.#clocks ?? [];
+    const ahead = clocks[Number(metadata.name.slice(1)) % Math.max(1, clocks.length)] ?? 0;
+    return new Date(this.now + ahead).toISOString();
   }
 }
 

@@ -3,7 +3,7 @@ import type { NixMachine } from '@floe/crds/nix-machine';
 import type { RolloutSpec, Step } from '@floe/crds/rollout';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type Event, Fleet, type Writer } from './fleet.fixture.ts';
+import { type Clocks, type Event, Fleet, type Writer } from './fleet.fixture.ts';
 import { checkKstatus } from './kstatus-of-plan.fixture.ts';
 import type { Plan } from './plan-result.ts';
 import { R1, R2, R3 } from './rollout.fixture.ts';
@@ -76,7 +76,10 @@ const event: fc.Arbitrary<Event> = fc.oneof(
   { weight: 1, arbitrary: fc.constant({ kind: 'join' as const }) },
   {
     weight: 5,
-    arbitrary: fc.record({ kind: fc.constant('wait' as const), seconds: fc.constantFrom(0, 1, 20, 60, 400, 2000) }),
+    arbitrary: fc.record({
+      kind: fc.constant('wait' as const),
+      seconds: fc.constantFrom(0, 0.3, 0.45, 1, 20, 60, 400, 2000),
+    }),
   },
   { weight: 2, arbitrary: fc.constant({ kind: 'verb' as const, verb: 'approve' as const }) },
   {
@@ -109,6 +112,7 @@ const labels = fc.array(
   fc.record({ role: fc.constantFrom('a', 'b'), 'topology.kubernetes.io/zone': fc.constantFrom('z1', 'z2') }),
   { minLength: 1, maxLength: 8 },
 );
+const clocks = fc.constantFrom<Clocks | undefined>(undefined, [0], [0, 300_000, -20_000]);
 const writer = fc.constantFrom<Writer>('operator', 'operator', 'stranger');
 
 const told = ({ dispatch, fetch, rollback }: Plan) => ({
@@ -206,10 +210,12 @@ test('over random fleets, specs and histories the rules hold', () => {
       spec,
       labels,
       writer,
+      clocks,
       fc.array(event, { minLength: 20, maxLength: 60, size: 'max' }),
       fc.nat(),
-      (given, machines, by, events, seed) => {
-        const fleet = new Fleet({ spec: given, labels: machines, writer: by, revision: R2 });
+      (given, machines, by, times, events, seed) => {
+        const more = times === undefined ? {} : { clocks: times };
+        const fleet = new Fleet({ spec: given, labels: machines, writer: by, revision: R2, ...more });
         let retries = 0;
         let leavers = 0;
         const taken: Taken = new Map();

@@ -205,6 +205,26 @@ test.each([
   expect(planScene({ spec, machines, status: plan.status, now: 8 * MINUTE }).step.index).toBe(1);
 });
 
+test('soak: a clock that is ahead does not become right by waiting: who is updated stays so, and who failed too', () => {
+  const spec = { steps: [batch(2, { soak: '1m' }), pause()], maxUnavailable: 5, successThreshold: 50 };
+  const idle = { type: 'Reconciling', status: 'False' as const, reason: 'Idle', message: 'x' };
+  const ahead = (name: string, more: object[] = []) => {
+    const status = took(name, R2, 0);
+    const attempt = { ...status.attempt, phase: 'Committed', finishedAt: at(10 * MINUTE) } as typeof status.attempt;
+    const conditions = [{ ...idle, lastTransitionTime: at(MINUTE) }, ...more] as never;
+    return machine(name, { ...status, ...(attempt === undefined ? {} : { attempt }), conditions });
+  };
+  const bad = sick(MINUTE + 20_000).conditions ?? [];
+  const open = machine('m3', { ...runs('m3', R1), ...told('m3', R2, 0, { phase: 'Testing' }) });
+  const scene = (m1: object[], now: number, status = running()) =>
+    planScene({ spec, machines: [ahead('m1', m1), ahead('m2'), open, ...fleet(4).slice(3)], status, now });
+  const seen = scene(bad, MINUTE + 30_000);
+  expect(seen.counts).toMatchObject({ failed: 1, updating: 2 });
+  for (const minutes of [3, 10, 10.5, 12]) {
+    expect(scene([], minutes * MINUTE, seen.status).counts).toMatchObject({ failed: 1, updated: 1, updating: 1 });
+  }
+});
+
 test('soak: what happens after it is no failure of the batch', () => {
   const spec = { steps: [batch(1, { soak: '5m' }), pause()] };
   const machines = [machine('m1', took('m1', R2, MINUTE, sick(7 * MINUTE))), ...fleet(3).slice(1)];

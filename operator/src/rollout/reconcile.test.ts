@@ -195,6 +195,23 @@ test('nobody is told twice, however often the reconciler runs or starts anew', a
   expect(world.writes.filter((write) => write.startsWith('NixMachine'))).toHaveLength(1);
 });
 
+test.each([
+  [3000, 3000],
+  [3_600_000, 0],
+])(
+  'the clock of the leader before was %i ms ahead: who is told now is of the step that it began',
+  async (ahead, since) => {
+    const world = new World({ rollout: rollout(spec), machines: fleet(1) });
+    world.now += ahead;
+    world.failNext.push(undefined, new KubeError({ status: 0, reason: 'Unreachable', message: 'gone' }));
+    await expect(world.run()).rejects.toThrow('gone');
+    world.reconcile = world.start();
+    world.now -= ahead;
+    await world.run();
+    expect(world.machine('m1').status?.desired?.since).toBe(at(since));
+  },
+);
+
 test('an order that loses a race is left to the next plan, soon', async () => {
   const world = new World({ rollout: rollout(spec), machines: fleet(1) });
   const stale = world.machine('m1');

@@ -2,7 +2,7 @@
 import { desiredId } from '@floe/crds/desired-id';
 import type { Facts } from './facts.ts';
 import type { Run } from './run.ts';
-import { timeMs } from './time.ts';
+import { timeMs, wholeSeconds } from './time.ts';
 
 /** Orders to one machine between two retries by a person: the first, and two more for want of confirmation. */
 const PER_RETRY = 3;
@@ -49,8 +49,9 @@ export function isBeforeRetry(orders: Orders, facts: Facts): boolean {
   const number = orderNumber(orders, facts);
   if (number !== undefined) return Math.floor(number / PER_RETRY) < retry.count;
   const since = timeMs(facts.desired?.since) ?? 0;
-  // An order of the very moment of the retry is what the retry told, unless it had ended by then.
-  return since < retry.at || (since === retry.at && (timeMs(facts.own?.finishedAt) ?? Infinity) <= retry.at);
+  // An order of the very moment of the retry is what the retry told, unless it had ended by then. Others may cut to seconds.
+  const isSame = since === retry.at || since === wholeSeconds(retry.at);
+  return isSame ? (timeMs(facts.own?.finishedAt) ?? Infinity) <= retry.at : since < retry.at;
 }
 
 /** `retry` of the next order to a machine; `byItself` where it follows an attempt that was not confirmed. */

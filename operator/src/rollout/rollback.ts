@@ -4,7 +4,7 @@ import type { Budget } from './budget.ts';
 import { type Facts, isFinal } from './facts.ts';
 import type { GroupBudgets } from './group-budgets.ts';
 import { compareText } from './order.ts';
-import { isOrderOfRun, type Member, type View } from './standing.ts';
+import { finishedAt, isOrderOfRun, type Member, type View } from './standing.ts';
 import { aloneReason, type Hold, type Order } from './tell.ts';
 import { timeMs } from './time.ts';
 import { attemptFailure } from './wording.ts';
@@ -139,8 +139,13 @@ function returnOf(view: View, member: Member, revision: string | undefined): Ret
   if ((facts.machine.status?.knownBad ?? []).includes(former)) {
     return { kind: 'lost', message: 'its former closure failed on it before' };
   }
-  const at = timeMs(facts.own?.finishedAt) ?? timeMs(ordered?.since) ?? 0;
-  return { kind: 'due', closure: former, failed: standing.kind === 'failed' || standing.kind === 'again', at };
+  const failed = standing.kind === 'failed' || standing.kind === 'again';
+  return { kind: 'due', closure: former, failed, at: endedAt(view, facts) };
+}
+
+/** When its order came to an end, else when it came; 0 where nobody told it. */
+function endedAt({ now }: View, facts: Facts): number {
+  return facts.own === undefined ? (timeMs(facts.desired?.since) ?? 0) : finishedAt(facts, now);
 }
 
 /** Whether the run never told the machine anything, and it has not the closure either. */

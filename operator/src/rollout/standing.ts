@@ -5,7 +5,7 @@ import { type Facts, isFinal, isPreparing } from './facts.ts';
 import { isRebootDue } from './reboot-policy.ts';
 import { isBeforeRetry, mayRetryItself } from './retries.ts';
 import { hurryOf, type Run } from './run.ts';
-import { spokenMs, timeMs } from './time.ts';
+import { spokenMs, timeMs, wholeSeconds } from './time.ts';
 import type { Times } from './times.ts';
 import { attemptFailure } from './wording.ts';
 
@@ -229,14 +229,21 @@ function rememberedBad(view: View, facts: Facts): { message: string; at: number 
 }
 
 /**
- * When the order was carried out. The machine's own word counts while it can be true; a machine with a wrong clock is
- * gone by what Floe wrote when it heard of it, else by the order itself.
+ * When the order was carried out. The machine's own word counts while it can be true: not before the order, nor after Floe
+ * heard of the end. A machine with a wrong clock is gone by what Floe wrote then, else by the order itself. As time passes
+ * the answer stays the same: a clock that is ahead must not become right by waiting.
  */
 export function finishedAt({ own, desired, machine }: Facts, now: number): number {
   const since = timeMs(desired?.since) ?? Number.NEGATIVE_INFINITY;
-  const isPossible = (ms: number | undefined): ms is number => ms !== undefined && ms >= since && ms <= now;
-  const upToDate = machine.status?.conditions?.find(({ type, status }) => type === 'UpToDate' && status === 'True');
-  const candidates = [timeMs(own?.finishedAt), timeMs(upToDate?.lastTransitionTime), timeMs(own?.startedAt)];
+  const { conditions } = machine.status ?? {};
+  const changedAt = (of: string, to: 'True' | 'False'): number | undefined =>
+    timeMs(conditions?.find(({ type, status }) => type === of && status === to)?.lastTransitionTime);
+  const idle = changedAt('Reconciling', 'False');
+  const heard = idle !== undefined && idle >= wholeSeconds(since) ? idle : undefined;
+  // Times of conditions are cut: it was heard of within that second.
+  const latest = heard === undefined ? now : heard + 999;
+  const isPossible = (ms: number | undefined): ms is number => ms !== undefined && ms >= since && ms <= latest;
+  const candidates = [timeMs(own?.finishedAt), heard, changedAt('UpToDate', 'True'), timeMs(own?.startedAt)];
   return candidates.find(isPossible) ?? Math.max(since, 0);
 }
 

@@ -49,6 +49,14 @@ export function rfc3339(ms: number): string {
   return new Date(ms).toISOString().replace('.000Z', 'Z');
 }
 
+/**
+ * A moment (ms) as the times of conditions, connections and births have it: cut to seconds. Whoever compares one of those
+ * with a time in ms cuts that first, else what happens in one second seems to happen the wrong way round.
+ */
+export function wholeSeconds(ms: number): number {
+  return Math.floor(ms / 1000) * 1000;
+}
+
 /** `14:31 UTC` where it is of the day of `now`, else `2026-03-01 14:31 UTC`; seconds are rounded up. */
 export function clockTime(ms: number, now: number): string {
   const minute = 60_000;

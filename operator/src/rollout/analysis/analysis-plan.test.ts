@@ -324,6 +324,12 @@ test.each([
   },
 );
 
+test('built in: one that turns bad in the very second of its commit did so by its update', () => {
+  const status = took('m1', R2, 1600, sick(1000));
+  const all = [machine('m1', status), ...fleet(4).slice(1)];
+  expect(look(atStep(1), { now: 6 * MINUTE, machines: all }).phase).toBe('Failed');
+});
+
 test('built in: one that was sick before its update, or failed it, does not count here', () => {
   const before = [machine('m1', took('m1', R2, 0, sick(-MINUTE))), ...fleet(4).slice(1)];
   expect(look(atStep(1), { now: 6 * MINUTE, machines: before }).phase).toBe('Progressing');

@@ -2,7 +2,7 @@
 import type { Member } from '../standing.ts';
 import { finishedAt } from '../standing.ts';
 import { isReachable } from '../threshold.ts';
-import { spokenMs } from '../time.ts';
+import { spokenMs, wholeSeconds } from '../time.ts';
 
 /** Comebacks after its update from which on a machine does not hold its connection. */
 export const COMEBACKS = 3;
@@ -38,10 +38,11 @@ export function builtInFailure(members: readonly Member[], rules: BuiltInRules):
 function badOf({ facts }: Member, now: number): Bad | undefined {
   const end = finishedAt(facts, now);
   const { name, well, wellSince } = facts;
-  if (!well && wellSince !== undefined && wellSince > end) {
+  // Times of conditions are cut: one that turned bad in the second of its commit did so by its update.
+  if (!well && wellSince !== undefined && wellSince >= wholeSeconds(end)) {
     const units = (facts.machine.status?.failedUnits ?? []).slice(0, 3).join(', ');
     const what = units === '' ? 'turned unhealthy' : `${units} failed`;
-    return { name, at: wellSince, message: `${what} ${spokenMs(wellSince - end)} after its update` };
+    return { name, at: wellSince, message: `${what} ${spokenMs(Math.max(0, wellSince - end))} after its update` };
   }
   const { connection, attempt } = facts.machine.status ?? {};
   const comebacks = connection?.comebacks;
