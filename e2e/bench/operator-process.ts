@@ -20,6 +20,8 @@ export type OperatorOptions = {
   readonly ports?: { readonly https: number; readonly http: number };
 };
 
+/** As in images/floe/Dockerfile. */
+const NODE_FLAGS = ['--max-semi-space-size=4'];
 /** Namespace of the operator's Leases. */
 export const SYSTEM = 'floe-system';
 const HTTPS_PORT = 8443;
@@ -69,7 +71,7 @@ export class OperatorProcess {
     const log = await open(logFile, 'a');
     try {
       const program = join(projectDir, 'dist', 'floe.mjs');
-      const child = spawn(process.execPath, [...profile, program, 'operator', ...args], {
+      const child = spawn(process.execPath, [...NODE_FLAGS, ...profile, program, 'operator', ...args], {
         stdio: ['ignore', log.fd, log.fd],
       });
       return new OperatorProcess(child, logFile, http);
