@@ -2,7 +2,7 @@
 import type { NixConfigStatus } from '@floe/crds/nix-config';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { silentLog } from '../../../e2e/fake-apiserver/silent-log.ts';
-import { CACHE_LOOK_SECONDS, type CacheLook, CLOSURES_PER_LOOK } from './cache-look.ts';
+import { type CacheLook, CLOSURES_PER_LOOK } from './cache-look.ts';
 import { type CacheAnswer, CacheWatch } from './cache-watch.ts';
 import {
   CLOSURE,
@@ -16,6 +16,7 @@ import {
   SETTINGS,
   snapshot,
 } from './config.fixture.ts';
+import { DEFAULT_INTERVAL_SECONDS } from './look.ts';
 import { type Plan, planConfig } from './plan.ts';
 import type { CacheView, Snapshot } from './snapshot.ts';
 
@@ -57,15 +58,15 @@ describe('when the cache is asked', () => {
   test.each([
     ['not while a look is under way', { looking: true }, false],
     ['not before its time', {}, false],
-    ['when the time has come', { at: NOW.getTime() - CACHE_LOOK_SECONDS * 1000 }, true],
-    ['when the clock was set back', { at: NOW.getTime() + CACHE_LOOK_SECONDS * 1000 }, true],
+    ['when the time has come', { at: NOW.getTime() - DEFAULT_INTERVAL_SECONDS * 1000 }, true],
+    ['when the clock was set back', { at: NOW.getTime() + DEFAULT_INTERVAL_SECONDS * 1000 }, true],
     ['after another build', { key: 'another' }, true],
   ])('%s', (_what, more, asks) => {
     expect(planConfig(built({ cache: view([], more) }), NOW).lookAtCache !== undefined).toBe(asks);
   });
 
   test('it is looked again in time', () => {
-    expect(planConfig(built({ cache: view([]) }), NOW).nextCheckSeconds).toBe(CACHE_LOOK_SECONDS);
+    expect(planConfig(built({ cache: view([]) }), NOW).nextCheckSeconds).toBe(DEFAULT_INTERVAL_SECONDS);
   });
 
   test('one that only Nix can ask is not asked, and nothing is said of it', () => {

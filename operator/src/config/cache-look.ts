@@ -1,11 +1,12 @@
 // Decides when the cache is asked for closures of a revision, for which, and what its answers come to.
 import type { RevisionClosures } from '@floe/crds/revision-closures';
+import { intervalSeconds } from './look.ts';
 import type { MachineBuilds } from './machine-builds.ts';
 import { forNamespace } from './settings.ts';
 import type { CacheView, Snapshot } from './snapshot.ts';
 
-/** Seconds between two looks: a lost volume is noticed within so long. */
-export const CACHE_LOOK_SECONDS = 600;
+/** Seconds between two looks at least; else they follow the interval of the source. */
+export const LEAST_CACHE_LOOK_SECONDS = 30;
 /** Closures that one look asks for. What is lost is mostly lost whole, and each look asks for others. */
 export const CLOSURES_PER_LOOK = 8;
 
@@ -48,9 +49,10 @@ export function decideCacheLook(snapshot: Snapshot, asked: Asked, now: Date): Ca
   const isAnswered = asked.order === undefined || view.order === asked.order;
   const settled = isKnown && isAnswered;
   if (view.looking) return { known: isKnown, settled };
-  const left = (view.at ?? 0) / 1000 + CACHE_LOOK_SECONDS - now.getTime() / 1000;
+  const every = Math.max(LEAST_CACHE_LOOK_SECONDS, intervalSeconds(config.spec));
+  const left = (view.at ?? 0) / 1000 + every - now.getTime() / 1000;
   // A clock that was set back must not stop looking.
-  const due = left <= 0 || left > CACHE_LOOK_SECONDS;
+  const due = left <= 0 || left > every;
   if (settled && !due) return { known: isKnown, settled, afterSeconds: left };
   return { known: isKnown, settled, look: { key, order: asked.order, url, closures: sample(all, view) } };
 }

@@ -15,6 +15,11 @@ export type LookDecision = {
   readonly afterSeconds: number | undefined;
 };
 
+/** `spec.interval` in seconds, 1 at least. */
+export function intervalSeconds({ interval }: NixConfig['spec']): number {
+  return Math.max(1, durationSeconds(interval ?? '') ?? DEFAULT_INTERVAL_SECONDS);
+}
+
 /** Whether to look now: the source changed, somebody asks, or the time has come. */
 export function decideLook(config: NixConfig, view: SourceView, order: string | undefined, now: Date): LookDecision {
   if (view.looking) return { look: false, afterSeconds: undefined };
@@ -32,7 +37,7 @@ export function decideLook(config: NixConfig, view: SourceView, order: string | 
 
 /** The interval, or the back-off after failures, spread by a tenth so that many configs don't ask at once. */
 function delay(config: NixConfig, view: SourceView): number {
-  const interval = Math.max(1, durationSeconds(config.spec.interval ?? '') ?? DEFAULT_INTERVAL_SECONDS);
+  const interval = intervalSeconds(config.spec);
   const backoff = FIRST_RETRY_SECONDS * 2 ** Math.min(20, Math.max(0, view.failures - 1));
   const base = view.problem?.transient === true ? Math.min(interval, backoff) : interval;
   const spread = Number.parseInt(shortHash([config.metadata.uid, view.at], 4), 16) / 0xffff;
