@@ -27,6 +27,7 @@ const wasReady: NonNullable<NixMachineStatus['conditions']> = [
   },
 ];
 const back = 'rolled back to 91b4e0d';
+const NO_ROOM = 'There is no room for the closure, it is tried again: it needs 64 MiB in /nix, 16 MiB are free there';
 
 describe('Ready, Reconciling, Stalled and the sentence', () => {
   test.each<[string, NixMachine, 'True' | 'False', 'True' | 'False', 'True' | 'False', string]>([
@@ -127,6 +128,22 @@ describe('Ready, Reconciling, Stalled and the sentence', () => {
       'False',
       'False',
       'fetching 3f9c2ab ahead of its go',
+    ],
+    [
+      'what keeps it from fetching, ahead of its go',
+      machine(running({ desired: desired({ go: false }), attempt: attempt('Fetching', { message: `${NO_ROOM}.` }) })),
+      'False',
+      'False',
+      'False',
+      `fetching 3f9c2ab ahead of its go: ${NO_ROOM}`,
+    ],
+    [
+      'what keeps it from fetching, closures by their revision',
+      machine(running({ desired: desired(), attempt: attempt('Fetching', { message: `${NO_ROOM}; ${NEW} waits.` }) })),
+      'False',
+      'True',
+      'False',
+      `fetching: ${NO_ROOM}; 3f9c2ab waits`,
     ],
     [
       'rolled back, in the words of the agent',

@@ -55,7 +55,7 @@ function resting(machine: NixMachine, standing: Standing, now: Date): string {
   }
   if (!isOnline(machine)) return status.connection.fault?.message ?? 'offline, follows on return';
   if (standing.kind === 'unordered') return 'waits for its first revision';
-  if (standing.kind === 'pending') return pending(standing.desired.revision, standing.attempt);
+  if (standing.kind === 'pending') return pending(machine, standing.desired.revision, standing.attempt);
   const units = status.failedUnits ?? [];
   if (units.length > 0) return failedUnitsMessage(machine);
   if (status.drift !== undefined) return driftMessage(status.drift);
@@ -63,10 +63,15 @@ function resting(machine: NixMachine, standing: Standing, now: Date): string {
   return nextBootMessage(machine) ?? secretsMessage(machine) ?? outdatedAgentMessage(machine) ?? 'up to date';
 }
 
-function pending(revision: string, attempt: Attempt | undefined): string {
-  return attempt?.phase === 'Fetched'
-    ? `fetched ${short(revision)}, waits for its go`
-    : `fetching ${short(revision)} ahead of its go`;
+function pending(machine: NixMachine, revision: string, attempt: Attempt | undefined): string {
+  if (attempt?.phase === 'Fetched') return `fetched ${short(revision)}, waits for its go`;
+  return `fetching ${short(revision)} ahead of its go${inTheWay(machine, attempt)}`;
+}
+
+/** What keeps a machine from fetching: a full disk, a cache out of reach. */
+function inTheWay(machine: NixMachine, attempt: Attempt | undefined): string {
+  const text = attempt?.phase === 'Fetching' ? (attempt.message?.trim() ?? '') : '';
+  return text === '' ? '' : `: ${nameClosures(machine, firstLine(text)).replace(/\.$/, '')}`;
 }
 
 /** `on hold until 2026-03-01T08:00:00Z: reason`. */
@@ -89,7 +94,7 @@ export function failedUnitsMessage(machine: NixMachine): string {
 
 function working(machine: NixMachine, attempt: Attempt | undefined): string {
   if (attempt === undefined) return 'told, about to begin';
-  const doing = doingWord(attempt);
+  const doing = `${doingWord(attempt)}${inTheWay(machine, attempt)}`;
   return isOnline(machine) ? doing : `offline while ${doing}`;
 }
 
