@@ -111,6 +111,13 @@ describe('what is written', () => {
     expect(write(settled, offline)?.next.status?.connection).toEqual(wanted);
   });
 
+  test('a machine that is reached by SSH has no agent any more', () => {
+    const agent = { version: '0.1.0', running: '/nix/store/agent' };
+    const seen = write(machine(running({ agent })), { agent: 'none', state: machineState() })?.next.status;
+    expect(seen).not.toHaveProperty('agent');
+    expect(seen?.conditions?.find(({ type }) => type === 'AgentOutdated')?.status).toBe('Unknown');
+  });
+
   test('why it is not reached: also of a machine that never was, kept while it is off, gone once it is reached', () => {
     const fault = { reason: 'WrongKey', message: 'another key' };
     const refused: News = { connection: { online: false, replica: 'floe-0', at: AT, fault } };

@@ -19,7 +19,8 @@ export type News = {
     /** Why the operator, which goes to it by SSH, did not reach it. */
     readonly fault?: NonNullable<NixMachineStatus['connection']>['fault'];
   };
-  readonly agent?: Hello['agent'];
+  /** The agent that runs; `none` on a machine that the operator reaches by SSH. */
+  readonly agent?: Hello['agent'] | 'none';
   readonly state?: MachineState;
   /** The key with which it asks to join; `none` once it is known by its spec. */
   readonly pendingKey?: PendingKey | 'none';
@@ -68,6 +69,7 @@ export function writeOf(
 
 /** Which agent runs is said in the hello, which one its system brings in reports. */
 function agentOf({ status }: NixMachine, { agent, state }: News): StatusChanges {
+  if (agent === 'none') return { agent: undefined };
   const said = agent ?? status?.agent;
   if (said === undefined) return {};
   const { version, running } = said;

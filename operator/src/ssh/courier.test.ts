@@ -91,7 +91,8 @@ test('what a visit sees is online, in the words of the hub', async () => {
   outcome = async ({ report }) => report(state);
   void start();
   await seconds(10);
-  expect(news).toMatchObject([{ key: 'shop/web-01', connection: { online: true, replica: 'floe-0' }, state }]);
+  const connection = { online: true, replica: 'floe-0' };
+  expect(news).toMatchObject([{ key: 'shop/web-01', connection, agent: 'none', state }]);
 });
 
 test.each<[SshError['fault'], string]>([

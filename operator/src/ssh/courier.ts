@@ -219,7 +219,7 @@ export class Courier {
         const now = current();
         return now === undefined ? undefined : this.#desired(now);
       },
-      report: (state) => submit(key, { connection: { online: true, replica, at: this.#now() }, state }),
+      report: (state) => submit(key, { connection: { online: true, replica, at: this.#now() }, agent: 'none', state }),
       judge: async (attempt, closure) => {
         const confirm: Confirm = { type: 'confirm', attempt, closure };
         const answer = await answerConfirmation(key, confirm, this.#options);
