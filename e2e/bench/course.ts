@@ -6,6 +6,7 @@ import type { Rollout as RolloutObject } from '@floe/crds/rollout';
 import { nixMachines } from '@floe/operator/kube/resource';
 import { SimulatedFleet } from '../simulated/agents.ts';
 import { ApiServer, type Counted } from './api-server.ts';
+import { bareServerMiB } from './bare-server.ts';
 import type { CpuSeconds, Measured } from './figures.ts';
 import { closureOf, machineNames, NAMESPACE, revisionId } from './objects.ts';
 import { HUB_URL, OperatorProcess } from './operator-process.ts';
@@ -66,7 +67,18 @@ export async function rolloutCourse(job: Job, given: Omit<Ports, 'api'>): Promis
     await fleet.end();
     ports.say("the API server's own rate, without the operator");
     const alone = await apiServerAlone(ports);
-    return { machines: names.length, startSeconds, connectSeconds, blockMs, alone, ...rollout };
+    ports.say('as many connections to a server that does nothing');
+    const connections = names.length;
+    const bareServer = await bareServerMiB({ ...tls, connections, signal: given.signal });
+    return {
+      machines: names.length,
+      startSeconds,
+      connectSeconds,
+      blockMs,
+      alone,
+      bareServerMiB: bareServer,
+      ...rollout,
+    };
   } finally {
     await Promise.all([operator?.end(), fleet.end()]);
     await api.close();
@@ -100,7 +112,10 @@ async function connect(names: readonly string[], fleet: SimulatedFleet, ports: P
 }
 
 type Subjects = { readonly fleet: SimulatedFleet; readonly operator: OperatorProcess };
-type RolloutPart = Omit<Measured, 'machines' | 'startSeconds' | 'connectSeconds' | 'blockMs' | 'alone'>;
+type RolloutPart = Omit<
+  Measured,
+  'machines' | 'startSeconds' | 'connectSeconds' | 'blockMs' | 'alone' | 'bareServerMiB'
+>;
 
 /** Releases the second revision and measures until everyone has it; what is written afterwards counts, too. */
 async function measureRollout(

@@ -36,6 +36,7 @@ const measured: Measured = {
   alone: { writesPerSecond: 625, cpuSecondsPerWrite: 0.001739 },
   operatorRssMiB: 180.04,
   operatorPeakRssMiB: 201.96,
+  bareServerMiB: 90.06,
   cpu: { operator: 3.456, apiServer: 2, etcd: 1, agents: 0.5 },
   receiptMs: [30, 10, 20],
 };
@@ -49,6 +50,7 @@ test('figures', () => {
     apiserverWritesPerSecond: 625,
     operatorRssMiB: 180,
     operatorPeakRssMiB: 202,
+    bareServerMiB: 90.1,
     shareOfFloor: 0.8,
     cpuShareOfFloor: 0.5,
     rolloutSeconds: 4,

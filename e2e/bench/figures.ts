@@ -28,6 +28,8 @@ export type Measured = {
   /** Resident memory of the operator in MiB, when the rollout was complete and at most. */
   readonly operatorRssMiB: number;
   readonly operatorPeakRssMiB: number;
+  /** Resident memory, in MiB, of a server in Node that only holds as many WebSockets over TLS. */
+  readonly bareServerMiB: number;
   readonly cpu: CpuSeconds;
   /** From the writing of each order until its machine began, in ms. */
   readonly receiptMs: readonly number[];
@@ -42,6 +44,8 @@ export type RolloutFigures = {
   readonly apiserverWritesPerSecond: number;
   readonly operatorRssMiB: number;
   readonly operatorPeakRssMiB: number;
+  /** Resident memory of a server in Node that only holds as many WebSockets over TLS. */
+  readonly bareServerMiB: number;
   /** machinesPerSecond divided by the floor of the design: the API server's rate, two writes per machine. */
   readonly shareOfFloor: number;
   /**
@@ -86,6 +90,7 @@ export function figuresOf(measured: Measured, cpus: number): RolloutFigures {
     apiserverWritesPerSecond: round(alone.writesPerSecond, 1),
     operatorRssMiB: round(measured.operatorRssMiB, 1),
     operatorPeakRssMiB: round(measured.operatorPeakRssMiB, 1),
+    bareServerMiB: round(measured.bareServerMiB, 1),
     shareOfFloor: round(machinesPerSecond / (alone.writesPerSecond / WRITES_FLOOR), 3),
     cpuShareOfFloor: round((WRITES_FLOOR * alone.cpuSecondsPerWrite) / cpuPerMachine, 3),
     rolloutSeconds: round(rolloutSeconds, 2),
@@ -126,6 +131,7 @@ export function describeFigures(figures: RolloutFigures): string {
       'operator',
       `${figures.operatorRssMiB} MiB, at most ${figures.operatorPeakRssMiB} MiB; first decision after ${figures.startSeconds} s`,
     ],
+    ['as many connections alone', `${figures.bareServerMiB} MiB in a Node server that does nothing with them`],
     [
       'its event loop',
       `blocked for ${figures.longestBlockMs} ms at most (start ${figures.blockMs.start}, connecting ${figures.blockMs.connect}, rollout ${figures.blockMs.rollout})`,

@@ -20,8 +20,8 @@ export type OperatorOptions = {
   readonly ports?: { readonly https: number; readonly http: number };
 };
 
-/** As in images/floe/Dockerfile. */
-const NODE_FLAGS = ['--max-semi-space-size=4'];
+/** Flags of Node, as in images/floe/Dockerfile. */
+export const NODE_FLAGS = ['--max-semi-space-size=4'];
 /** Namespace of the operator's Leases. */
 export const SYSTEM = 'floe-system';
 const HTTPS_PORT = 8443;
