@@ -1,4 +1,5 @@
 // `floe machine`: the reason, the place in the queue, and the page.
+import { APPROVE_KEY, keyFingerprint } from '@floe/crds/join-token';
 import type { NixMachineSpec, NixMachineStatus } from '@floe/crds/nix-machine';
 import { controllerRevisions, nixConfigs, nixMachines, rollouts } from '@floe/operator/kube/resource';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -155,6 +156,44 @@ attempt      3f9c2ab RolledBack, took 30 s, exit 4, a.service failed, 64m ago
 known bad    ${closure}
 connection   online for 3h on floe-0, agent 0.1.0
 reboot       required: kernel`);
+});
+
+const KEY = `ssh-ed25519 ${Buffer.concat([Buffer.from([0, 0, 0, 11]), Buffer.from('ssh-ed25519'), Buffer.from([0, 0, 0, 32]), Buffer.alloc(32, 7)]).toString('base64')}`;
+const FINGERPRINT = keyFingerprint(KEY.split(' ')[1] ?? '');
+
+test.each([
+  [
+    'one that asks to join',
+    {},
+    ['connection    never connected', `pending key   ${FINGERPRINT}: floe approve machine/new -n shop`],
+  ],
+  [
+    'one whose key an annotation approves',
+    { [APPROVE_KEY]: FINGERPRINT },
+    ['connection   never connected: start floe-agent on it'],
+  ],
+])('the connection of %s', async (_, annotations, lines) => {
+  const { metadata, ...rest } = head('NixMachine', 'new');
+  api.seed(nixMachines, {
+    ...rest,
+    metadata: { ...metadata, annotations },
+    spec: { configRef: { name: 'lab' } },
+    status: { pendingKey: { fingerprint: FINGERPRINT, publicKey: KEY, since: NOW } },
+  });
+  expect((await run('new')).split('\n')).toEqual(expect.arrayContaining(lines));
+  expect((await run('new')).includes('floe approve')).toBe(lines.length === 2);
+});
+
+test.each([
+  [true, 'online since some time of 2036-02-28'],
+  [false, 'offline since some time of 2036-02-28'],
+])('where only the day is kept nothing else is said: online %s', async (online, says) => {
+  api.seed(nixMachines, {
+    ...head('NixMachine', 'shy'),
+    spec: { configRef: { name: 'lab' }, presence: 'Coarse' },
+    status: { connection: { online, since: '2036-02-28T00:00:00Z' } },
+  });
+  expect(await run('shy')).toContain(says);
 });
 
 test.each([

@@ -1,5 +1,7 @@
 // One machine as people see it: why it has not moved, its closures, its last attempt, its connection.
-import type { NixMachine, NixMachineStatus } from '@floe/crds/nix-machine';
+import type { NixMachine, NixMachineStatus, PendingKey } from '@floe/crds/nix-machine';
+import { keyToApprove } from '@floe/operator/conditions/identity';
+import { isCoarse } from '@floe/operator/conditions/presence';
 import { ago, clockOf, table } from '../table.ts';
 import { people } from './machine-people.ts';
 import type { MachineView, Queue } from './machine-view.ts';
@@ -16,7 +18,7 @@ export function machinePage({ machine, rollout, why, queue }: MachineView, now: 
     '',
     table(closures(status, now)),
     '',
-    table([...attempt(status, now), ...connection(status, now), ...state(status, now), ...people(machine, now)]),
+    table([...attempt(status, now), ...connection(machine, now), ...state(status, now), ...people(machine, now)]),
   ];
   return lines.join('\n');
 }
@@ -79,17 +81,29 @@ function attempt({ attempt: last, knownBad }: NixMachineStatus, now: Date): Rows
   return [['attempt', `${revision?.slice(0, 7) ?? 'unknown'} ${what.join(', ')}`], ...bad];
 }
 
-function connection({ connection: line, agent, pendingKey }: NixMachineStatus, now: Date): Rows {
+function connection(machine: NixMachine, now: Date): Rows {
+  const { connection: line, agent } = machine.status ?? {};
   const version = agent === undefined ? '' : `, agent ${agent.version}`;
   const where = line?.replica === undefined ? '' : ` on ${line.replica}`;
+  const key = keyToApprove(machine);
+  if (key !== undefined && line === undefined) return [['connection', 'never connected'], pendingKey(machine, key)];
+  const since = line === undefined ? '' : sinceText(machine, line.since, now);
   const said =
     line === undefined
       ? 'never connected: start floe-agent on it'
       : line.online
-        ? `online for ${ago(line.since, now)}${where}${version}`
-        : `offline for ${ago(line.since, now)}${version}${line.fault === undefined ? '' : `: ${line.fault.message}`}`;
-  const key = pendingKey === undefined ? [] : [['pending key', `${pendingKey.fingerprint}: floe approve machine/NAME`]];
-  return [['connection', said], ...key];
+        ? `online ${since}${where}${version}`
+        : `offline ${since}${version}${line.fault === undefined ? '' : `: ${line.fault.message}`}`;
+  return [['connection', said], ...(key === undefined ? [] : [pendingKey(machine, key)])];
+}
+
+function pendingKey({ metadata }: NixMachine, { fingerprint }: PendingKey): readonly string[] {
+  return ['pending key', `${fingerprint}: floe approve machine/${metadata.name} -n ${metadata.namespace}`];
+}
+
+/** Where only the day is kept, nobody knows for how long. */
+function sinceText(machine: NixMachine, since: string, now: Date): string {
+  return isCoarse(machine) ? `since some time of ${since.slice(0, 10)}` : `for ${ago(since, now)}`;
 }
 
 function state({ failedUnits = [], reboot, drift, waiting }: NixMachineStatus, now: Date): Rows {

@@ -10,6 +10,7 @@ import { AddressLimit } from './address-limit.ts';
 import type { AgentHub } from './agent-hub.ts';
 import { answerBuildReport, type BuildReportHandler } from './build-reports.ts';
 import { listen } from './listen.ts';
+import { peerAddress } from './peer-address.ts';
 import { PollServer } from './poll-server.ts';
 import { CLOSE } from './session.ts';
 
@@ -64,7 +65,7 @@ export async function startAgentServer(options: AgentServerOptions): Promise<Age
   });
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const { host } = request.headers;
-    const address = request.socket.remoteAddress ?? 'unknown';
+    const address = peerAddress(request.socket);
     // Without a listener an error on a socket that is being refused would end the process.
     socket.on('error', () => socket.destroy());
     if (pathOf(request) !== '/agent') refuseUpgrade(socket, '404 Not Found');

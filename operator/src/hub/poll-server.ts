@@ -7,6 +7,7 @@ import type { AddressLimit } from './address-limit.ts';
 import { AddressLimit as RateLimit } from './address-limit.ts';
 import type { AgentHub } from './agent-hub.ts';
 import type { Connection } from './connection.ts';
+import { peerAddress } from './peer-address.ts';
 import { PollChannel } from './poll-channel.ts';
 import { readBody } from './read-body.ts';
 
@@ -75,7 +76,7 @@ export class PollServer {
     if (token === undefined) return this.#open(request, response);
     const known = this.#channels.get(token);
     if (known === undefined) {
-      const allowed = this.#options.addresses.take(addressOf(request), seconds());
+      const allowed = this.#options.addresses.take(peerAddress(request.socket), seconds());
       return allowed ? { status: 410, error: 'this replica knows no such channel; open a new one' } : tooMany;
     }
     if (!this.#requests.take(token, seconds())) {
@@ -90,7 +91,7 @@ export class PollServer {
     const { host } = request.headers;
     if (host === undefined) return { status: 400, error: 'a Host header is missing' };
     if (hub.connections >= maxConnections) return { status: 503, error: 'this replica is full', retryAfter: 5 };
-    const address = addressOf(request);
+    const address = peerAddress(request.socket);
     if (!addresses.take(address, seconds())) return tooMany;
     if ((await readBody(request, { bytes: 1024, seconds: BODY_SECONDS })) === undefined) {
       return { status: 413, error: 'the request that opens a channel has no body, or {}' };
@@ -184,4 +185,3 @@ function send(
 }
 
 const seconds = (): number => performance.now() / 1000;
-const addressOf = (request: IncomingMessage): string => request.socket.remoteAddress ?? 'unknown';
