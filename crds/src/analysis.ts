@@ -181,7 +181,7 @@ export const BackgroundAnalysis = Type.Object(
     builtIn: Type.Optional(
       Type.Boolean({
         description:
-          'Check that machines that the run has updated stay healthy, and hold their connection in the ten minutes after: in each analysis step, and all the time where `spec.analysis` is there, `{}` included. Where too few of them do for `successThreshold`, the analysis failed. Who turned bad within `soak` failed the batch, and does not count here.',
+          'Check that machines that the run has updated stay healthy, and hold their connection in the ten minutes after. Where too few of them do for `successThreshold`, the analysis failed. It holds nobody up. Without `spec.analysis` it looks at the ten minutes after each update, in runs whose steps have a batch before the last one; with `spec.analysis`, `{}` included, and in each analysis step, at the health of the updated ones all the time. `false` turns it off. Who turned bad within `soak` failed the batch, and does not count here.',
         default: true,
       }),
     ),
@@ -247,6 +247,23 @@ export const AnalysisStatus = Type.Object(
       ),
     ),
     background: Type.Optional(Type.Object(scope, { description: 'What `spec.analysis` measures.' })),
+    builtIn: Type.Optional(
+      Type.Object(
+        {
+          turnedBad: Type.Integer({
+            description: 'Machines that turned bad after the run had updated them, and still are.',
+          }),
+          machines: Type.Optional(
+            Type.Array(ObjectName('Name of the NixMachine.'), {
+              description: 'The first ten of them, in the order in which they did.',
+              maxItems: 10,
+            }),
+          ),
+          message: Type.Optional(Type.String({ description: 'What happened to the first of them.', maxLength: 512 })),
+        },
+        { description: 'What the built-in check sees. Absent: it does not look.' },
+      ),
+    ),
     cause: Type.Optional(
       Type.String({ description: 'For what the run failed, where analysis was the reason.', maxLength: 1024 }),
     ),

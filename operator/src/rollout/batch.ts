@@ -25,6 +25,8 @@ export type Batch = {
   readonly taken: number;
   readonly failed: number;
   readonly open: number;
+  /** Machines that it may still take before it ends. */
+  readonly more: number;
   readonly verdict: Verdict;
 };
 
@@ -103,17 +105,17 @@ export function batchOf(stage: BatchStage, members: readonly Member[], step: Ste
   );
   const open = count(matching, isOpen);
   const room = step.size === undefined ? candidates.length : Math.max(0, step.size - taken);
-  const state = { stage, matching, candidates, room, taken, failed, open };
-  return { matching, candidates, room, taken, failed, open, verdict: verdictOf(state, step, rules) };
-}
-
-type State = Omit<Batch, 'verdict'> & { readonly stage: BatchStage };
-
-function verdictOf(state: State, { accepted }: StepMemory, rules: BatchRules): Verdict {
-  const { stage, matching, candidates, room, taken, failed, open } = state;
-  const lost = Math.max(0, failed - accepted);
   const ended = open === 0 && (room === 0 || !candidates.some((member) => blocks(stage, member, rules)));
   const more = ended ? 0 : Math.min(room, candidates.length);
+  const state = { matching, candidates, room, taken, failed, open, more };
+  return { ...state, verdict: verdictOf({ ...state, stage, ended }, step, rules) };
+}
+
+type State = Omit<Batch, 'verdict'> & { readonly stage: BatchStage; readonly ended: boolean };
+
+function verdictOf(state: State, { accepted }: StepMemory, rules: BatchRules): Verdict {
+  const { stage, matching, taken, failed, ended, more } = state;
+  const lost = Math.max(0, failed - accepted);
   const total = taken + more - Math.min(accepted, failed);
   if (!rules.goesOn && !isReachable(lost, total, rules.successThreshold))
     return { kind: 'failed', ok: total - lost, total };

@@ -58,7 +58,7 @@ export function positionOf(state: State, facts: readonly Facts[], { snapshot, no
     goesOn: spec.onFailure === 'Continue',
   };
   const batch = isAtBatch ? batchOf(stage, members, step, rules) : undefined;
-  const analysis = analysisProgress(view.run, { spec, stage, members, now });
+  const analysis = analysisProgress(view.run, { spec, stage, members, batch, now });
   const run = { ...view.run, analysis: analysis.memory };
   return { state: { ...state, run }, stages, stage, view, members, batch, analysis };
 }

@@ -57,6 +57,7 @@ export class Fleet {
   readonly disturbed = new Set<string>();
   readonly #writer: Writer;
   readonly #clocks: Clocks | undefined;
+  readonly #watches: Pick<Snapshot, 'watches'>;
   #verbs = 0;
   #joined: number;
 
@@ -71,9 +72,12 @@ export class Fleet {
     reboot?: readonly RebootPolicy[];
     /** Default: all times are those of one clock, in ms, and nobody but the fleet itself writes conditions. */
     clocks?: Clocks;
+    /** Whether runs are watched from their beginning, as by the operator. */
+    watches?: true;
   }) {
     this.#writer = options.writer;
     this.#clocks = options.clocks;
+    this.#watches = options.watches === true ? { watches: true } : {};
     this.revision = options.revision;
     this.rollout = rollout(options.spec);
     this.machines = options.labels.map((labels, i) => machine(`m${i}`, runs(`m${i}`, R1), { labels }));
@@ -94,6 +98,7 @@ export class Fleet {
       rollouts: [this.rollout],
       config: config(this.revision),
       machines: [...machines, ...this.others],
+      ...this.#watches,
       closures: closuresOf([], 'web', 'built'),
     };
   }

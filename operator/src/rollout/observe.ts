@@ -40,6 +40,7 @@ export class Observer {
       configs: this.#configsBefore(rollout, all),
       machines: nixMachines.by(BY_CONFIG, key),
       neighbours: this.#census.neighbours(namespace, key),
+      watches: true,
       closures: this.#closuresOf(key),
     };
   }

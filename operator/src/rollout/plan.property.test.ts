@@ -214,7 +214,8 @@ test('over random fleets, specs and histories the rules hold', () => {
       fc.array(event, { minLength: 20, maxLength: 60, size: 'max' }),
       fc.nat(),
       (given, machines, by, times, events, seed) => {
-        const more = times === undefined ? {} : { clocks: times };
+        // As the operator plans, or as `floe plan` does.
+        const more = times === undefined ? {} : { clocks: times, watches: true as const };
         const fleet = new Fleet({ spec: given, labels: machines, writer: by, revision: R2, ...more });
         let retries = 0;
         let leavers = 0;

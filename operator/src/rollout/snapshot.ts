@@ -20,6 +20,11 @@ export type Snapshot = {
   readonly configs?: readonly NixConfig[];
   /** What was measured and is not in the status yet. */
   readonly measured?: readonly Measured[];
+  /**
+   * Whether a run that begins now is watched by the built-in check, where its spec does not say otherwise: the operator
+   * does. Later plans find that in the status, and so does `floe plan`, which begins no watch of its own.
+   */
+  readonly watches?: true;
   /** Closures of the config's revisions. */
   readonly closures: Closures;
 };

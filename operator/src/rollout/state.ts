@@ -1,4 +1,6 @@
 // The part of the plan that changes while it is made: the run, the history, the verbs that were handled.
+import { isWatched } from './analysis/built-in.ts';
+import { WATCHED } from './analysis/memory.ts';
 import type { Blocker } from './dependencies.ts';
 import type { GroupBudgets } from './group-budgets.ts';
 import type { HistoryEntry } from './history.ts';
@@ -61,8 +63,13 @@ export function begin(state: State | undefined, revision: string, context: Conte
   const stableRevision = state === undefined ? status?.stableRevision : state.stableRevision;
   const superseded = state !== undefined && !state.run.completed && state.run.stopped === undefined;
   const history = state === undefined ? (status?.history ?? []) : state.history;
+  const run = newRun(snapshot.rollout, revision, at);
   return {
-    run: { ...newRun(snapshot.rollout, revision, at), direct: revision === stableRevision },
+    run: {
+      ...run,
+      direct: revision === stableRevision,
+      analysis: snapshot.watches === true && isWatched(snapshot.rollout.spec) ? WATCHED : run.analysis,
+    },
     stableRevision,
     history: superseded ? record(state, 'Superseded', context) : history,
     fresh: true,

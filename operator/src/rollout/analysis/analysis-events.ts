@@ -7,14 +7,21 @@ type ScopeStatus = NonNullable<AnalysisStatus['background']>;
 
 /**
  * The Events between two statuses of one run: an analysis that begins or ends, each measurement that was no success, and the
- * first one that was; further ones would only crowd out what matters.
+ * first one that was; further ones would only crowd out what matters. And the first machine that turns bad after its update.
  */
 export function analysisEvents(before: RolloutStatus | undefined, after: RolloutStatus): Happening[] {
   const known = before?.run === after.run ? before?.analysis : undefined;
   return [
     ...scopeEvents('step', known?.step, after.analysis?.step),
     ...scopeEvents('background', known?.background, after.analysis?.background),
+    ...builtInEvents(known?.builtIn, after.analysis?.builtIn),
   ];
+}
+
+/** The first machine that turns bad is an Event; how many follow stands in the status. */
+function builtInEvents(before: AnalysisStatus['builtIn'], after: AnalysisStatus['builtIn']): Happening[] {
+  if ((before?.turnedBad ?? 0) > 0 || after === undefined || after.turnedBad === 0) return [];
+  return [{ type: 'Warning', reason: 'TurnedBad', message: after.message ?? 'a machine turned bad after its update' }];
 }
 
 function scopeEvents(scope: string, before: ScopeStatus | undefined, after: ScopeStatus | undefined): Happening[] {

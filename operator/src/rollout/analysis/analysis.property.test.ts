@@ -71,7 +71,7 @@ test('who waits for analysis is not told; the order of machines and results, rep
     fc.property(spec, background, history, (policy, analysis, events) => {
       const labels = Array.from({ length: 5 }, () => ({ role: 'a' }));
       const all = analysis === undefined ? policy : { ...policy, analysis };
-      const fleet = new Fleet({ spec: all, labels, writer: 'operator', revision: R1 });
+      const fleet = new Fleet({ spec: all, labels, writer: 'operator', revision: R1, watches: true });
       fleet.apply(fleet.plan());
       fleet.revision = R2;
       let before: Plan | undefined;
@@ -108,3 +108,34 @@ function checkPlan({ hold, dispatch, measure, phase, status, nextCheck, budget }
     expect(metric.measurements?.length ?? 0).toBeLessThanOrEqual(5);
   }
 }
+
+test('the built-in check delays nobody: until it fails a run, the same machines are told as without it', () => {
+  fc.assert(
+    fc.property(spec, history, (policy, events) => {
+      const labels = Array.from({ length: 5 }, () => ({ role: 'a' }));
+      const [watched, bare] = [{ watches: true as const }, {}].map(
+        (more) => new Fleet({ spec: policy, labels, writer: 'operator', revision: R1, clocks: [0], ...more }),
+      ) as [Fleet, Fleet];
+      for (const fleet of [watched, bare]) {
+        fleet.apply(fleet.plan());
+        fleet.revision = R2;
+      }
+      for (const [happening] of events) {
+        for (const fleet of [watched, bare]) fleet.happen(happening);
+        const [one, other] = [watched.plan(), bare.plan()];
+        if (one.status.analysis?.cause !== undefined) {
+          // It fails a run for machines alone that have it and turned bad.
+          expect(one.status.analysis.builtIn?.machines ?? []).not.toEqual([]);
+          return;
+        }
+        const gist = ({ dispatch, fetch, rollback, hold, phase, step, counts, nextCheck }: Plan) => ({
+          ...{ dispatch, fetch, rollback, hold, phase, step, counts, nextCheck },
+        });
+        expect(gist(one)).toEqual(gist(other));
+        watched.apply(one);
+        bare.apply(other);
+      }
+    }),
+    { numRuns: 150 },
+  );
+});

@@ -35,9 +35,19 @@ export type ScopeMemory = {
   readonly metrics: readonly MetricMemory[];
 };
 
+/** What the built-in check sees. */
+export type BuiltInMemory = {
+  readonly turnedBad: number;
+  /** The first of them, by when they did. */
+  readonly machines: readonly string[];
+  readonly message: string | undefined;
+};
+
 export type AnalysisMemory = {
   readonly step: ScopeMemory | undefined;
   readonly background: ScopeMemory | undefined;
+  /** There from the beginning of a run that is watched without being told to. */
+  readonly builtIn: BuiltInMemory | undefined;
   /** For what the run failed, where analysis was the reason. */
   readonly cause: string | undefined;
   /** When a person let the run go on last. */
@@ -64,8 +74,15 @@ export const SHOWN = 5;
 export const NOTHING: AnalysisMemory = {
   step: undefined,
   background: undefined,
+  builtIn: undefined,
   cause: undefined,
   acceptedAt: undefined,
+};
+
+/** The memory of a run that begins to be watched. */
+export const WATCHED: AnalysisMemory = {
+  ...NOTHING,
+  builtIn: { turnedBad: 0, machines: [], message: undefined },
 };
 
 /** A metric that was not measured yet. */
@@ -93,8 +110,23 @@ export function memoryOf({ analysis, run }: RolloutStatus): AnalysisMemory {
   return {
     step: analysis.step && scopeOf(analysis.step, analysis.step.index),
     background: analysis.background && scopeOf(analysis.background, 0),
+    builtIn: builtInOf(analysis),
     cause: analysis.cause,
     acceptedAt: timeMs(analysis.acceptedAt),
+  };
+}
+
+function builtInOf({ builtIn }: AnalysisStatus): BuiltInMemory | undefined {
+  if (builtIn === undefined) return undefined;
+  const { turnedBad = 0, machines = [], message } = builtIn;
+  return { turnedBad, machines, message };
+}
+
+function builtInStatus({ turnedBad, machines, message }: BuiltInMemory): NonNullable<AnalysisStatus['builtIn']> {
+  return {
+    turnedBad,
+    ...(machines.length === 0 ? {} : { machines: [...machines] }),
+    ...(message === undefined ? {} : { message: clip(message, 512) }),
   };
 }
 
@@ -118,9 +150,8 @@ function metricOf({ measurements, ...counts }: MetricStatus): MetricMemory {
 
 /** The memory as the status holds it; undefined where there is nothing to remember. */
 export function analysisStatus(memory: AnalysisMemory, run: string): AnalysisStatus | undefined {
-  const { step, background, cause, acceptedAt } = memory;
-  if (step === undefined && background === undefined && cause === undefined && acceptedAt === undefined)
-    return undefined;
+  const { step, background, builtIn, cause, acceptedAt } = memory;
+  if ([step, background, builtIn, cause, acceptedAt].every((part) => part === undefined)) return undefined;
   const written = ({ startedAt, phase, message, metrics }: ScopeMemory) => ({
     startedAt: rfc3339(startedAt),
     phase,
@@ -131,6 +162,7 @@ export function analysisStatus(memory: AnalysisMemory, run: string): AnalysisSta
     run,
     ...(step === undefined ? {} : { step: { index: step.index, ...written(step) } }),
     ...(background === undefined ? {} : { background: written(background) }),
+    ...(builtIn === undefined ? {} : { builtIn: builtInStatus(builtIn) }),
     ...(cause === undefined ? {} : { cause: clip(cause, 1024) }),
     ...(acceptedAt === undefined ? {} : { acceptedAt: rfc3339(acceptedAt) }),
   };

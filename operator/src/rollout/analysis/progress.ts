@@ -1,10 +1,11 @@
 // How far the analysis of a run is at the step in hand: what begins, what the measurements say, and what is due.
 import type { RolloutSpec } from '@floe/crds/rollout';
+import type { Batch } from '../batch.ts';
 import type { Run } from '../run.ts';
 import { goesOn } from '../run.ts';
 import type { Stage } from '../stage.ts';
 import type { Member } from '../standing.ts';
-import { builtInFailure } from './built-in.ts';
+import { type BuiltInScope, builtIn, isWatched } from './built-in.ts';
 import { type AnalysisMemory, freshMetric, type Scope, type ScopeMemory, takenOf } from './memory.ts';
 import { type MetricRules, metricsOf } from './metric.ts';
 import { type Judged, judged, nextAt, phaseOf, verdictText } from './verdict.ts';
@@ -42,22 +43,27 @@ export type ProgressInput = {
   readonly spec: RolloutSpec;
   readonly stage: Stage;
   readonly members: readonly Member[];
+  readonly batch: Batch | undefined;
   readonly now: number;
 };
 
 /** Looks at the analysis of a run. Once the run does not go on, or was promoted, nothing changes any more. */
-export function analysisProgress(run: Run, { spec, stage, members, now }: ProgressInput): AnalysisProgress {
+export function analysisProgress(run: Run, { spec, stage, members, batch, now }: ProgressInput): AnalysisProgress {
   if (!goesOn(run) || run.promoted) return { memory: run.analysis, verdict: { kind: 'none' }, upcoming: [] };
   const step = stage.kind === 'analysis' ? stepScope(run, stage.metrics) : undefined;
   const background = backgroundScope(run, spec, now);
-  const builtIn = isChecked(run, spec, stage)
-    ? builtInFailure(members, {
-        successThreshold: spec.successThreshold ?? 100,
-        acceptedAt: run.analysis.acceptedAt,
-        now,
-      })
-    : undefined;
-  const found = { step, background, builtIn, stage };
+  const checked = checkedScope(run, spec, stage);
+  const check =
+    checked === undefined
+      ? undefined
+      : builtIn(members, {
+          scope: checked,
+          successThreshold: spec.successThreshold ?? 100,
+          acceptedAt: run.analysis.acceptedAt,
+          batch,
+          now,
+        });
+  const found = { step, background, builtIn: check?.failure, stage };
   const failure = failureOf(found);
   // With `Continue` a step is left behind; what fails beside it is counted, and told, and in nobody's way.
   const passedOver = spec.onFailure === 'Continue' && failure?.scope !== 'step';
@@ -67,6 +73,8 @@ export function analysisProgress(run: Run, { spec, stage, members, now }: Progre
       ...run.analysis,
       step: step?.memory ?? run.analysis.step,
       background: background?.memory,
+      // A run that is not watched from its beginning shows nothing once its analysis is over.
+      builtIn: run.analysis.builtIn === undefined && spec.analysis === undefined ? undefined : check?.memory,
       cause: failure?.message ?? run.analysis.cause,
     },
     verdict,
@@ -119,10 +127,16 @@ function looked(
   };
 }
 
-/** The built-in check belongs to an analysis: to each step that is one, and to `spec.analysis`, also where that is empty. */
-function isChecked(run: Run, { analysis }: RolloutSpec, stage: Stage): boolean {
-  if (analysis?.builtIn === false || run.direct) return false;
-  return stage.kind === 'analysis' || (analysis !== undefined && run.step.index >= (analysis.startingStep ?? 0));
+/**
+ * How far the built-in check looks: all the time in each step that is an analysis, and with `spec.analysis`, also where
+ * that is empty; else soon after each update, in a run that is watched from its beginning. Undefined: not at all.
+ */
+function checkedScope(run: Run, spec: RolloutSpec, stage: Stage): BuiltInScope | undefined {
+  const { analysis } = spec;
+  if (analysis?.builtIn === false || run.direct) return undefined;
+  const isDue = analysis !== undefined && run.step.index >= (analysis.startingStep ?? 0);
+  if (stage.kind === 'analysis' || isDue) return 'always';
+  return run.analysis.builtIn !== undefined && isWatched(spec) ? 'soon' : undefined;
 }
 
 type Found = {
