@@ -55,7 +55,7 @@ export class SshServer {
     const file = (name: string): string => join(this.#dir, name);
     await mkdir(this.#dir, { recursive: true, mode: 0o700 });
     for (const name of ['host_key', 'git_key']) {
-      if (!existsSync(file(name))) await makeKey(file(name));
+      if (!existsSync(file(name))) await makeSshKey(file(name));
     }
     const options = `restrict,command="${file('serve')}"`;
     await writeFile(file('authorized_keys'), `${options} ${await readFile(file('git_key.pub'), 'utf8')}`);
@@ -71,7 +71,8 @@ export class SshServer {
   }
 }
 
-async function makeKey(file: string): Promise<void> {
+/** Makes an OpenSSH key pair without a passphrase, `FILE` and `FILE.pub`. */
+export async function makeSshKey(file: string): Promise<void> {
   await run(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-C', 'test bed', '-f', file]);
 }
 

@@ -1,4 +1,6 @@
 // Build Jobs that are cut short, take too long, are overtaken or join late: what is built is taken once, and nothing else counts.
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { RevisionRecord } from '@floe/crds/revision-record';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { waitUntil } from '../bed/wait-until.ts';
@@ -156,6 +158,61 @@ describe('a revision', () => {
     // What Rollouts follow stays what it was.
     expect(config.status?.revision).toEqual(before.status?.revision);
     expect(config.status?.machines).toMatchObject({ total: 3, built: 0, failed: 3 });
+  });
+});
+
+describe('inputs that nobody has pinned', () => {
+  const url = (name: string): string => `git+http://10.250.0.1:8418/${name}.git`;
+
+  /** A flake without a lock, whose one input is a branch that moves. */
+  async function floating(name: string, input: string): Promise<void> {
+    const folder = await tenant.folder(name);
+    await mkdir(folder, { recursive: true });
+    const flake = `{
+      inputs.fleet.url = "${url(input)}";
+      outputs = { self, fleet }: { nixosConfigurations.web = fleet.nixosConfigurations.web; };
+    }`;
+    await writeFile(join(folder, 'flake.nix'), flake);
+    await floe.cluster.sources.publish(name, folder);
+  }
+
+  async function move(name: string): Promise<void> {
+    await tenant.publish(name, { machines: { web: '{ }' }, common: `{ test.marker = "${freshMarker()}"; }` });
+  }
+
+  const web = (config: string, machine: string): object => ({
+    apiVersion: 'floe.dev/v1alpha1',
+    kind: 'NixMachine',
+    metadata: { name: machine, namespace: tenant.namespace },
+    spec: { configRef: { name: config }, hostName: 'web' },
+  });
+
+  test.each([
+    ['no lock in the repository', 'no-lock', {}],
+    ['a branch in spec.inputs', 'branch', { inputs: { fleet: url('branch-moves') } }],
+  ])('%s: who joins later is built with those that the revision has', async (_what, name, spec) => {
+    await move(`${name}-input`);
+    await move(`${name}-moves`);
+    await floating(name, `${name}-input`);
+    const config = tenant.config(name, { source: source(name), interval: '1h', ...spec });
+    await tenant.apply(config, web(name, `${name}-1`));
+    const { config: first } = await tenant.untilBuilt(name, undefined, { timeoutSeconds: 180 });
+    await move(`${name}-input`);
+    await move(`${name}-moves`);
+    await tenant.apply(web(name, `${name}-2`));
+    const { config: both } = await tenant.until(
+      name,
+      'both machines to be built',
+      ({ config, ready }) => ready.status === 'True' && config.status?.machines?.ready === '2/2',
+    );
+    expect(both.status?.revision?.id).toBe(first.status?.revision?.id);
+    const records = await tenant.records(name);
+    expect(records).toHaveLength(2);
+    const [one, two] = records;
+    expect(two?.machines[`${name}-2`]).toBe(one?.machines[`${name}-1`]);
+    // What binds is in the record, whole.
+    expect(two?.lock).toBe(one?.lock);
+    expect(JSON.parse(one?.lock ?? '')).toMatchObject({ version: 7, nodes: { fleet: { locked: { type: 'git' } } } });
   });
 });
 

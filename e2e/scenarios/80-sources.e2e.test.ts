@@ -1,8 +1,9 @@
 // Every kind of source that a NixConfig may have, each built on the real cluster, and what each revision holds then.
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { NixConfigSpec } from '@floe/crds/nix-config';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { makeSshKey, type SshAccess } from '../bed/ssh-server.ts';
 import { Installation } from '../src/installation.ts';
 import { freshMarker } from '../src/scene.ts';
 import { type Seen, Tenant } from '../src/tenant.ts';
@@ -135,6 +136,76 @@ describe('a private repository', () => {
     const { config } = await tenant.untilBuilt('private-input', undefined, { timeoutSeconds: 180 });
     expect(await closureOf('private-input')).toBe(await closureOf('private'));
     expect(JSON.stringify(config.status)).not.toContain('pass:w');
+  });
+});
+
+describe('over SSH', () => {
+  const GOOD = 'git-over-ssh';
+  let ssh: SshAccess;
+  let stranger: { identity: string; hostKey: string };
+  let commit: string;
+
+  beforeAll(async () => {
+    ssh = await floe.cluster.sources.overSsh();
+    const content = { machines: { web: '{ }' }, common: `{ test.marker = "${freshMarker()}"; }` };
+    ({ commit } = await tenant.publish('over-ssh', content));
+    const folder = await tenant.folder('ssh-stranger');
+    await mkdir(folder, { recursive: true });
+    await makeSshKey(join(folder, 'key'));
+    stranger = {
+      identity: await readFile(join(folder, 'key'), 'utf8'),
+      hostKey: (await readFile(join(folder, 'key.pub'), 'utf8')).trim(),
+    };
+    await tenant.apply(
+      tenant.secret(GOOD, { identity: ssh.identity, known_hosts: ssh.knownHosts }),
+      tenant.secret('ssh-no-key', { known_hosts: ssh.knownHosts }),
+      tenant.secret('ssh-no-hosts', { identity: ssh.identity }),
+      tenant.secret('ssh-other-host', { identity: ssh.identity, known_hosts: `git.example.com ${stranger.hostKey}` }),
+      tenant.secret('ssh-wrong-host', { identity: ssh.identity, known_hosts: `[10.250.0.1]:2222 ${stranger.hostKey}` }),
+      tenant.secret('ssh-wrong-key', { identity: stranger.identity, known_hosts: ssh.knownHosts }),
+    );
+  });
+
+  const source = (secret?: string, ref?: { commit: string }): NixConfigSpec => ({
+    source: {
+      git: {
+        url: ssh.url('over-ssh'),
+        ...(ref === undefined ? {} : { ref }),
+        ...(secret === undefined ? {} : { secretRef: { name: secret } }),
+      },
+    },
+  });
+
+  test.each([
+    ['no Secret', undefined, 'SecretIncomplete', 'an ssh:// URL needs identity; name a Secret with the keys identity'],
+    ['no key', 'ssh-no-key', 'SecretIncomplete', 'an ssh:// URL needs identity; name a Secret with the keys identity'],
+    ['no host key', 'ssh-no-hosts', 'SecretIncomplete', 'an ssh:// URL needs known_hosts; name a Secret with the keys'],
+    ['another host', 'ssh-other-host', 'SourceFailed', 'known_hosts has no line for [10.250.0.1]:2222; put the server'],
+    ['a wrong host key', 'ssh-wrong-host', 'SourceFailed', "is not the one in known_hosts; put the server's line"],
+    ['a wrong key', 'ssh-wrong-key', 'SourceFailed', 'the credentials are missing or refused; give a Secret with'],
+  ])('%s: the condition names the field and the remedy', async (_what, secret, reason, words) => {
+    await apply('over-ssh', source(secret));
+    const { ready, config } = await tenant.untilReason('over-ssh', reason);
+    expect(ready.message).toMatch(/^spec\.source\.git\.secretRef: /);
+    expect(ready.message).toContain(words);
+    expect(JSON.stringify(config.status)).not.toContain('PRIVATE KEY');
+  });
+
+  test('with the right key and the right host key it is built, by branch and by commit', async () => {
+    await apply('over-ssh', source(GOOD));
+    await apply('ssh-commit', source(GOOD, { commit }));
+    const { config } = await tenant.untilBuilt('over-ssh', commit, { timeoutSeconds: 240 });
+    expect(config.status?.revision?.locked).toContain(`git+${ssh.url('over-ssh')}?`);
+    await tenant.untilBuilt('ssh-commit', commit, { timeoutSeconds: 180 });
+    expect(await closureOf('ssh-commit')).toBe(await closureOf('over-ssh'));
+    expect(JSON.stringify(await tenant.records('over-ssh'))).not.toContain('PRIVATE KEY');
+  });
+
+  test('a commit that nobody had to ask for: the Job that fetches it says the same of a wrong host key', async () => {
+    await apply('ssh-commit-wrong', source('ssh-wrong-host', { commit }));
+    const { ready } = await tenant.untilReason('ssh-commit-wrong', 'FetchFailed', { timeoutSeconds: 180 });
+    expect(ready.message).toContain('spec.source.git.secretRef: ');
+    expect(ready.message).toContain("is not the one in known_hosts; put the server's line");
   });
 });
 
