@@ -30,6 +30,7 @@ import type { HubMetrics } from './hub-metrics.ts';
 import type { JoinGate } from './join.ts';
 import type { News } from './news.ts';
 import { Recently } from './recently.ts';
+import { refusalSubject } from './refusal-subject.ts';
 import { Roster } from './roster.ts';
 import type { SecretDelivery } from './secret-delivery.ts';
 import { sendAway } from './send-away.ts';
@@ -294,9 +295,7 @@ export class AgentHub implements ConnectionOwner {
   #refuse(connection: Connection, refusal: Refusal): void {
     const { machine, reason, message } = refusal;
     if (machine !== undefined) {
-      const { namespace, name } = machine.metadata;
-      const about = `${namespace}/${name} ${reason}`;
-      if (this.#told.isNew(about, performance.now() / 1000)) {
+      if (this.#told.isNew(refusalSubject(machine, refusal), performance.now() / 1000)) {
         this.#options.tell(machine, reason, `agent refused (from ${connection.address}): ${message}`);
       }
     }
