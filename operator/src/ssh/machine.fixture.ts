@@ -1,5 +1,5 @@
 // A machine in a folder behind a real SSH server on loopback: the scripts run in a real shell, systemd and Nix are stubs.
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, readdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -57,6 +57,7 @@ echo "$1 \${self##*/}" >> "$FLOE_ROOT/switched"
 case "$1" in
   boot) exit 0 ;;
 esac
+[ ! -e "$self/seconds" ] || sleep "$(cat "$self/seconds")"
 ln -sfn "$self" "$FLOE_ROOT/run/current-system"
 exit $(cat "$self/exit-code" 2>/dev/null || echo 0)
 `;
@@ -138,7 +139,9 @@ export class LoopbackMachine {
       PATH: `${join(this.root, 'bin')}:${process.env['PATH'] ?? ''}`,
     };
     for (const timer of timers) {
-      spawnSync('/bin/sh', [join(this.root, 'units', timer)], { env });
+      // Not spawnSync: the machine's SSH server is in this process.
+      const child = spawn('/bin/sh', [join(this.root, 'units', timer)], { env, stdio: 'ignore' });
+      await new Promise((resolve) => child.once('close', resolve));
       await rm(join(this.root, 'units', timer), { force: true });
     }
     return timers.length;

@@ -32,6 +32,11 @@ export class RestartedError extends Error {
   override readonly name = 'RestartedError';
 }
 
+/** The machine's own timer has begun to undo the attempt: it is to be taken up on its way back. */
+export class RescuedError extends Error {
+  override readonly name = 'RescuedError';
+}
+
 const SHORT_SECONDS = 60;
 const PROFILE_SECONDS = 300;
 /** A closure may be large and a line thin. */
@@ -50,6 +55,8 @@ export class RemoteMachine implements Machine {
   readonly #known = new Set<string>();
   /** Attempt in hand, and how long its way back may take. */
   #attempt = { name: '', undoSeconds: 600 };
+  /** Attempt that is known to be undone by the machine's own timer. */
+  #rescued: string | undefined;
 
   constructor(parts: RemoteParts) {
     this.#parts = parts;
@@ -72,8 +79,14 @@ export class RemoteMachine implements Machine {
     return parseSight((await this.#run(scripts.SEE, [...this.#known])).stdout);
   }
 
+  /** Rejects once with RescuedError where the timer of the attempt has gone off: nothing seen then is the attempt's doing. */
   async see(): Promise<Seen> {
-    return (await this.look()).seen;
+    const { seen, rescued } = await this.look();
+    if (rescued === this.#attempt.name && this.#rescued !== rescued) {
+      this.#rescued = rescued;
+      throw new RescuedError(RESCUED);
+    }
+    return seen;
   }
 
   failedUnits(signal: AbortSignal): Promise<readonly string[]> {

@@ -23,7 +23,7 @@ import type { DesiredMessage, MachineState } from '@floe/crds/protocol';
 import type { Address } from './connection.ts';
 import { Link, type LinkOptions } from './link.ts';
 import { RemoteJournal } from './remote-journal.ts';
-import { RemoteMachine } from './remote-machine.ts';
+import { RemoteMachine, RescuedError } from './remote-machine.ts';
 import type { Sight } from './sight.ts';
 
 export type VisitOptions = {
@@ -107,8 +107,8 @@ class Visit {
       try {
         await this.#carryOut(record);
       } catch (error) {
-        if (!(error instanceof Parked)) throw error;
-        break;
+        if (error instanceof Parked) break;
+        if (!(error instanceof RescuedError)) throw error;
       }
     }
     await this.#report();
