@@ -22,7 +22,7 @@ const HELP = `floe: NixOS machines run by Kubernetes
   floe urgent ROLLOUT           pass windows, freezes and consent
   floe abort ROLLOUT            tell nobody else
   floe rollback ROLLOUT         take the machines back to the stable revision
-  floe reconcile ROLLOUT        look again now
+  floe reconcile ROLLOUT        look again now; nc/NAME: at that NixConfig's source and cache
   floe hold | unhold MACHINE    leave a machine alone, and end that
   floe token create             a join token for machines whose key nobody has written down
   floe operator | cache | builder   the processes of Floe; each has --help

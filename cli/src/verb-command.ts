@@ -43,6 +43,9 @@ With machine/NAME it approves the SSH host key with which that machine asks to j
 spec.identity.sshHostKey. Compare the fingerprint that it prints with the one on the machine:
 ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub
 `,
+  reconcile: `
+With nc/NAME it looks at the source of that NixConfig and into its cache now; what failed or was lost is built again.
+`,
   retry: `
 With machine/NAME it tells that machine its closure again; for machines of a NixConfig with delivery Immediate.
 `,
@@ -50,8 +53,7 @@ With machine/NAME it tells that machine its closure again; for machines of a Nix
 
 /** The help of a verb. */
 export function verbHelp(verb: Verb): string {
-  const config =
-    verb === 'reconcile' ? '\n      --config               NAME is a NixConfig: look at its source again now' : '';
+  const config = verb === 'reconcile' ? '\n      --config               NAME is a NixConfig, as nc/NAME says it' : '';
   return `floe ${verb} ROLLOUT [-n NAMESPACE]
 
 ${VERB_HELP[verb]}
@@ -99,7 +101,7 @@ async function reconcileConfig(key: Key, client: Client, { now, signal }: VerbPo
     kind: 'NixConfig',
     plural: 'nixconfigs',
   });
-  return `nixconfig ${config.metadata.name}: its source is looked at again now`;
+  return `nixconfig ${config.metadata.name}: its source and its cache are looked at again now`;
 }
 
 /** `<run>.<step>` of the pause that the Rollout waits in: what is approved is what the person could see. */

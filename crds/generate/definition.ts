@@ -1,7 +1,7 @@
 // Makes the CustomResourceDefinition of a kind.
 import { GROUP, VERSION } from '../src/constants.ts';
 import type { KindSchema } from '../src/schema.ts';
-import { type Json, structural } from './structural.ts';
+import { type Json, structural, withDefaultsTold } from './structural.ts';
 
 /** The CustomResourceDefinition of a kind, with CEL rules. */
 export function definition(kind: KindSchema): Json {
@@ -13,7 +13,7 @@ export function definition(kind: KindSchema): Json {
       apiVersion: { type: 'string', description: `\`${GROUP}/${VERSION}\`.` },
       kind: { type: 'string', description: `\`${kind.kind}\`.` },
       metadata: { type: 'object' },
-      spec: structural(kind.spec, `${kind.kind}.spec`),
+      spec: withDefaultsTold(structural(kind.spec, `${kind.kind}.spec`)),
       status: structural(kind.status, `${kind.kind}.status`),
     },
   };

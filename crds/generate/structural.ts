@@ -53,6 +53,19 @@ export function structural(schema: unknown, path = ''): Json {
   return out;
 }
 
+/** The same schema with each plain default in its description, where `kubectl explain` shows it. */
+export function withDefaultsTold(schema: Json): Json {
+  const told = Object.fromEntries(
+    Object.entries(schema).map(([key, value]) => [
+      key,
+      isObject(value) && key !== 'default' ? withDefaultsTold(value) : value,
+    ]),
+  );
+  const { default: plain, description } = schema;
+  if (!['string', 'number', 'boolean'].includes(typeof plain) || typeof description !== 'string') return told;
+  return { ...told, description: `${description} Default \`${plain}\`.` };
+}
+
 /** The same schema without CEL rules, for servers older than Kubernetes 1.25, whose clients refuse the field. */
 export function withoutCel(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutCel);

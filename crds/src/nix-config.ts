@@ -166,7 +166,12 @@ export const NixConfigSpec = Type.Object(
         maxProperties: 32,
       }),
     ),
-    interval: Type.Optional(Duration('How often the source is looked at for something new.', '5m')),
+    interval: Type.Optional(
+      Duration(
+        'How often the source is looked at for something new, and the cache asked whether it has lost anything.',
+        '5m',
+      ),
+    ),
     suspend: Type.Optional(
       Type.Boolean({ description: 'Look at nothing and build nothing while true.', default: false }),
     ),
