@@ -117,6 +117,21 @@ describe('a private repository', () => {
     expect(record?.locked).toContain(`git+${url}`);
   });
 
+  test('nor does a flake get it that names its file as an input', async () => {
+    const folder = await tenant.folder('thief');
+    await mkdir(folder, { recursive: true });
+    const flake = `{
+      inputs.login = { url = "path:/floe/source-secret"; flake = false; };
+      outputs = { self, login }: throw (builtins.readFile "\${login}/password");
+    }`;
+    await writeFile(join(folder, 'flake.nix'), flake);
+    const { url: thief } = await floe.cluster.sources.publish('thief', folder);
+    await apply('thief', { source: { git: { url: thief, secretRef: { name: 'login' } } } });
+    const { ready, config } = await tenant.untilReason('thief', 'FetchFailed');
+    expect(ready.message).toContain('spec.source: the input login is /floe/source-secret, a path of the build Job');
+    expect(JSON.stringify(config.status)).not.toContain('pass:w');
+  });
+
   test('as an input of a public flake: fetched with the Secret of inputsSecretRef, built without it', async () => {
     const folder = await tenant.folder('public');
     await mkdir(folder, { recursive: true });

@@ -10,6 +10,7 @@ import { needAttributeNames } from './attribute.ts';
 import { fetchCredentials, readSecret } from './credentials.ts';
 import { BuildFailure } from './failure.ts';
 import { writeInline } from './inline.ts';
+import { localInput } from './local-input.ts';
 import { keptLock, readLock, writeLock } from './lock.ts';
 import { errorText, type Nix, openNix } from './nix.ts';
 import type { BuilderPaths } from './paths.ts';
@@ -106,15 +107,18 @@ export function inputOf(text: string): string | undefined {
 /** What Nix says where a lock of before is all that it may use. */
 const LOCK_IS_OLD = /requires lock file changes/;
 
+/** Nix only warns of it, and goes on. @throws BuildFailure */
+function refuseUnknown(stderr: string): void {
+  const unknown = /has an override for a non-existent input '([^']+)'/.exec(stderr)?.[1];
+  if (unknown === undefined) return;
+  throw new BuildFailure(`the flake has no input "${unknown}"`, {
+    field: `spec.inputs.${unknown}`,
+    remedy: 'name an input that flake.nix declares',
+  });
+}
+
 /** Why the inputs can't be had. */
 function inputFailure(stderr: string, text: string, { inputs, lock }: BuildRequest): BuildFailure {
-  const unknown = /has an override for a non-existent input '([^']+)'/.exec(stderr)?.[1];
-  if (unknown !== undefined) {
-    return new BuildFailure(`the flake has no input "${unknown}"`, {
-      field: `spec.inputs.${unknown}`,
-      remedy: 'name an input that flake.nix declares',
-    });
-  }
   if (lock !== undefined && LOCK_IS_OLD.test(stderr)) {
     return new BuildFailure('the inputs that the revision was built with do not fit its source any more', {
       field: 'spec.source',
@@ -131,8 +135,28 @@ function inputFailure(stderr: string, text: string, { inputs, lock }: BuildReque
   });
 }
 
+/** Where the files of an inline source lie. */
+function inlineFolder(work: string): string {
+  return join(work, 'source');
+}
+
+/** @throws BuildFailure where an input is a file of this container, which has Secrets and tokens beside it */
+function refuseLocal(lock: string, { inputs, source }: BuildRequest, work: string): void {
+  const own = source.kind === 'inline' ? inlineFolder(work) : undefined;
+  const found = lock === '' ? undefined : localInput(lock, own);
+  if (found === undefined) return;
+  throw new BuildFailure(`the input ${found.name} is ${found.path}, a path of the build Job itself`, {
+    field: Object.hasOwn(inputs, found.name) ? `spec.inputs.${found.name}` : 'spec.source',
+    remedy: 'give a path within the repository (path:./folder), or an address that is the same from everywhere',
+  });
+}
+
 /** Locks and archives the inputs of the wrapper, hence those of the source; with a lock of before exactly what is in it. */
-async function archive(nix: Nix, folder: string, { request, progress, signal }: ContainerContext): Promise<void> {
+async function archive(
+  nix: Nix,
+  folder: string,
+  { request, paths, progress, signal }: ContainerContext,
+): Promise<void> {
   const flake = `path:${folder}`;
   const steps: [string, readonly string[]][] =
     request.lock === undefined
@@ -141,10 +165,16 @@ async function archive(nix: Nix, folder: string, { request, progress, signal }: 
           ['fetching the inputs', ['flake', 'archive', '--json', flake]],
         ]
       : [['fetching the inputs of the revision', ['flake', 'archive', '--json', '--no-update-lock-file', flake]]];
+  if (request.lock !== undefined) refuseLocal(request.lock, request, paths.work);
   for (const [doing, args] of steps) {
     progress.say(doing);
     const ended = await nix.run({ args, doing, timeoutSeconds: FETCH_SECONDS }, { signal });
-    if (ended.code === 0) continue;
+    refuseUnknown(ended.stderr);
+    if (ended.code === 0) {
+      // Nothing that `lock` fetched is built from: the Job ends here.
+      refuseLocal(await readLock(folder), request, paths.work);
+      continue;
+    }
     tellAll(ended.stderr, progress);
     throw inputFailure(ended.stderr, errorText(ended), request);
   }
@@ -161,7 +191,7 @@ export async function runFetch(context: ContainerContext): Promise<void> {
   const nix = await openNix({ ...context, ...credentials, buildFolder: scratch.folder });
   const systems = [...new Set(request.machines.map((machine) => machine.attribute))].map(needAttributeNames);
 
-  const folder = join(paths.work, 'source');
+  const folder = inlineFolder(paths.work);
   if (source.kind === 'inline') await writeInline(folder, source.files);
   const field = source.kind === 'inline' ? 'spec.source.inline.files' : (source.field ?? 'spec.source');
   const shown = reference === undefined ? 'the inline files' : withoutSecrets(reference);
