@@ -112,7 +112,7 @@ export class Installation implements Site {
     return this.cluster.sources.publish('fleet', this.fleet.dir);
   }
 
-  /** The same in a repository of that name, for one more NixConfig. */
+  /** The same in a repository of that name, for one more NixConfig; also for machines that the installation has not. */
   async publishBeside(
     repository: string,
     modules: Readonly<Record<string, string>>,
@@ -124,7 +124,8 @@ export class Installation implements Site {
   }
 
   async #writeFleet(fleet: Fleet, modules: Readonly<Record<string, string>>, common?: string): Promise<void> {
-    const machines = Object.fromEntries(this.machineNames.map((name) => [name, modules[name] ?? '{ }']));
+    const names = new Set([...this.machineNames, ...Object.keys(modules)]);
+    const machines = Object.fromEntries([...names].map((name) => [name, modules[name] ?? '{ }']));
     await fleet.write({
       machines,
       ...(common === undefined ? {} : { common }),
