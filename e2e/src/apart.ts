@@ -193,7 +193,7 @@ async function untilGood(floe: Installation): Promise<Fleet> {
 }
 
 /** The shared fleet with everyone on a good revision; made where an earlier scenario left none. */
-async function goodFleet(floe: Installation): Promise<Fleet> {
+export async function goodFleet(floe: Installation): Promise<Fleet> {
   const found = await readFleet((...args) => floe.kubectl(...args));
   if (isGood(found, floe.machineNames.length)) return found;
   if (found.machines.length === 0) {
