@@ -86,6 +86,8 @@ test('a signed closure is fetched from the caches that were named, with the keys
   expect(result).toEqual({ kind: 'fetched' });
   const realise = lines.find((line) => line.startsWith('nix-store --realise')) ?? '';
   expect(realise).toContain('--option extra-substituters https://cache.example/shop http://mirror.lan');
+  // A power cut must not leave empty files in a path that Nix calls valid.
+  expect(realise).toContain('--option fsync-store-paths true');
   expect(realise).toContain(`--option trusted-public-keys ${key.public}`);
   expect(realise).toContain('narinfo-cache-negative-ttl 0');
   expect(realise).toContain(`--add-root ${paths.gcRoots}/new`);

@@ -49,6 +49,12 @@ function patienceSeconds(order: Order, result: CommandResult): number {
 const ROOM_LIMIT_SECONDS = 300;
 const ROOM_BACKOFF = { baseMs: 15_000, maxMs: 600_000 };
 
+/**
+ * Without it Nix calls a path valid before its files are on the disk, and after a power cut runs what is empty (ext4:
+ * files of no length). A Nix that does not know it says so and goes on.
+ */
+const DURABLE = ['--option', 'fsync-store-paths', 'true'];
+
 const FEATURES = ['--extra-experimental-features', 'nix-command'];
 
 export class NixStore {
@@ -159,7 +165,7 @@ export class NixStore {
     const root = join(paths.gcRoots, 'new');
     await mkdir(dirname(root), { recursive: true, mode: 0o700 });
     const began = performance.now();
-    const args = ['--realise', closure, '--add-root', root, '--indirect', ...options];
+    const args = ['--realise', closure, '--add-root', root, '--indirect', ...options, ...DURABLE];
     for (let tries = 0; ; tries++) {
       const result = await command('nix-store', args, { signal, limitSeconds: FETCH_LIMIT_SECONDS });
       if (result.code === 0) return { kind: 'fetched' };
