@@ -72,7 +72,7 @@ async function stage(title: string, work: () => Promise<Tally>): Promise<Tally> 
 const filter = process.argv.slice(2);
 const missing = await missingOnHost(['run', 'metrics', 'ssh', 'proxies']);
 console.log(
-  `Floe's tests: checks, unit tests, scenarios on a real cluster. About ${missing.length === 0 ? 45 : 60} minutes; everything is kept in ~/.cache/floe (3 GB).`,
+  `Floe's tests: checks, unit tests, scenarios on a real cluster. About ${missing.length === 0 ? 60 : 75} minutes; everything is kept in ~/.cache/floe (3 GB).`,
 );
 for (const item of missing) console.log(`  installs ${item}`);
 
