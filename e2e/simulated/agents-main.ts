@@ -16,11 +16,16 @@ type Made = {
   readonly stageMs: number;
 };
 
+/** Who is to stay away until the next script stays so long at most, in ms. */
+const LONGEST_MS = 600_000;
+
 const end = new AbortController();
 /** By closure: each machine has one of its own. */
 const begun = new Map<string, number>();
 let made: Made | undefined;
 let script: FleetScript | undefined;
+/** Ends when another script begins. */
+let nextScript = new AbortController();
 /** Closures that ran before the script began: the way back to them is as it was. */
 let known: ReadonlySet<string> = new Set();
 
@@ -87,8 +92,16 @@ async function lives(agent: SimulatedAgent, away: EventTarget): Promise<void> {
       if (!life.signal.aborted) throw error;
     });
     end.signal.removeEventListener('abort', stop);
-    await pause((script?.disconnect?.awayMs ?? 0) / 1000, end.signal).catch(() => undefined);
+    await absence(end.signal);
   }
+}
+
+/** Waits for as long as the script keeps away who left. */
+async function absence(signal: AbortSignal): Promise<void> {
+  const { disconnect } = script ?? {};
+  const within = AbortSignal.any([signal, nextScript.signal]);
+  const seconds = disconnect === undefined ? 0 : (disconnect.awayMs ?? LONGEST_MS) / 1000;
+  await pause(seconds, within).catch(() => undefined);
 }
 
 function behaviourOf(fate: Fate | undefined, stageMs: number): Behaviour {
@@ -112,6 +125,8 @@ async function answer(message: ToAgents): Promise<FromAgents> {
       return start(message);
     case 'script':
       script = message.script;
+      nextScript.abort();
+      nextScript = new AbortController();
       known = new Set(begun.keys());
       return { kind: 'scripted' };
     case 'report':

@@ -10,8 +10,8 @@ export type FleetScript = {
   readonly failHealth?: number;
   /** A unit fails so many ms after the closure was kept. */
   readonly turnBad?: { readonly share: number; readonly afterMs: number };
-  /** The agent ends so many ms after it was told to begin, and starts again so many later. */
-  readonly disconnect?: { readonly share: number; readonly afterMs: number; readonly awayMs: number };
+  /** The agent ends so many ms after it was told to begin, and starts again so many later, or with the next script. */
+  readonly disconnect?: { readonly share: number; readonly afterMs: number; readonly awayMs?: number };
   /** All stages take so many times as long. */
   readonly slow?: { readonly share: number; readonly factor: number };
 };
