@@ -2,6 +2,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { NixMachine, NixMachineSpec } from '@floe/crds/nix-machine';
 import type { Rollout } from '@floe/crds/rollout';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
@@ -73,11 +74,12 @@ async function publish(module: string): Promise<string> {
   return url;
 }
 
-/** The closure that the machine is told, once it is another than `before`. */
-async function told(before: string | undefined): Promise<string> {
+/** What the machine is told, once it is another closure than `before`. */
+async function told(before: string | undefined): Promise<{ closure: string; id: string }> {
   const is = ({ status }: NixMachine) =>
     status?.desired?.rollout === NAME && status.desired.go && status.desired.closure !== before;
-  return (await probe.untilObject('it is told the revision', is)).status?.desired?.closure ?? '';
+  const { closure = '', id = '' } = (await probe.untilObject('it is told the revision', is)).status?.desired ?? {};
+  return { closure, id };
 }
 
 const rolloutStatus = async (): Promise<Rollout['status']> =>
@@ -144,13 +146,13 @@ test('a good revision reaches a machine whose agent was taken away', async () =>
       configRef: { name: NAME },
       target: { ssh: { host: probe.machine.address, port: PORT, secretRef: { name: NAME } } },
       activation: {
-        timeout: '10s',
-        confirmTimeout: '10s',
-        healthChecks: [{ name: 'hello', systemd: { units: ['hello.service'] }, timeout: '8s' }],
+        timeout: '60s',
+        confirmTimeout: '20s',
+        healthChecks: [{ name: 'hello', systemd: { units: ['hello.service'] }, timeout: '15s' }],
       },
     },
   });
-  const closure = await told(home.current);
+  const { closure } = await told(home.current);
   const object = await probe.untilEnded(closure, 'Committed');
   expect(await probe.closures()).toEqual({ ...home, current: closure, profile: closure, bootDefault: closure });
   expect(await probe.unitState('floe-agent.service')).toBe('inactive');
@@ -179,7 +181,12 @@ test('a good revision reaches a machine whose agent was taken away', async () =>
 test('another host key than in the spec is refused before anything is said, and the conditions say why', async () => {
   const logins = () =>
     probe.machine.sh(`journalctl -u ${SERVER} -o cat --no-pager | grep -c 'Accepted publickey' || true`);
-  const before = await logins();
+  // The last visit may be ending still, and be followed by another look.
+  let before = '';
+  for (let now = await logins(); now !== before; now = await logins()) {
+    before = now;
+    await sleep(2000);
+  }
   const { line } = await makeKey();
   await patch({ spec: { identity: { sshHostKey: line } } });
   const off = await probe.untilObject('the key is wrong', (one) => condition(one, 'Online')?.reason === 'WrongKey');
@@ -197,8 +204,9 @@ test('another host key than in the spec is refused before anything is said, and 
 
 test('a bad revision is rolled back there, and the run says so', async () => {
   const before = await probe.closures();
+  const last = (await probe.object()).status?.desired?.closure;
   await publish(`${NO_AGENT} services.hello.enable = lib.mkForce false;`);
-  const closure = await told(before.current);
+  const { closure } = await told(last);
   const object = await probe.untilEnded(closure, 'RolledBack');
   expect(await probe.closures()).toEqual(before);
   expect(await probe.unitState('hello.service')).toBe('active');
@@ -219,11 +227,15 @@ test('a bad revision is rolled back there, and the run says so', async () => {
 });
 
 test('a machine that is cut off before it is confirmed goes back by a unit of its own', async () => {
+  await floe.cluster.network.clear();
   const before = await probe.closures();
+  const last = (await probe.object()).status?.desired?.closure;
+  // The timer goes off 30 s after the limit of the switch.
+  await patch({ spec: { activation: { timeout: '15s' } } });
   await publish(`${NO_AGENT} test.activationSeconds = 2;`);
-  const closure = await told((await probe.object()).status?.desired?.closure);
-  const runs = (word: string) => probe.machine.sh(`ls /var/lib/floe-ssh/runs 2>/dev/null | grep -c '${word}$' || true`);
-  await waitUntil(async () => (await runs('started')).trim() === '1', {
+  const { closure, id } = await told(last);
+  const begun = ['sh', '-c', `ls /var/lib/floe-ssh/runs/${id}-*.started`];
+  await waitUntil(async () => (await probe.machine.tryExec(begun)).code === 0, {
     what: 'the switch to begin',
     everySeconds: 0.05,
   });
