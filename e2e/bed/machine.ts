@@ -1,10 +1,11 @@
 // One machine: a Debian tree with systemd as PID 1, a network address, an SSH host key and a /nix of its own.
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setFrozen } from './cgroups.ts';
 import { Daemon } from './daemon.ts';
 import type { Enclosure } from './enclosure.ts';
+import { LoopDisk } from './loop-disk.ts';
 import { recipe } from './paths.ts';
 import { type RunOptions, type RunResult, run, tryRun } from './run.ts';
 import { waitUntil } from './wait-until.ts';
@@ -26,12 +27,15 @@ export class Machine {
   readonly address: string;
   readonly #options: MachineOptions;
   readonly #daemon: Daemon;
+  /** A file system of its own, where one was made. */
+  readonly disk: LoopDisk;
 
   /** See `Machines.create` and `Machines.get`. */
   constructor(options: MachineOptions) {
     this.name = options.name;
     this.address = options.address;
     this.#options = options;
+    this.disk = new LoopDisk({ dir: this.dir, enclosure: options.enclosure });
     this.#daemon = new Daemon({
       name: `machine-${options.name}`,
       dir: options.clusterDir,
@@ -63,7 +67,10 @@ export class Machine {
 
   /** What the machine has written over its tree: readable while it is off, too. `path` is absolute. */
   onDisk(path: string): string {
-    return join(this.dir, 'upper', path);
+    if (!this.disk.exists) return join(this.dir, 'upper', path);
+    // Mounted for the cluster alone.
+    const init = readFileSync(join(this.#options.clusterDir, 'init.pid'), 'utf8').trim();
+    return join('/proc', init, 'root', this.dir, 'disk/upper', path);
   }
 
   /** What its console said, from its first start on. */
@@ -107,13 +114,19 @@ export class Machine {
     await this.#daemon.stop({ signal: 'TERM', graceSeconds: 60 });
   }
 
-  /** Power cut: every process is gone at once. What was written stays. */
+  /** Power cut: every process is gone at once. What was written stays; with a disk of its own, what was synced. */
   async kill(): Promise<void> {
-    if (await this.isRunning()) this.thaw(); // a frozen process takes no signal
     const leader = await this.#leader();
     if (leader === undefined) return;
+    if (this.disk.exists) {
+      // Nobody sees the disk fail.
+      this.freeze();
+      await this.disk.shut();
+    }
     await tryRun(await this.#options.enclosure.enter('all', ['kill', '-KILL', leader]));
+    this.thaw(); // a frozen process takes no signal before that
     await this.#daemon.gone();
+    if (this.disk.exists) await this.disk.recover();
   }
 
   /** Hangs: every process stands still and connections stay open, until {@link thaw}. */
@@ -165,9 +178,11 @@ export class Machine {
     const { enclosure, tree } = this.#options;
     const root = join(this.dir, 'root');
     await mkdir(root, { recursive: true });
+    if (this.disk.exists) await this.disk.mount();
+    const disk = this.disk.exists ? join(this.dir, 'disk') : this.dir;
     const script =
       'mountpoint -q "$2" || mount -t overlay -o "lowerdir=$0,upperdir=$1/upper,workdir=$1/work" overlay "$2"';
-    await run(await enclosure.enter('all', ['sh', '-euc', script, tree, this.dir, root]));
+    await run(await enclosure.enter('all', ['sh', '-euc', script, tree, disk, root]));
   }
 
   async #enter(command: readonly string[]): Promise<string[]> {
@@ -201,7 +216,8 @@ export class Machine {
     await this.kill();
     const root = join(this.dir, 'root');
     if (existsSync(root) && (await this.#options.enclosure.isRunning())) {
-      await tryRun(await this.#options.enclosure.enter('all', ['umount', '-l', root]));
+      const script = 'umount -l "$0/root" "$0/disk"';
+      await tryRun(await this.#options.enclosure.enter('all', ['sh', '-c', script, this.dir]));
     }
     await rm(this.dir, { recursive: true, force: true });
     await rm(join(this.#options.clusterDir, 'addresses', this.address), { recursive: true, force: true });

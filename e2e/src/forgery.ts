@@ -48,16 +48,16 @@ export class Forgery {
 
   /** Packs the closure's toplevel alone, signed by that key. */
   async pack(closure: string, secret: string): Promise<Packed> {
-    await rm(this.#dir, { recursive: true, force: true });
-    await mkdir(this.#dir, { recursive: true });
-    await writeFile(join(this.#dir, 'key'), secret);
+    const dir = join(this.#dir, randomBytes(4).toString('hex'));
+    await mkdir(dir, { recursive: true });
+    await writeFile(join(dir, 'key'), secret);
     const to = 'file:///forgery/cache?compression=zstd&secret-key=/forgery/key';
-    await inBuildStore(['nix', 'copy', '--to', to, closure], { binds: { '/forgery': this.#dir } });
+    await inBuildStore(['nix', 'copy', '--to', to, closure], { binds: { '/forgery': dir } });
     const hash = closure.slice('/nix/store/'.length).split('-', 1)[0] ?? '';
-    const narinfo = await readFile(join(this.#dir, 'cache', `${hash}.narinfo`), 'utf8');
+    const narinfo = await readFile(join(dir, 'cache', `${hash}.narinfo`), 'utf8');
     const narName = /^URL: (.*)$/m.exec(narinfo)?.[1] ?? '';
-    const nar = await readFile(join(this.#dir, 'cache', narName));
-    await rm(this.#dir, { recursive: true, force: true });
+    const nar = await readFile(join(dir, 'cache', narName));
+    await rm(dir, { recursive: true, force: true });
     return { name: `${hash}.narinfo`, narinfo, narName, nar };
   }
 
@@ -81,7 +81,8 @@ export class Forgery {
     ] as const) {
       const answer = await fetch(`http://127.0.0.1:${port}/${NAMESPACE}/${path}`, {
         method: 'PUT',
-        headers: { authorization: `Bearer ${token.trim()}` },
+        // The next one may come when the cache has just closed an idle connection.
+        headers: { authorization: `Bearer ${token.trim()}`, connection: 'close' },
         body,
       });
       if (!answer.ok) throw new Error(`PUT ${path}: ${answer.status} ${await answer.text()}`);

@@ -37,3 +37,5 @@ for entry in "$boot"/entries/nixos-generation-*.conf; do
 done
 printf 'timeout 0\ndefault nixos-generation-%s.conf\n' "$generation" > "$boot/loader.conf.tmp"
 mv "$boot/loader.conf.tmp" "$boot/loader.conf"
+# Where a power cut takes what was not synced; elsewhere it would have the whole host write.
+if [ -e "$root/etc/floe-own-disk" ]; then sync -f "$boot"; fi

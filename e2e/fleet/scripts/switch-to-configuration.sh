@@ -53,6 +53,8 @@ fi
 if [ "$action" = switch ] || [ "$action" = boot ]; then
   "$out/bin/install-boot-loader" "$out" >&2 || { say "Failed to install bootloader"; exit 1; }
 fi
+# What it is made of is on the disk, should it hang; only where a power cut takes what was not synced.
+if [ "$action" != dry-activate ] && [ -e "$root/etc/floe-own-disk" ]; then sync -f /nix/store; fi
 [ "$action" = boot ] && exit 0
 
 # 2. An init that cannot take over from the running one.
