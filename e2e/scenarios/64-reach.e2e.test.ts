@@ -24,6 +24,7 @@ const CLUSTER = ['10.96.0.0/16', '10.244.0.0/24'];
 
 let floe: Installation;
 let proxies: Proxies;
+let watch: FleetWatch | undefined;
 /** Each machine's way, as `networking.proxy` of NixOS writes it; m3 has a proxy that nobody told it of. */
 let ways: Record<string, string>;
 
@@ -75,6 +76,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
+  await watch?.[Symbol.asyncDispose]();
   const m3 = await floe.machine('m3');
   await m3.sh(`for file in ${CA_FILE} /etc/hosts; do [ ! -e $file.own ] || mv $file.own $file; done`);
   await m3.exec(['systemctl', 'restart', 'floe-agent']);
@@ -121,8 +123,10 @@ describe('behind a proxy', () => {
       await floe.kubectl('label', 'nixmachine', name, '--overwrite', `${ZONE}=${name === 'm4' ? 'a' : 'b'}`);
     }
     await floe.apply(rollout({ maxUnavailable: 1 }));
-    await using watch = await FleetWatch.start(floe);
     const probe = await probeOf('m4');
+    await probe.machine.start();
+    await watch?.[Symbol.asyncDispose]();
+    watch = await FleetWatch.start(floe);
     const revision = await publishBuilt(floe, ways, marked(freshMarker(), 'test.activationSeconds = 4;'));
     await probe.untilObject('it switches', ({ status }) => {
       return status?.desired?.revision === revision && status.attempt?.phase === 'Testing';
@@ -148,6 +152,7 @@ describe('behind a proxy', () => {
       ({ rollouts, machines: all }) =>
         rollouts[0]?.status?.phase === 'Failed' &&
         all.every(({ status }) => status?.desired?.revision === bad && status.attempt?.phase === 'RolledBack'),
+      { timeoutSeconds: 180 },
     );
     const said = machines.map(({ metadata, status }) => [metadata.name, status?.current?.closure]);
     expect([await running(floe), Object.fromEntries(said)]).toEqual([before, before]);
@@ -224,8 +229,10 @@ describe('a machine whose key nobody knows', () => {
   test('a good one makes the key visible and lets nobody in; used up, it shows no other key', async () => {
     await show(await token('--machine', NAME, '--uses', '1', '--ttl', '1h'));
     const first = await fingerprint();
-    const object = await probe.untilObject('the pending key', ({ status }) => status?.pendingKey !== undefined);
-    expect(object.status?.pendingKey?.fingerprint).toBe(first);
+    const object = await probe.untilObject(
+      'the pending key',
+      ({ status }) => status?.pendingKey?.fingerprint === first,
+    );
     expect(object.status?.connection).toBeUndefined();
     expect(await floe.kubectl('get', 'nixmachine', NAME)).toContain(first);
     const described = await floe.kubectl('describe', 'nixmachine', NAME);
@@ -259,7 +266,7 @@ describe('a machine whose key nobody knows', () => {
   });
 
   test('an agent that still runs after a switch by hand is a condition, until it is restarted', async () => {
-    const other = `builtins.toFile "floe-agent.mjs" (builtins.readFile /fleet/floe-agent.mjs + "// another build\\n")`;
+    const other = `builtins.toFile "floe-agent.mjs" (builtins.readFile /fleet/floe-agent.mjs + "// another build ${freshMarker()}\\n")`;
     const fleet = new Fleet(join(floe.cluster.dir, 'fleet-joiners'));
     const closure = await fleet.build(NAME, [`{ services.floe-agent.package = ${other}; }`]);
     await floe.cluster.machines.addClosure(joiner, closure);
