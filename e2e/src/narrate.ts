@@ -44,7 +44,7 @@ function buildLine(config: NixConfig): string | undefined {
     case 'Failed':
       return `${red('✘')} the build failed`;
     default:
-      return `${dim('◌')} build: ${build?.phase.toLowerCase() ?? ''}${build?.total === undefined ? '' : ` ${build.built ?? build.evaluated ?? 0} of ${build.total}`}`;
+      return `${dim('◌')} build: ${build?.phase.toLowerCase() ?? ''}${build?.total ? ` ${build.built ?? build.evaluated ?? 0} of ${build.total}` : ''}`;
   }
 }
 
