@@ -151,6 +151,10 @@ beforeAll(async () => {
   await completed(revisionId(1));
   void watchMachines().catch(() => undefined);
   await waitUntil(async () => machines.size === MACHINES, { what: 'the watch to have seen all machines' });
+  // Their first order told them what they ran anyway: it is over before the next one comes.
+  const isCalm = ({ status }: NixMachine): boolean =>
+    status?.attempt?.finishedAt !== undefined && status.attempt.desiredId === status.desired?.id;
+  await waitUntil(async () => [...machines.values()].every(isCalm), { what: 'a calm fleet', timeoutSeconds: 120 });
 });
 
 afterAll(async () => {

@@ -115,12 +115,7 @@ beforeAll(async () => {
   await fleet.start(Object.fromEntries(names.map((name) => [name, closureOf(first, name)])), 100);
   expect((await ended(first)).phase).toBe('Completed');
   watch = await MachineWatch.start(MACHINES, { client, signal });
-  // Their first order told them what they ran anyway: it is over before the next one comes.
-  const isCalm = (name: string): boolean => {
-    const { desired, attempt } = watch.status(name);
-    return attempt?.desiredId === desired?.id && attempt?.finishedAt !== undefined;
-  };
-  await waitUntil(async () => names.every(isCalm), { what: 'the fleet to be calm', timeoutSeconds: 60 });
+  await watch.calm();
 });
 
 afterAll(async () => {

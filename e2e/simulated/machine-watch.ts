@@ -28,6 +28,16 @@ export class MachineWatch {
     return watch;
   }
 
+  /** Waits until every machine has ended its order; one that tells it what it runs anyway takes a moment, too. */
+  async calm(): Promise<void> {
+    const isCalm = ({ status }: NixMachine): boolean =>
+      status?.attempt?.finishedAt !== undefined && status.attempt.desiredId === status.desired?.id;
+    await waitUntil(async () => [...this.#machines.values()].every(isCalm), {
+      what: 'every machine to have ended its order',
+      timeoutSeconds: 60,
+    });
+  }
+
   /** The machines that were being switched at once when they were most, each with what its status said. */
   get most(): readonly string[] {
     return this.#most;
