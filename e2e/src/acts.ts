@@ -132,7 +132,7 @@ function everyoneElseWaited(fleet: Fleet, order: readonly string[], revision: st
   throw new Error(`${order.slice(1).join(', ')} were told while the canary ${order[0]} was not done`);
 }
 
-/** Act 3: a third revision breaks hello.service; the canary rolls back, and nobody else is touched. */
+/** Act 3: a third revision has a service that fails; the canary rolls back, and nobody else is touched. */
 export async function brokenRevision(stage: Stage, good: string): Promise<string> {
   const { floe, say } = stage;
   const before = await running(floe);

@@ -44,7 +44,7 @@ async function play(floe: Site): Promise<void> {
   const stage: Stage = { floe, say, each: narrator(say) };
   const first = await act('Revision 1 reaches everyone', () => firstRevision(stage));
   const second = await act('Revision 2: a canary first, a pause, then the rest', () => secondRevision(stage, first));
-  await act('Revision 3 breaks hello.service', () => brokenRevision(stage, second));
+  await act('Revision 3 brings a service that fails: the canary goes back', () => brokenRevision(stage, second));
   console.log(`\nAll five run revision ${second}, read from the machines themselves.\n`);
   console.log(await floe.kubectl('get', 'nixconfigs,nixmachines,rollouts.floe.dev'));
 }
