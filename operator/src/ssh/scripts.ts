@@ -98,7 +98,7 @@ export const FETCH = `closure=$1
 shift
 mkdir -p "$root/nix/var/nix/gcroots/floe-ssh" && ln -sfn "$closure" "$root/nix/var/nix/gcroots/floe-ssh/new" || return 1
 if [ $# -gt 0 ]; then set -- --option extra-substituters "$*"; fi
-nix-store --realise "$closure" "$@" >/dev/null || return 1
+nix-store --realise "$closure" --option fsync-store-paths true "$@" >/dev/null || return 1
 nix --extra-experimental-features nix-command store verify --recursive --no-contents --sigs-needed 1 "$closure" || return 3
 case "$(nix --extra-experimental-features nix-command path-info --sigs "$closure")" in
   *' ca:'*) echo "error: $closure is content-addressed, so its signature says nothing" >&2; return 3 ;;
