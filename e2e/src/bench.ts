@@ -40,7 +40,7 @@ async function bench(given: BenchArguments): Promise<void> {
   const missing = await missingOnHost();
   const time =
     missing.length === 0
-      ? `About ${duration(given.bench === 'agent' ? 300 + given.idleSeconds : 60 + given.machines / 40)}`
+      ? `About ${duration(given.bench === 'agent' ? 300 + given.idleSeconds : 60 + given.machines / 20)}`
       : 'First run: about 10 minutes, 3 GB in ~/.cache/floe';
   const what =
     given.bench === 'agent'
