@@ -7,6 +7,7 @@ import { firstRevision } from './acts.ts';
 import type { Installation } from './installation.ts';
 import { condition, type Fleet, readFleet, waitForFleet } from './observe.ts';
 import { Probe } from './probe.ts';
+import { publishBuilt } from './scene.ts';
 
 /** A scenario's module for each machine, in Nix. */
 export type Modules = Readonly<Record<string, string>>;
@@ -161,16 +162,17 @@ function isSettled(machine: NixMachine, revision: string): boolean {
   );
 }
 
-/** Whether everyone runs and boots the stable revision of the shared fleet. */
-function isGood(fleet: Fleet, machines: number): boolean {
+/** Whether everyone runs and boots the stable revision of the shared fleet, and it is `revision` where one is given. */
+function isGood(fleet: Fleet, machines: number, revision?: string): boolean {
   const rollout = fleet.rollouts.find(({ metadata }) => metadata.name === 'fleet');
   const { phase, stableRevision } = rollout?.status ?? {};
   if (phase !== 'Completed' || stableRevision === undefined) return false;
+  if (revision !== undefined && stableRevision !== revision) return false;
   return fleet.machines.filter((machine) => isSettled(machine, stableRevision)).length === machines;
 }
 
 /** Waits until everyone runs and boots the revision of the shared fleet; whoever waits for a reboot gets it. */
-async function untilGood(floe: Installation): Promise<Fleet> {
+async function untilGood(floe: Installation, revision?: string): Promise<Fleet> {
   const restarted = new Set<string>();
   return waitUntil(
     async () => {
@@ -181,7 +183,7 @@ async function untilGood(floe: Installation): Promise<Fleet> {
         restarted.add(metadata.name);
         await (await floe.machine(metadata.name)).restart();
       }
-      return isGood(fleet, floe.machineNames.length) ? fleet : undefined;
+      return isGood(fleet, floe.machineNames.length, revision) ? fleet : undefined;
     },
     {
       what: 'every machine to run the revision of the fleet',
@@ -198,9 +200,10 @@ export async function goodFleet(floe: Installation): Promise<Fleet> {
   if (isGood(found, floe.machineNames.length)) return found;
   if (found.machines.length === 0) {
     await firstRevision({ floe, say: () => undefined });
-  } else {
-    // A new revision also for whoever was left on something else, and after a run that has failed.
-    await floe.publish({}, `{ services.hello.enable = true; services.hello.greeting = "Hello at ${Date.now()}"; }`);
+    return untilGood(floe);
   }
-  return untilGood(floe);
+  // A new revision also for whoever was left on something else, and after a run that has failed. Waited for by its name:
+  // the one before may be good on everyone a moment after it was not.
+  const text = `{ services.hello.enable = true; services.hello.greeting = "Hello at ${Date.now()}"; }`;
+  return untilGood(floe, await publishBuilt(floe, {}, text));
 }
