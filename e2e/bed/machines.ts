@@ -5,6 +5,7 @@ import { inBuildStore } from './build-store.ts';
 import { nodeAddress } from './control-plane.ts';
 import type { Enclosure } from './enclosure.ts';
 import { Machine } from './machine.ts';
+import { NETWORK_FILE, networkFile } from './machine-network.ts';
 import { run } from './run.ts';
 
 export interface MachinesOptions {
@@ -44,7 +45,7 @@ export class Machines {
     await mkdir(join(machine.dir, 'work'));
     await writeFile(join(machine.dir, 'address'), address);
     await writeFiles(machine, {
-      '/etc/systemd/network/10-host0.network': `[Match]\nName=host0\n[Network]\nAddress=${address}/24\nGateway=${nodeAddress}\nLinkLocalAddressing=no\nIPv6AcceptRA=no\nLLDP=no\n`,
+      [NETWORK_FILE]: networkFile(address),
       '/etc/resolv.conf': `nameserver ${nodeAddress}\nsearch cluster.local\noptions timeout:2 attempts:2\n`,
       '/etc/hosts': hosts({ localhost: '127.0.0.1', [wanted.name]: address, ...wanted.hosts }),
       ...wanted.files,

@@ -2,9 +2,9 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { nodeAddress } from '../bed/control-plane.ts';
 import type { Machine } from '../bed/machine.ts';
+import { NETWORK_FILE, networkFile } from '../bed/machine-network.ts';
 import { waitUntil } from '../bed/wait-until.ts';
 
-const FILE = '/etc/systemd/network/10-host0.network';
 const NOTHING = '[Match]\nName=host0\n[Network]\nLinkLocalAddressing=no\nIPv6AcceptRA=no\n';
 
 /** The running machine knows no way to anywhere but its own network, until `network` gives it back or it boots. */
@@ -19,7 +19,7 @@ export async function addRoute(machine: Machine): Promise<void> {
 /** Shuts the machine down and boots it without any address; returns when systemd has started everything. */
 export async function bootWithoutNetwork(machine: Machine): Promise<void> {
   await machine.stop();
-  await writeFile(machine.onDisk(FILE), NOTHING);
+  await writeFile(machine.onDisk(NETWORK_FILE), NOTHING);
   await machine.start({ wait: false });
   await waitUntil(
     async () => /running|degraded/.test((await machine.tryExec(['systemctl', 'is-system-running', '--wait'])).stdout),
@@ -29,12 +29,12 @@ export async function bootWithoutNetwork(machine: Machine): Promise<void> {
 
 /** The machine's network as it was made, whatever was taken from it. */
 export async function giveNetworkBack(machine: Machine): Promise<void> {
-  const whole = `[Match]\nName=host0\n[Network]\nAddress=${machine.address}/24\nGateway=${nodeAddress}\nLinkLocalAddressing=no\nIPv6AcceptRA=no\nLLDP=no\n`;
+  const whole = networkFile(machine.address);
   if (!(await machine.isRunning())) {
-    await writeFile(machine.onDisk(FILE), whole);
+    await writeFile(machine.onDisk(NETWORK_FILE), whole);
     return;
   }
-  await machine.exec(['sh', '-euc', 'cat > "$0"; networkctl reload; networkctl reconfigure host0', FILE], {
+  await machine.exec(['sh', '-euc', 'cat > "$0"; networkctl reload; networkctl reconfigure host0', NETWORK_FILE], {
     input: whole,
   });
 }
