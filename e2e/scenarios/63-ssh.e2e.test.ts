@@ -7,7 +7,7 @@ import type { NixMachine, NixMachineSpec } from '@floe/crds/nix-machine';
 import type { Rollout } from '@floe/crds/rollout';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import type { Closures, Machine } from '../bed/machine.ts';
-import { run } from '../bed/run.ts';
+import { makeSshKey } from '../bed/ssh-server.ts';
 import { waitUntil } from '../bed/wait-until.ts';
 import { goodFleet } from '../src/apart.ts';
 import { Installation } from '../src/installation.ts';
@@ -54,7 +54,7 @@ async function startServer(machine: Machine, publicKey: string): Promise<void> {
 async function makeKey(): Promise<{ secret: string; line: string }> {
   const folder = await mkdtemp(join(tmpdir(), 'floe-key-'));
   try {
-    await run(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-C', 'floe', '-f', join(folder, 'key')]);
+    await makeSshKey(join(folder, 'key'));
     const [secret, line] = await Promise.all([
       readFile(join(folder, 'key'), 'utf8'),
       readFile(join(folder, 'key.pub'), 'utf8'),

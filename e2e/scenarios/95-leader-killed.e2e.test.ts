@@ -1,6 +1,5 @@
 // The leader is killed at fifty random moments while 200 machines are updated: the budget holds, nobody is told twice, each run ends as planned.
 // Real API server, real operator processes, real agents' code; the machines are in memory.
-import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { FINAL_PHASES } from '@floe/crds/attempt-phase';
@@ -8,18 +7,16 @@ import type { NixMachine } from '@floe/crds/nix-machine';
 import type { Rollout } from '@floe/crds/rollout';
 import type { KubeClient } from '@floe/operator/kube/client';
 import { isNotFound } from '@floe/operator/kube/error';
-import type { KubeObject } from '@floe/operator/kube/object';
 import { Reflector } from '@floe/operator/kube/reflector';
-import { leases, nixMachines, type Resource, rollouts } from '@floe/operator/kube/resource';
+import { leases, nixMachines, rollouts } from '@floe/operator/kube/resource';
 import { Store } from '@floe/operator/kube/store';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { parse } from 'yaml';
-import { projectDir } from '../bed/paths.ts';
 import { waitUntil } from '../bed/wait-until.ts';
 import { closureOf, machineNames, NAME, NAMESPACE, revisionId } from '../bench/objects.ts';
 import { OperatorProcess, SYSTEM } from '../bench/operator-process.ts';
 import { createObjects, createRecords, makeCertificate, setRevision } from '../bench/stage.ts';
 import { silentLog } from '../fake-apiserver/silent-log.ts';
+import { installKinds } from '../real-apiserver/kinds.ts';
 import { freePort, RealApiServer } from '../real-apiserver/real-api-server.ts';
 import { SimulatedFleet } from '../simulated/agents.ts';
 import { Balancer } from '../src/balancer.ts';
@@ -113,22 +110,7 @@ const run = (): Promise<Rollout> => client.get(rollouts, { namespace: NAMESPACE,
 beforeAll(async () => {
   api = await RealApiServer.start();
   client = api.client();
-  const definitions: Resource = {
-    apiVersion: 'apiextensions.k8s.io/v1',
-    kind: 'CustomResourceDefinition',
-    plural: 'customresourcedefinitions',
-    namespaced: false,
-  };
-  const folder = join(projectDir, 'crds', 'yaml-without-cel');
-  for (const file of await readdir(folder)) {
-    const definition = parse(await readFile(join(folder, file), 'utf8')) as KubeObject;
-    await client.create(definitions, definition, { signal });
-  }
-  await waitUntil(async () => (await client.list(nixMachines, { signal })).length === 0, { what: 'the kinds' });
-  const namespaces: Resource = { apiVersion: 'v1', kind: 'Namespace', plural: 'namespaces', namespaced: false };
-  for (const name of [SYSTEM, NAMESPACE]) {
-    await client.create(namespaces, { apiVersion: 'v1', kind: 'Namespace', metadata: { name } }, { signal });
-  }
+  await installKinds([SYSTEM, NAMESPACE], { client, signal });
   const tls = await makeCertificate(api.folder);
   common = { kubeconfig: await api.kubeconfig(), ...tls };
   balancer = await Balancer.start();
