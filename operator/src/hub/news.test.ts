@@ -38,7 +38,8 @@ const RECORDS = [
   record(30, 'other0000000', { 'web-01': closure('elsewhere') }, OLD),
   record(5, 'common000000', {}, closure('common')),
 ];
-const write = (m: NixMachine, news: News) => writeOf(m, news, { now: NOW, records: () => RECORDS });
+const write = (m: NixMachine, news: News, replica = 'floe-0') =>
+  writeOf(m, news, { now: NOW, replica, records: () => RECORDS });
 const online: News = { connection: { online: true, replica: 'floe-1', at: AT }, agent: { version: '0.1.0' } };
 const offline: News = { connection: { online: false, replica: 'floe-0', at: AT } };
 
@@ -73,7 +74,7 @@ describe('what is written', () => {
       reboot: { required: false, undoes: true, fallback: false },
     });
     expect(first?.next.status?.conditions?.find(({ type }) => type === 'Drifted')?.reason).toBe('LocalRebuild');
-    const then = first && write(first.next, { state: machineState() });
+    const then = first && write(first.next, { state: machineState() }, 'floe-1');
     expect(then?.next.status).not.toHaveProperty('drift');
     expect(then?.next.status).not.toHaveProperty('held');
     expect(then?.patch.status).toMatchObject({ drift: null, held: null });
@@ -88,7 +89,7 @@ describe('what is written', () => {
       state: machineState(),
     };
     expect(
-      writeOf(first.next, news, { now: new Date('2026-03-01T22:00:00Z'), records: () => RECORDS }),
+      writeOf(first.next, news, { now: new Date('2026-03-01T22:00:00Z'), replica: 'floe-1', records: () => RECORDS }),
     ).toBeUndefined();
   });
 

@@ -45,15 +45,25 @@ export function patienceFor(machine: NixMachine | undefined, news: News): 'none'
   return isFinal(attempt.phase) || awaitsGo ? 'none' : 'long';
 }
 
+/** What a write depends on beside the machine and the news. */
+export type WriteContext = {
+  readonly now: Date;
+  /** Name of the replica that has heard the news. */
+  readonly replica: string;
+  /** Revision records of the machine's config. */
+  readonly records: () => readonly ControllerRevision[];
+};
+
 /**
  * The write that brings the news into the status, or undefined when it says so already. `connection.lastSeen` alone is
  * no reason to write: it moves along with other changes.
  */
 export function writeOf(
   machine: NixMachine,
-  news: News,
-  { now, records }: { now: Date; records: () => readonly ControllerRevision[] },
+  heard: News,
+  { now, replica, records }: WriteContext,
 ): StatusWrite | undefined {
+  const news = isOutrun(machine, heard, replica) ? withoutReport(heard) : heard;
   const connection = connectionOf(machine, news);
   const changes: StatusChanges = {
     ...(connection === undefined ? {} : { connection }),
@@ -65,6 +75,19 @@ export function writeOf(
   const last = connection ?? machine.status?.connection;
   const seen = last?.online === true ? { connection: { ...last, lastSeen: rfc3339(now) } } : {};
   return statusPatch(machine, { ...changes, ...seen }, now);
+}
+
+/**
+ * Whether another replica has the machine by now. What this one heard came over a connection from before: bytes that
+ * waited in a network that was cut arrive after the machine has connected anew and reported more.
+ */
+function isOutrun({ status }: NixMachine, { connection: claim }: News, replica: string): boolean {
+  const { connection } = status ?? {};
+  return claim?.online !== true && connection?.online === true && (connection.replica ?? replica) !== replica;
+}
+
+function withoutReport({ agent: _agent, state: _state, ...rest }: News): News {
+  return rest;
 }
 
 /** Which agent runs is said in the hello, which one its system brings in reports. */

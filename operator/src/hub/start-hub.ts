@@ -107,6 +107,7 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
   const writes = new AbortController();
   const api = machineApi(client);
   const writer = new StatusWriter({
+    replica: settings.replica,
     api,
     machines: stores.nixMachines,
     records: (machine) =>

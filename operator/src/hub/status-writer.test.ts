@@ -29,6 +29,7 @@ beforeEach(async () => {
       client.mergePatch(nixMachines, parseKey(key), patch as object, { subresource: 'status', signal }),
   };
   writer = new StatusWriter({
+    replica: 'floe-0',
     api: port,
     machines: store,
     records: () => [],
@@ -87,6 +88,23 @@ describe('StatusWriter', () => {
     await submitted('Testing');
     expect(stored()).toMatchObject({ attempt: { phase: 'Testing' }, waiting: { reason: 'NoRollout' } });
     expect(counts).toEqual(['conflict', 'written']);
+  });
+
+  test('what waits here from before a machine connected to another replica undoes nothing of what it reported there', async () => {
+    writer.submit(KEY, { connection: { online: true, replica: 'floe-0', at: new Date() }, ...phase('Fetching') });
+    await vi.waitFor(() => expect(stored()?.attempt?.phase).toBe('Fetching'));
+    const late = submitted('Testing');
+    const elsewhere = { connection: { online: true, since: '2026-03-01T09:00:00Z', replica: 'floe-1' } };
+    api.seed(nixMachines, machine({ ...elsewhere, attempt: attempt('Committed') }));
+    await late;
+    expect(stored()).toMatchObject({ attempt: { phase: 'Committed' }, connection: { replica: 'floe-1' } });
+
+    writer.submit(KEY, { connection: { online: true, replica: 'floe-0', at: new Date() } });
+    await submitted('RolledBack');
+    expect(stored(), 'it is back').toMatchObject({
+      attempt: { phase: 'RolledBack' },
+      connection: { replica: 'floe-0' },
+    });
   });
 
   test.each([

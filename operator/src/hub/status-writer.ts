@@ -22,6 +22,8 @@ export interface MachineCache {
 }
 
 export interface StatusWriterOptions {
+  /** Name of this replica. */
+  readonly replica: string;
   readonly api: MachineApi;
   readonly machines: MachineCache;
   /** Revision records of a machine's config. */
@@ -169,13 +171,13 @@ export class StatusWriter {
   }
 
   async #write(key: string, news: News, send: Send): Promise<'stored' | 'dropped'> {
-    const { api, machines, records, count, signal } = this.#options;
+    const { api, machines, replica, records, count, signal } = this.#options;
     // Twice at most: after a conflict the machine is read anew; a second conflict waits like any failure.
     for (let fresh = false; ; fresh = true) {
       const machine = machines.get(key);
       if (machine === undefined) return 'dropped';
       const now = this.#options.now?.() ?? new Date();
-      const write = writeOf(machine, news, { now, records: () => records(machine) });
+      const write = writeOf(machine, news, { now, replica, records: () => records(machine) });
       if (write === undefined) {
         count('unchanged');
         return 'stored';
