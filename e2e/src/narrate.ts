@@ -9,7 +9,7 @@ type Say = (line: string) => void;
 
 const WORDS: Readonly<Record<string, string>> = {
   Fetching: 'fetches the closure',
-  Fetched: 'has the closure, waits for its go',
+  Fetched: 'has the closure',
   Testing: 'switches',
   Confirming: 'is healthy, asks Floe over a new connection',
   Committing: 'confirmed, writes the boot entry',
@@ -29,8 +29,10 @@ function machineLine(machine: NixMachine): string | undefined {
     case 'Unconfirmed':
     case 'Failed':
       return `${red('✘')} ${name} ${attempt.phase === 'Failed' ? 'failed' : 'rolled back'}: ${attempt.message ?? ''}`;
-    default:
-      return `${dim('◌')} ${name} ${WORDS[attempt?.phase ?? ''] ?? attempt?.phase ?? ''}`;
+    default: {
+      const waits = attempt?.phase === 'Fetched' && desired?.go !== true ? ', waits for its go' : '';
+      return `${dim('◌')} ${name} ${WORDS[attempt?.phase ?? ''] ?? attempt?.phase ?? ''}${waits}`;
+    }
   }
 }
 
