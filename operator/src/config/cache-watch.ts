@@ -1,5 +1,6 @@
 // Asks caches in the background whether they still have closures, a few at a time, and remembers what each look found.
 import type { Logger } from 'pino';
+import { BackgroundLooks } from './background-looks.ts';
 import type { CacheLook } from './cache-look.ts';
 import type { CacheView } from './snapshot.ts';
 
@@ -20,17 +21,29 @@ export type CacheWatchOptions = {
   readonly limit: number;
 };
 
+/** By closure; those that were not come to are absent. */
+type CacheAnswers = ReadonlyMap<string, CacheAnswer>;
+
 const NOTHING: CacheView = { looking: false, rounds: 0, missing: [], asked: 0 };
 
 /** What is known of the closures of every config. It holds one entry for each config, and forgets those that are gone. */
 export class CacheWatch {
   readonly #options: CacheWatchOptions;
   readonly #views = new Map<string, CacheView>();
-  readonly #waiting = new Map<string, CacheLook>();
-  #running = 0;
+  readonly #looks: BackgroundLooks<CacheLook, CacheAnswers>;
 
   constructor(options: CacheWatchOptions) {
     this.#options = options;
+    const { signal, limit, onLooked } = options;
+    this.#looks = new BackgroundLooks({
+      look: (key, what) => this.#ask(key, what),
+      onFound: (key, what, answers) => {
+        this.#keep(key, what, answers);
+        onLooked(key);
+      },
+      signal,
+      limit,
+    });
   }
 
   view(key: string): CacheView {
@@ -39,34 +52,21 @@ export class CacheWatch {
 
   /** Starts a look, unless one is under way. */
   look(key: string, what: CacheLook): void {
-    const before = this.view(key);
-    if (before.looking) return;
-    this.#views.set(key, { ...before, looking: true });
-    this.#waiting.set(key, what);
-    this.#next();
+    if (this.#looks.start(key, what)) this.#views.set(key, { ...this.view(key), looking: true });
   }
 
   /** Forgets a config that is gone; a look that is under way ends unheard. */
   forget(key: string): void {
     this.#views.delete(key);
-    this.#waiting.delete(key);
+    this.#looks.forget(key);
   }
 
-  #next(): void {
-    for (const [key, what] of this.#waiting) {
-      if (this.#running >= this.#options.limit) return;
-      this.#waiting.delete(key);
-      this.#running += 1;
-      void this.#run(key, what);
-    }
-  }
-
-  async #run(key: string, what: CacheLook): Promise<void> {
-    const { ask, signal, log, onLooked } = this.#options;
+  async #ask(key: string, { url, closures }: CacheLook): Promise<CacheAnswers> {
+    const { ask, signal, log } = this.#options;
     const answers = new Map<string, CacheAnswer>();
     try {
-      for (const closure of what.closures) {
-        const answer = await ask(what.url, closure, signal);
+      for (const closure of closures) {
+        const answer = await ask(url, closure, signal);
         answers.set(closure, answer);
         // One that does not answer is not asked seven times more.
         if (answer === 'unknown') break;
@@ -74,16 +74,10 @@ export class CacheWatch {
     } catch (error) {
       if (!signal.aborted) log.error({ err: error, key }, 'asking the cache failed');
     }
-    this.#running -= 1;
-    if (signal.aborted) return;
-    if (this.#views.has(key)) {
-      this.#keep(key, what, answers);
-      onLooked(key);
-    }
-    this.#next();
+    return answers;
   }
 
-  #keep(key: string, what: CacheLook, answers: ReadonlyMap<string, CacheAnswer>): void {
+  #keep(key: string, what: CacheLook, answers: CacheAnswers): void {
     const before = this.view(key);
     const known = [...answers].filter(([, answer]) => answer !== 'unknown');
     // What was missing stays so until the cache says otherwise.

@@ -2,6 +2,7 @@
 import { verbAnnotation } from '@floe/crds/constants';
 import type { NixConfig } from '@floe/crds/nix-config';
 import type { Logger } from 'pino';
+import { BackgroundLooks } from './background-looks.ts';
 import { sourceKey } from './revision-id.ts';
 import type { SourceView } from './snapshot.ts';
 import type { Resolution } from './source.ts';
@@ -24,11 +25,20 @@ const NOTHING: SourceView = { looking: false, failures: 0 };
 export class SourceWatch {
   readonly #options: SourceWatchOptions;
   readonly #views = new Map<string, SourceView>();
-  readonly #waiting = new Map<string, NixConfig>();
-  #running = 0;
+  readonly #looks: BackgroundLooks<NixConfig, Resolution>;
 
   constructor(options: SourceWatchOptions) {
     this.#options = options;
+    const { signal, limit, onLooked } = options;
+    this.#looks = new BackgroundLooks({
+      look: (key, config) => this.#resolve(key, config),
+      onFound: (key, config, found) => {
+        this.#keep(key, config, found);
+        onLooked(key);
+      },
+      signal,
+      limit,
+    });
   }
 
   /** What is known now. Inline files need no look: they are known at once. */
@@ -36,58 +46,36 @@ export class SourceWatch {
     const { inline } = config.spec.source;
     if (inline === undefined) return this.#views.get(key) ?? NOTHING;
     const known = this.#views.get(key);
-    const order = orderOf(config);
-    const same = known?.generation === config.metadata.generation && known?.order === order;
+    const same = known?.generation === config.metadata.generation && known?.order === orderOf(config);
     if (known?.key === sourceKey(config.spec) && same) return known;
-    return this.#keep(key, config, order, resolveInline(inline.files));
+    return this.#keep(key, config, resolveInline(inline.files));
   }
 
   /** Starts a look, unless one is under way. */
   look(key: string, config: NixConfig): void {
-    const before = this.#views.get(key) ?? NOTHING;
-    if (before.looking) return;
-    this.#views.set(key, { ...before, looking: true });
-    this.#waiting.set(key, config);
-    this.#next();
+    if (this.#looks.start(key, config)) this.#views.set(key, { ...(this.#views.get(key) ?? NOTHING), looking: true });
   }
 
   /** Forgets a config that is gone; a look that is under way ends unheard. */
   forget(key: string): void {
     this.#views.delete(key);
-    this.#waiting.delete(key);
+    this.#looks.forget(key);
   }
 
-  #next(): void {
-    for (const [key, config] of this.#waiting) {
-      if (this.#running >= this.#options.limit) return;
-      this.#waiting.delete(key);
-      this.#running += 1;
-      void this.#run(key, config);
-    }
-  }
-
-  async #run(key: string, config: NixConfig): Promise<void> {
-    const { resolve, signal, log, onLooked } = this.#options;
-    const order = orderOf(config);
-    let found: Resolution;
+  async #resolve(key: string, config: NixConfig): Promise<Resolution> {
+    const { resolve, signal, log } = this.#options;
     try {
-      found = await resolve(config, signal);
+      return await resolve(config, signal);
     } catch (error) {
       if (!signal.aborted) log.error({ err: error, key }, 'looking at a source failed');
       const message = `the source could not be looked at: ${error instanceof Error ? error.message : String(error)}`;
-      found = { kind: 'problem', problem: { reason: 'SourceFailed', message, transient: true } };
+      return { kind: 'problem', problem: { reason: 'SourceFailed', message, transient: true } };
     }
-    this.#running -= 1;
-    if (signal.aborted) return;
-    if (this.#views.has(key)) {
-      this.#keep(key, config, order, found);
-      onLooked(key);
-    }
-    this.#next();
   }
 
-  #keep(key: string, config: NixConfig, order: string | undefined, found: Resolution): SourceView {
+  #keep(key: string, config: NixConfig, found: Resolution): SourceView {
     const lookedAt = sourceKey(config.spec);
+    const order = orderOf(config);
     const { generation } = config.metadata;
     const before = this.#views.get(key);
     const same = before?.key === lookedAt;
