@@ -1,4 +1,4 @@
-// The ways to bring a closure other than a plain switch: a specialisation, a boot where the running system forbids the switch, modes boot and test, laptops without a network, a store without room.
+// The ways to bring a closure other than a plain switch: a specialisation, a boot where the running system forbids the switch, modes boot and test, laptops without a network, a store or a /boot without room.
 import type { NixConfig } from '@floe/crds/nix-config';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import type { Closures } from '../bed/machine.ts';
@@ -10,6 +10,7 @@ import { addRoute, bootWithoutNetwork, dropRoute, giveNetworkBack } from '../src
 import { condition, type Fleet, waitForFleet } from '../src/observe.ts';
 import type { Probe } from '../src/probe.ts';
 import { freshMarker } from '../src/scene.ts';
+import { giveBootBack, shrinkBoot } from '../src/small-boot.ts';
 import { giveStoreBack, growStore, shrinkStore } from '../src/small-store.ts';
 
 const NAME = 'scenario-modes';
@@ -29,6 +30,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await giveNetworkBack(await floe.machine('m4'));
+  await giveBootBack(await floe.machine('m3')).catch(() => undefined);
   await giveStoreBack(await floe.machine('m5')).catch(() => undefined);
   await apart?.giveBack();
 });
@@ -122,7 +124,7 @@ describe.concurrent('each on a machine of its own', () => {
     expect(crossed.status?.attempts?.[0]?.phases?.map(({ phase }) => phase)).toContain('Rebooting');
   });
 
-  test('mode boot waits for a restart; mode test ends with one, and that is what is said', async () => {
+  test('mode boot waits for a restart, mode test ends with one, and a /boot without room is waited for', async () => {
     const boot = await byHand.order('m3', '{ }', { mode: 'boot' });
     const { probe, closure } = boot;
     const waits = await probe.untilEnded(closure, 'RebootRequired');
@@ -148,6 +150,23 @@ describe.concurrent('each on a machine of its own', () => {
     expect(undone.status).toMatchObject({ current: { closure }, bootDefault: { closure } });
     expect(undone.status?.drift).toBeUndefined();
     expect(undone.status?.knownBad ?? []).not.toContain(tested.closure);
+
+    // A /boot that is full: its loader could not copy the kernel.
+    await shrinkBoot(probe.machine, 4);
+    const before = await probe.closures();
+    const kernel = await byHand.order('m3', '{ boot.kernelVersion = "6.12.99"; }');
+    const full = await probe.untilObject('there is no room', ({ status }) =>
+      /no room/.test(status?.attempt?.message ?? ''),
+    );
+    expect(full.status?.attempt).toMatchObject({ to: kernel.closure, phase: 'Fetching' });
+    expect(full.status?.attempt?.message).toMatch(
+      /it needs \d+ B in \/boot, (4|3\.9) MiB are free there and 8 MiB must stay free; lower configurationLimit/,
+    );
+    expect(await probe.closures()).toEqual(before);
+    await shrinkBoot(probe.machine, 16);
+    await probe.untilEnded(kernel.closure, 'Committed');
+    expect(await probe.closures()).toMatchObject({ current: kernel.closure, bootDefault: kernel.closure });
+    await giveBootBack(probe.machine);
   });
 
   test('a laptop: what was confirmed stays through three boots without a network', async () => {
