@@ -35,6 +35,33 @@ test.each([
   expect(named(planScene({ machines: [given] }))).toEqual([]);
 });
 
+test('a machine that waits for its restart is told that alone: another order would take its place', () => {
+  const status = runs('m1', R2);
+  const desired = {
+    id: 'a',
+    sequence: 1,
+    revision: R1,
+    closure: closure(R2, 'm1'),
+    rollout: 'web',
+    reason: 'Rollback',
+    go: true,
+    since: '2026-01-01T00:00:00Z',
+  };
+  const attempt = {
+    desiredId: 'a',
+    to: closure(R2, 'm1'),
+    phase: 'RebootRequired',
+    startedAt: '2026-01-01T00:00:01Z',
+  } as const;
+  const given = machine('m1', { ...status, desired, attempt });
+  const scene = (reboot: 'WhenRequired' | 'Never') =>
+    planScene({ machines: [{ ...given, spec: { ...given.spec, activation: { reboot } } }] });
+  const restarts = scene('WhenRequired');
+  expect(restarts.reboot.map(({ machine: name }) => name)).toEqual(['m1']);
+  expect(named(restarts)).toEqual([]);
+  expect(named(scene('Never')), 'a restart that nobody allows is waited for by nobody').toEqual([['m1', R2]]);
+});
+
 test('nothing is written before the run is complete', () => {
   const plan = planScene({ machines: [machine('m1', runs('m1', R2)), machine('m2', runs('m2', R1))] });
   expect(plan.phase).toBe('Progressing');

@@ -1,6 +1,7 @@
 // Machines that run the closure of the revision without having been told it: their order is written anew, once.
 import { desiredId } from '@floe/crds/desired-id';
 import type { Position } from './course.ts';
+import { awaitsReboot } from './reboot-policy.ts';
 import type { Member } from './standing.ts';
 import type { Order } from './tell.ts';
 
@@ -28,11 +29,10 @@ export function adoptions({ state, members }: Pick<Position, 'state' | 'members'
   );
 }
 
-function mayAdopt(
-  { current, desired, online, inHand, hold }: Member['facts'],
-  closure: string,
-  revision: string,
-): boolean {
+function mayAdopt(facts: Member['facts'], closure: string, revision: string): boolean {
+  const { current, desired, online, inHand, hold } = facts;
   if (current !== closure || !online || inHand || hold !== undefined) return false;
+  // Another order would take the place of the one that waits, and its boot entry go back.
+  if (awaitsReboot(facts)) return false;
   return desired === undefined || desired.closure !== closure || desired.revision !== revision;
 }
