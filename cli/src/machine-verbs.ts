@@ -2,6 +2,7 @@
 import { verbAnnotation } from '@floe/crds/constants';
 import { durationSeconds } from '@floe/crds/duration';
 import type { NixMachine } from '@floe/crds/nix-machine';
+import { rfc3339 } from '@floe/crds/rfc3339';
 import { nixMachines } from '@floe/operator/kube/resource';
 import {
   CLUSTER_HELP,
@@ -107,5 +108,5 @@ function holdOf(
   if (seconds === undefined || seconds <= 0) {
     throw new InputError({ error: `${length} is no duration`, field: '--for', remedy: 'give 90m or 48h for instance' });
   }
-  return { reason: text, until: new Date(now.getTime() + seconds * 1000).toISOString().replace(/\.\d+Z$/, 'Z') };
+  return { reason: text, until: rfc3339(now.getTime() + seconds * 1000) };
 }

@@ -1,6 +1,7 @@
 // `floe token create`: makes a join token for machines whose SSH host key nobody has written down yet.
 import { durationSeconds } from '@floe/crds/duration';
 import { joinObjectName, joinTokenHash, LABEL_JOIN, newJoinToken } from '@floe/crds/join-token';
+import { rfc3339 } from '@floe/crds/rfc3339';
 import type { KubeClient } from '@floe/operator/kube/client';
 import { secrets } from '@floe/operator/kube/resource';
 import { readFlags } from './flags.ts';
@@ -106,7 +107,7 @@ function expiry(ttl: string, now: Date): string {
   if (seconds === undefined || seconds <= 0 || seconds > LONGEST_SECONDS) {
     throw wrong('--ttl', `${ttl} is no time up to 2160h`, 'write 90m or 24h for instance');
   }
-  return `${new Date(now.getTime() + seconds * 1000).toISOString().slice(0, 19)}Z`;
+  return rfc3339(now.getTime() + seconds * 1000);
 }
 
 function wrong(field: string, error: string, remedy: string): InputError {

@@ -2,6 +2,7 @@
 import { availableParallelism, loadavg } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Desired, NixMachine } from '@floe/crds/nix-machine';
+import { rfc3339 } from '@floe/crds/rfc3339';
 import type { MergePatch } from '@floe/operator/kube/client';
 import { nixMachines } from '@floe/operator/kube/resource';
 import type { Machine } from '../bed/machine.ts';
@@ -107,7 +108,7 @@ async function bringByHand({ machine }: Stage, systems: readonly string[]): Prom
 async function bring(stage: Stage, closure: string, number: number): Promise<Brought> {
   const { api, signal } = stage;
   const id = number.toString(16).padStart(16, '0');
-  const since = `${new Date().toISOString().slice(0, 19)}Z`;
+  const since = rfc3339(Date.now());
   const order: Desired = {
     id,
     sequence: Math.floor(Date.now() / 1000) + number,

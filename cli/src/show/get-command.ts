@@ -1,6 +1,7 @@
 // `floe get rollout NAME [--watch]`: a rollout as it stands, once or until it ends.
 import { setTimeout as pause } from 'node:timers/promises';
 import type { NixConfig } from '@floe/crds/nix-config';
+import { rfc3339 } from '@floe/crds/rfc3339';
 import { nixConfigs, nixMachines } from '@floe/operator/kube/resource';
 import { ownership } from '@floe/operator/rollout/ownership';
 import {
@@ -118,6 +119,6 @@ function drawer({ write, columns }: GetPorts, json: boolean): (view: RolloutView
     const line = json ? JSON.stringify(view) : rolloutLine(view);
     if (line === before) return;
     before = line;
-    write(json ? `${line}\n` : `${now.toISOString().slice(0, 19)}Z ${line}\n`);
+    write(json ? `${line}\n` : `${rfc3339(now)} ${line}\n`);
   };
 }

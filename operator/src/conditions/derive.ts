@@ -1,12 +1,15 @@
 // Derives a machine's conditions from the rest of its status: the one meaning of a machine's state.
 import type { NixMachine } from '@floe/crds/nix-machine';
 import type { Condition } from '@floe/crds/object-meta';
+import { rfc3339 } from '@floe/crds/rfc3339';
 import { drifted, nextBootMessage } from './drift.ts';
 import { agentOutdated } from './outdated-agent.ts';
 import { isCoarse, presenceTime } from './presence.ts';
 import { sshTargetOf } from './ssh-target.ts';
 import { isHealthy, isHeld, runsDesired, type Standing, standingOf } from './standing.ts';
 import { failedUnitsMessage, rebootMessage, short, statusMessage } from './wording.ts';
+
+export { rfc3339 };
 
 /** The conditions that Floe derives, in the order in which they are written. */
 export const MACHINE_CONDITIONS = [
@@ -65,11 +68,6 @@ function stamp(
     lastTransitionTime: type === 'Online' ? presenceTime(machine, kept ?? rfc3339(now)) : (kept ?? rfc3339(now)),
     ...(generation === undefined ? {} : { observedGeneration: generation }),
   };
-}
-
-/** RFC 3339 in whole seconds, as Kubernetes writes times. */
-export function rfc3339(date: Date): string {
-  return `${date.toISOString().slice(0, 19)}Z`;
 }
 
 /** What was activated by hand is the reason, where it is held. */

@@ -3,6 +3,7 @@ import type { BuildRequest, BuildResult } from '@floe/crds/build';
 import { MACHINES_PER_RECORD } from '@floe/crds/constants';
 import type { NixConfig } from '@floe/crds/nix-config';
 import type { RevisionRecord } from '@floe/crds/revision-record';
+import { rfc3339 } from '@floe/crds/rfc3339';
 import type { ControllerRevision } from '../kube/builtin.ts';
 import { hasPlaceholder, plainAttribute } from './attribute.ts';
 import { ownerOf } from './job-manifest.ts';
@@ -61,7 +62,7 @@ export function buildRecords(input: RecordInput): ControllerRevision<RevisionRec
       source: job.source,
       locked: result.locked,
       ...(part > 0 || result.lock === undefined || !isLockSmall(result.lock, request) ? {} : { lock: result.lock }),
-      builtAt: new Date(number * 1000).toISOString().replace('.000Z', 'Z'),
+      builtAt: rfc3339(number * 1000),
       part,
       parts,
       job: job.name,

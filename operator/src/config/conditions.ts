@@ -1,14 +1,10 @@
 // Makes the conditions of a NixConfig from its standing.
 import type { Condition } from '@floe/crds/object-meta';
+import { rfc3339 } from '@floe/crds/rfc3339';
 import type { Words } from './wording.ts';
 
 /** Whether Nix could shut builds in; undefined while that is not known. */
 export type Sandboxed = boolean | undefined;
-
-/** RFC 3339 in whole seconds, as Kubernetes writes times. */
-export function rfc3339(date: Date): string {
-  return `${date.toISOString().slice(0, 19)}Z`;
-}
 
 /**
  * Ready, Reconciling and Stalled, as kstatus reads them, and Sandboxed where that is known; conditions of others are

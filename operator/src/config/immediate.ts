@@ -2,9 +2,9 @@
 import { verbAnnotation } from '@floe/crds/constants';
 import { desiredId, nextSequence } from '@floe/crds/desired-id';
 import type { Desired, NixMachine, NixMachineStatus } from '@floe/crds/nix-machine';
+import { rfc3339 } from '@floe/crds/rfc3339';
 import { asksConsent, consentWait } from '../conditions/consent.ts';
 import { isHeld } from '../conditions/standing.ts';
-import { rfc3339 } from './conditions.ts';
 import type { MachineBuilds } from './machine-builds.ts';
 import type { Snapshot } from './snapshot.ts';
 

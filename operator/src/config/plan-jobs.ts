@@ -2,9 +2,9 @@
 import { LABEL_REVISION } from '@floe/crds/constants';
 import type { NixConfigStatus } from '@floe/crds/nix-config';
 import type { RevisionClosures } from '@floe/crds/revision-closures';
+import { rfc3339 } from '@floe/crds/rfc3339';
 import type { Job, Pod } from '../kube/builtin.ts';
 import { type BuildTask, buildJobName, fixedBytes, MAX_REQUEST_BYTES, machinesThatFit } from './build-task.ts';
-import { rfc3339 } from './conditions.ts';
 import { type JobFailure, type JobState, jobState } from './job-state.ts';
 import type { MachineBuilds } from './machine-builds.ts';
 import { recordName } from './names.ts';

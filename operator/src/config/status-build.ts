@@ -1,6 +1,6 @@
 // Says how far the newest build is: `status.build`, and the same in words.
 import type { NixConfigStatus } from '@floe/crds/nix-config';
-import { rfc3339 } from './conditions.ts';
+import { rfc3339 } from '@floe/crds/rfc3339';
 import { failureRecord, type JobDecision } from './plan-jobs.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { ResolvedSource } from './source.ts';

@@ -1,8 +1,9 @@
 // Makes the whole next status of a NixConfig.
 import type { NixConfigStatus } from '@floe/crds/nix-config';
 import type { RevisionClosures } from '@floe/crds/revision-closures';
+import { rfc3339 } from '@floe/crds/rfc3339';
 import type { BuildTask } from './build-task.ts';
-import { conditionsOf, rfc3339 } from './conditions.ts';
+import { conditionsOf } from './conditions.ts';
 import type { MachineBuilds } from './machine-builds.ts';
 import { forNamespace } from './settings.ts';
 import type { Snapshot } from './snapshot.ts';

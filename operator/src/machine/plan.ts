@@ -1,8 +1,8 @@
 // Decides what the machine's own reconciler writes: why it waits, that it is offline, that its spec was looked at.
 import type { NixMachine, NixMachineStatus } from '@floe/crds/nix-machine';
 import { parseNixMachine } from '@floe/crds/parse';
+import { rfc3339 } from '@floe/crds/rfc3339';
 import { consentWait } from '../conditions/consent.ts';
-import { rfc3339 } from '../conditions/derive.ts';
 import { keyOfMachine, keyToApprove } from '../conditions/identity.ts';
 import { type StatusWrite, statusPatch } from '../conditions/patch.ts';
 import { sshFault } from '../conditions/ssh-target.ts';

@@ -1,5 +1,6 @@
 // Conditions of a Rollout, in the form that kstatus reads.
 import type { Condition } from '@floe/crds/object-meta';
+import { rfc3339 } from '@floe/crds/rfc3339';
 import type { Rollout } from '@floe/crds/rollout';
 import type { Description } from './describe.ts';
 import { clip } from './wording.ts';
@@ -19,7 +20,7 @@ export function conditionsOf(rollout: Rollout, description: Description, now: nu
     return {
       ...draft,
       message: clip(draft.message, LIMIT),
-      lastTransitionTime: kept ?? `${new Date(now).toISOString().slice(0, 19)}Z`,
+      lastTransitionTime: kept ?? rfc3339(now),
       ...(generation === undefined ? {} : { observedGeneration: generation }),
     };
   });

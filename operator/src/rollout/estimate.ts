@@ -1,4 +1,5 @@
 // When a run will probably end: steps, budget, windows and what machines took so far, without looking at each of them.
+import { rfc3339Exact } from '@floe/crds/rfc3339';
 import type { RolloutStatus } from '@floe/crds/rollout';
 import { selects } from '../conditions/label-selector.ts';
 import { sameJson } from '../conditions/merge-patch.ts';
@@ -9,7 +10,7 @@ import { budgetLimit, parseSize, percentTarget } from './share.ts';
 import type { BatchStage, Stage } from './stage.ts';
 import type { Member } from './standing.ts';
 import type { Context } from './state.ts';
-import { clockTime, rfc3339, timeMs } from './time.ts';
+import { clockTime, timeMs } from './time.ts';
 
 const MINUTE_MS = 60_000;
 /** Part of the time left by which an estimate must be off before it is corrected. */
@@ -68,7 +69,7 @@ export function nextEstimate(before: string | undefined, end: number | undefined
   const written = timeMs(before);
   const tolerance = Math.max(MINUTE_MS, TOLERANCE * (end - now));
   const stands = written !== undefined && written > now && Math.abs(written - end) <= tolerance;
-  return rfc3339(stands ? written : end);
+  return rfc3339Exact(stands ? written : end);
 }
 
 type Work = {

@@ -1,9 +1,9 @@
 // The first machines on which a run failed, by name: for people, and to remember who turned bad while it soaked.
 
+import { rfc3339Exact } from '@floe/crds/rfc3339';
 import { compareText } from './order.ts';
 import type { Failure, Run } from './run.ts';
 import type { Member } from './standing.ts';
-import { rfc3339 } from './time.ts';
 
 /** Machines that a status names at most. */
 export const NAMED = 10;
@@ -13,7 +13,7 @@ export function failuresOf(run: Run, members: readonly Member[]): Failure[] {
   const found = new Map<string, Failure>();
   for (const { facts, standing, told } of members) {
     if (told && standing.kind === 'failed') {
-      found.set(facts.name, { machine: facts.name, message: standing.message, at: rfc3339(standing.at) });
+      found.set(facts.name, { machine: facts.name, message: standing.message, at: rfc3339Exact(standing.at) });
     }
   }
   // Who is to be told again stays until it is: nothing else may tell that it failed. While a run is taken back, the reason

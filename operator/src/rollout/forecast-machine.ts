@@ -1,10 +1,11 @@
 // What a machine of a forecast does with its order: it fetches, switches and is well, each in its time.
 import { FINAL_PHASES } from '@floe/crds/attempt-phase';
 import type { Attempt, Desired, NixMachine, NixMachineStatus } from '@floe/crds/nix-machine';
+import { rfc3339Exact } from '@floe/crds/rfc3339';
 import type { Pace } from './forecast-pace.ts';
 import { orderChanges } from './order-desired.ts';
 import type { Order } from './tell.ts';
-import { rfc3339, timeMs } from './time.ts';
+import { timeMs } from './time.ts';
 
 /** When a machine answers, in ms, and how it is then. */
 export type Answer = { readonly at: number; readonly machine: NixMachine };
@@ -64,7 +65,7 @@ function committed(machine: NixMachine, at: number): NixMachine {
   const attempt = attemptAt(desired, 'Committed', { from: current?.closure, at });
   const running = { closure: desired.closure, revision: desired.revision };
   return withStatus(machine, {
-    attempt: { ...attempt, finishedAt: rfc3339(at) },
+    attempt: { ...attempt, finishedAt: rfc3339Exact(at) },
     current: running,
     bootDefault: running,
     failedUnits: [],
@@ -79,7 +80,7 @@ function attemptAt(desired: Desired, phase: string, { from, at }: { from: string
     revision,
     to: closure,
     phase,
-    startedAt: rfc3339(Math.min(at, timeMs(desired.since) ?? at)),
+    startedAt: rfc3339Exact(Math.min(at, timeMs(desired.since) ?? at)),
     ...(from === undefined ? {} : { from }),
   };
 }

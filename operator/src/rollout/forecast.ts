@@ -1,11 +1,11 @@
 // The course of a rollout as it stands: the real planner, run forward in simulated time. Pure and deterministic.
+import { rfc3339Exact } from '@floe/crds/rfc3339';
 import type { RolloutPhase } from '@floe/crds/rollout';
 import { type Pace, paceOf } from './forecast-pace.ts';
 import { World } from './forecast-world.ts';
 import type { Plan } from './plan-result.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { Hold, Order } from './tell.ts';
-import { rfc3339 } from './time.ts';
 
 export type ForecastOptions = {
   /** How long machines take; default what they took before. */
@@ -92,7 +92,7 @@ type Limits = { readonly horizon: number; readonly looks: number; readonly look:
 
 /** The moment to look at next, in ms, or how the course ends. */
 function nextOf(planned: Plan, world: World, { horizon, looks, look }: Limits): number | CourseEnd {
-  const here = { at: rfc3339(world.now), phase: planned.phase };
+  const here = { at: rfc3339Exact(world.now), phase: planned.phase };
   if (isOver(planned, world)) return { kind: 'ended', ...here, message: messageOf(planned) };
   const next = world.nextMoment(planned);
   if (next === undefined) return { kind: 'waits', ...here, waitsFor: messageOf(planned) };
@@ -110,7 +110,7 @@ function waveOf(planned: Plan, world: World): Wave {
   const told = (orders: readonly Order[]): Told[] => orders.map(({ machine, closure }) => ({ machine, closure }));
   const { phase, step } = planned;
   return {
-    at: rfc3339(world.now),
+    at: rfc3339Exact(world.now),
     step: step.index,
     phase,
     dispatch: told(planned.dispatch),

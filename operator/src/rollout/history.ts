@@ -1,7 +1,7 @@
 // Runs that ended, newest first, one entry each.
+import { rfc3339Exact } from '@floe/crds/rfc3339';
 import type { RolloutStatus } from '@floe/crds/rollout';
 import type { Run } from './run.ts';
-import { rfc3339 } from './time.ts';
 
 export type HistoryEntry = NonNullable<RolloutStatus['history']>[number];
 
@@ -19,8 +19,8 @@ export function recorded(
     run: run.id,
     revision: run.revision,
     outcome,
-    startedAt: rfc3339(startedAt),
-    endedAt: rfc3339(now),
+    startedAt: rfc3339Exact(startedAt),
+    endedAt: rfc3339Exact(now),
     totalSeconds,
     progressingSeconds: totalSeconds - pausedSeconds,
     pausedSeconds,

@@ -1,5 +1,6 @@
 // The plan of a Rollout that can't move anybody: nothing built yet, no config, a wrong spec, another delivery.
 import type { Verb } from '@floe/crds/constants';
+import { rfc3339Exact } from '@floe/crds/rfc3339';
 import type { RolloutStatus } from '@floe/crds/rollout';
 import { type Budget, budgetOf } from './budget.ts';
 import { conditionsOf } from './conditions.ts';
@@ -10,7 +11,6 @@ import type { Plan } from './plan-result.ts';
 import type { Snapshot } from './snapshot.ts';
 import { headOf } from './status.ts';
 import type { Hold, HoldReason } from './tell.ts';
-import { rfc3339 } from './time.ts';
 
 /** What is in the way. */
 export type Obstacle =
@@ -106,7 +106,7 @@ function phaseOf(status: RolloutStatus | undefined): NonNullable<RolloutStatus['
 
 function nextHold(facts: readonly Facts[], now: number): string | null {
   const ends = facts.flatMap(({ hold }) => (hold?.until !== undefined && hold.until > now ? [hold.until] : []));
-  return ends.length === 0 ? null : rfc3339(Math.min(...ends));
+  return ends.length === 0 ? null : rfc3339Exact(Math.min(...ends));
 }
 
 type Saying = {

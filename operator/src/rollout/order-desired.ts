@@ -1,9 +1,9 @@
 // Turns an order of the plan into the parts of a machine's status that say it.
 import { nextSequence } from '@floe/crds/desired-id';
 import type { Desired, NixMachine } from '@floe/crds/nix-machine';
+import { rfc3339Exact } from '@floe/crds/rfc3339';
 import type { StatusChanges } from '../conditions/patch.ts';
 import type { Order } from './tell.ts';
-import { rfc3339 } from './time.ts';
 
 /** Who gives the order, and when. */
 export type Giver = { readonly rollout: string; readonly run: string; readonly go: boolean; readonly now: number };
@@ -23,7 +23,7 @@ export function orderChanges(machine: NixMachine, order: Order, { rollout, run, 
     run,
     reason: order.reason,
     go,
-    since: rfc3339(now),
+    since: rfc3339Exact(now),
     ...(go && order.reboot === true ? { reboot: true } : {}),
   };
   if (knownBad === undefined || !knownBad.includes(order.closure)) return { desired };
@@ -40,5 +40,5 @@ export function rebootChanges(machine: NixMachine, now: number): StatusChanges |
   if (desired === undefined || attempt?.desiredId !== desired.id || attempt.phase !== 'RebootRequired')
     return undefined;
   const sequence = nextSequence(desired.sequence, now);
-  return { desired: { ...desired, sequence, reboot: true, rebootSince: rfc3339(now) } };
+  return { desired: { ...desired, sequence, reboot: true, rebootSince: rfc3339Exact(now) } };
 }

@@ -1,7 +1,7 @@
 // Who gave which order when: the last orders of people, as the status keeps them.
 import { ANNOTATION_BY, type Verb, verbAnnotation } from '@floe/crds/constants';
+import { rfc3339Exact } from '@floe/crds/rfc3339';
 import type { Rollout, RolloutStatus } from '@floe/crds/rollout';
-import { rfc3339 } from './time.ts';
 import { clip } from './wording.ts';
 
 export type OrderRecord = NonNullable<RolloutStatus['orders']>[number];
@@ -21,7 +21,7 @@ export function ordersWith(
     .filter(([verb]) => verb !== 'reconcile')
     .map(([verb, value]): OrderRecord => {
       const by = givenBy(rollout, verb, value);
-      return { verb, value, ...(by === undefined ? {} : { by }), at: rfc3339(now) };
+      return { verb, value, ...(by === undefined ? {} : { by }), at: rfc3339Exact(now) };
     });
   const orders = [...added.reverse(), ...(rollout.status?.orders ?? [])].slice(0, KEPT);
   return orders.length === 0 ? {} : { orders };

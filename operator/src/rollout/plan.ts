@@ -2,6 +2,7 @@
 
 import type { Verb } from '@floe/crds/constants';
 import { parseRollout } from '@floe/crds/parse';
+import { rfc3339Exact } from '@floe/crds/rfc3339';
 import type { Rollout } from '@floe/crds/rollout';
 import { adoptions } from './adopt.ts';
 import { withMeasured } from './analysis/memory.ts';
@@ -25,7 +26,6 @@ import type { Snapshot } from './snapshot.ts';
 import { begin, type Context, type State } from './state.ts';
 import { statusOf } from './status.ts';
 import type { Hold } from './tell.ts';
-import { rfc3339 } from './time.ts';
 import { Times } from './times.ts';
 import { handledWithoutRun, withUrgent } from './urgent.ts';
 import { handleVerbs, newVerbs } from './verbs.ts';
@@ -154,7 +154,7 @@ function assemble(reached: Position, { facts, elsewhere, verbs, context }: Parts
     budget,
     counts,
     conditions: status.conditions ?? [],
-    nextCheck: decision.nextCheck === undefined ? null : rfc3339(decision.nextCheck),
+    nextCheck: decision.nextCheck === undefined ? null : rfc3339Exact(decision.nextCheck),
     status,
   };
 }

@@ -1,4 +1,5 @@
 // The clock of `spec.progressDeadline`: it runs while no machine gets further although one could.
+import { rfc3339Exact } from '@floe/crds/rfc3339';
 import type { RolloutSpec, RolloutStatus } from '@floe/crds/rollout';
 import type { WindowAction } from '@floe/crds/window-action';
 import type { Batch } from './batch.ts';
@@ -7,7 +8,7 @@ import { goesOn, hurryOf, type Progress, type Run } from './run.ts';
 import { type Stage, stagesOf } from './stage.ts';
 import { isOrderOfRun, type Member, type View } from './standing.ts';
 import { type Context, type State, secondsBetween } from './state.ts';
-import { durationMs, rfc3339, spokenMs, timeMs } from './time.ts';
+import { durationMs, spokenMs, timeMs } from './time.ts';
 
 /** Where the run stands. */
 type Position = {
@@ -68,7 +69,7 @@ export function withProgress(run: Run, position: Position, context: Context): Ru
   const { progress } = run;
   const isIdle = position.stage.kind !== 'batch' || ableOf(position, context).length === 0;
   if (isIdle === (progress?.idle === true)) return run;
-  return { ...run, progress: isIdle ? { ...progress, idle: true } : { since: rfc3339(context.now) } };
+  return { ...run, progress: isIdle ? { ...progress, idle: true } : { since: rfc3339Exact(context.now) } };
 }
 
 /** A run that goes on after it was stopped gets its time anew; the time in which it was stopped counts as paused. */
@@ -83,7 +84,7 @@ export function withNewTime(
   const isPause = stagesOf(spec, before.direct)[before.step.index]?.kind === 'pause';
   const stoppedSeconds = isPause ? 0 : secondsBetween(timeMs(before.stopped.at) ?? now, now);
   const pausedSeconds = run.pausedSeconds + stoppedSeconds;
-  return { ...state, run: { ...run, pausedSeconds, progress: { since: rfc3339(now) } } };
+  return { ...state, run: { ...run, pausedSeconds, progress: { since: rfc3339Exact(now) } } };
 }
 
 /** The part of the status that remembers it. */

@@ -1,12 +1,12 @@
 // Rollouts, configs and machines for tests of the planner.
 import type { NixConfig } from '@floe/crds/nix-config';
 import type { Attempt, Desired, NixMachine, NixMachineStatus } from '@floe/crds/nix-machine';
+import { rfc3339Exact } from '@floe/crds/rfc3339';
 import type { Rollout, RolloutSpec, RolloutStatus, Step } from '@floe/crds/rollout';
 import { closuresOf } from './closures.ts';
 import { plan } from './plan.ts';
 import type { Plan } from './plan-result.ts';
 import type { Snapshot } from './snapshot.ts';
-import { rfc3339 } from './time.ts';
 
 export const T0 = Date.parse('2026-03-01T12:00:00Z');
 export const MINUTE = 60_000;
@@ -15,7 +15,7 @@ export const R2 = '222222222222';
 export const R3 = '333333333333';
 
 /** RFC 3339 of a moment so many ms after T0. */
-export const at = (ms: number): string => rfc3339(T0 + ms);
+export const at = (ms: number): string => rfc3339Exact(T0 + ms);
 
 /** The closure of a machine in a revision, as `floe plan` names it without records. */
 export const closure = (revision: string, machine: string): string => `${revision}/${machine}`;

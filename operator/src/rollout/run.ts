@@ -1,9 +1,10 @@
 // What a Rollout remembers of its run: read from its status, made anew for a new revision.
 import { runId } from '@floe/crds/desired-id';
+import { rfc3339Exact } from '@floe/crds/rfc3339';
 import type { Rollout, RolloutStatus } from '@floe/crds/rollout';
 import { type AnalysisMemory, memoryOf, NOTHING } from './analysis/memory.ts';
 import { stepsHash } from './stage.ts';
-import { rfc3339, timeMs } from './time.ts';
+import { timeMs } from './time.ts';
 
 export type Stopped = NonNullable<RolloutStatus['stopped']>;
 export type Repetition = NonNullable<RolloutStatus['unconfirmed']>[number];
@@ -99,7 +100,11 @@ function stepOf({ step }: RolloutStatus): StepMemory {
 /** A status from elsewhere may say Failed without why. */
 function stoppedBy(status: RolloutStatus): Stopped | undefined {
   if (status.phase !== 'Failed') return undefined;
-  return { reason: 'Failed', message: 'the run failed', at: status.step?.startedAt ?? status.startedAt ?? rfc3339(0) };
+  return {
+    reason: 'Failed',
+    message: 'the run failed',
+    at: status.step?.startedAt ?? status.startedAt ?? rfc3339Exact(0),
+  };
 }
 
 function rollbackOf(status: RolloutStatus): Run['rollback'] {
@@ -126,7 +131,7 @@ export function hurryOf({ urgent, direct, completed, rollback }: Run): number | 
 /** A new run that begins at `now` (ms). */
 export function newRun(rollout: Rollout, revision: string, now: number): Run {
   const { uid, name } = rollout.metadata;
-  const startedAt = rfc3339(now);
+  const startedAt = rfc3339Exact(now);
   return {
     revision,
     id: runId({ ...(uid === undefined ? {} : { uid }), name }, revision, startedAt),

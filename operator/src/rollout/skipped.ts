@@ -1,11 +1,12 @@
 // With `offline: Skip`: who was passed over when the run completed, and who returned and got the revision since.
+import { rfc3339Exact } from '@floe/crds/rfc3339';
 import type { RolloutStatus } from '@floe/crds/rollout';
 import type { Position } from './course.ts';
 import { NAMED } from './failures.ts';
 import { compareText } from './order.ts';
 import type { Member } from './standing.ts';
 import type { Context } from './state.ts';
-import { rfc3339, timeMs } from './time.ts';
+import { timeMs } from './time.ts';
 
 type Skipped = NonNullable<RolloutStatus['skipped']>;
 
@@ -28,7 +29,7 @@ export function skippedOf(
     returned: back.length,
     ...(back.length === 0
       ? {}
-      : { last: back.slice(0, NAMED).map(({ machine, at }) => ({ machine, at: rfc3339(at) })) }),
+      : { last: back.slice(0, NAMED).map(({ machine, at }) => ({ machine, at: rfc3339Exact(at) })) }),
   };
   return { skipped };
 }

@@ -1,4 +1,5 @@
 // The part of the plan that changes while it is made: the run, the history, the verbs that were handled.
+import { rfc3339Exact } from '@floe/crds/rfc3339';
 import { isWatched } from './analysis/built-in.ts';
 import { WATCHED } from './analysis/memory.ts';
 import type { Blocker } from './dependencies.ts';
@@ -8,7 +9,6 @@ import { recorded, revisionBefore, without } from './history.ts';
 import { freshStep, goesOn, newRun, type Run, type Stopped, settled } from './run.ts';
 import type { Snapshot } from './snapshot.ts';
 import { stagesOf, stepsHash } from './stage.ts';
-import { rfc3339 } from './time.ts';
 import type { Times } from './times.ts';
 
 export type State = {
@@ -99,7 +99,7 @@ export function stop(
   reason: Stopped['reason'],
   { message, context }: { message: string; context: Context },
 ): State {
-  const stopped: Stopped = { reason, message, at: rfc3339(context.now) };
+  const stopped: Stopped = { reason, message, at: rfc3339Exact(context.now) };
   return { ...state, run: { ...state.run, stopped }, history: record(state, OUTCOMES[reason], context) };
 }
 

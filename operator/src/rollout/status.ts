@@ -1,5 +1,6 @@
 // The next status of a Rollout, from the plan's parts.
 import type { Verb } from '@floe/crds/constants';
+import { rfc3339Exact } from '@floe/crds/rfc3339';
 import type { Counts, Rollout, RolloutStatus } from '@floe/crds/rollout';
 import { analysisStatus } from './analysis/memory.ts';
 import { conditionsOf } from './conditions.ts';
@@ -14,7 +15,6 @@ import { progressStatus } from './progress.ts';
 import type { Run } from './run.ts';
 import { skippedOf } from './skipped.ts';
 import type { Context } from './state.ts';
-import { rfc3339 } from './time.ts';
 import { urgentStatus } from './urgent.ts';
 import { waitingStatus } from './waiting.ts';
 
@@ -39,7 +39,7 @@ export function statusOf(input: StatusInput): RolloutStatus {
     revision: run.revision,
     ...(state.stableRevision === undefined ? {} : { stableRevision: state.stableRevision }),
     run: run.id,
-    ...(run.startedAt === undefined ? {} : { startedAt: rfc3339(run.startedAt) }),
+    ...(run.startedAt === undefined ? {} : { startedAt: rfc3339Exact(run.startedAt) }),
     phase: description.phase,
     step: stepOf(position),
     counts,
@@ -48,7 +48,7 @@ export function statusOf(input: StatusInput): RolloutStatus {
     history: [...state.history],
     ...(run.stopped === undefined ? {} : { stopped: run.stopped }),
     ...(run.rollback === undefined ? {} : { rollback: rollbackOf(run.rollback) }),
-    ...(run.retry.count === 0 ? {} : { retry: { count: run.retry.count, at: rfc3339(run.retry.at) } }),
+    ...(run.retry.count === 0 ? {} : { retry: { count: run.retry.count, at: rfc3339Exact(run.retry.at) } }),
     ...unconfirmedOf(input),
     ...(run.pausedSeconds === 0 ? {} : { pausedSeconds: run.pausedSeconds }),
     ...(analysis === undefined ? {} : { analysis }),
@@ -66,7 +66,7 @@ export function statusOf(input: StatusInput): RolloutStatus {
 
 function nextChange({ position, decision, context }: StatusInput): Pick<RolloutStatus, 'nextChange'> {
   const at = nextChangeOf(position, decision.opening, context);
-  return at === undefined ? {} : { nextChange: rfc3339(at) };
+  return at === undefined ? {} : { nextChange: rfc3339Exact(at) };
 }
 
 /** The parts of a status that every plan writes. */
@@ -82,7 +82,7 @@ export function headOf(
 }
 
 function rollbackOf({ to, startedAt }: NonNullable<Run['rollback']>): NonNullable<RolloutStatus['rollback']> {
-  return { ...(to === undefined ? {} : { to }), startedAt: rfc3339(startedAt) };
+  return { ...(to === undefined ? {} : { to }), startedAt: rfc3339Exact(startedAt) };
 }
 
 function stepOf(position: Position): NonNullable<RolloutStatus['step']> {
@@ -91,7 +91,7 @@ function stepOf(position: Position): NonNullable<RolloutStatus['step']> {
   return {
     index,
     total: position.stages.length,
-    ...(startedAt === undefined ? {} : { startedAt: rfc3339(startedAt) }),
+    ...(startedAt === undefined ? {} : { startedAt: rfc3339Exact(startedAt) }),
     column: stepText(position),
     ...numbers,
     ...(accepted === 0 ? {} : { accepted }),

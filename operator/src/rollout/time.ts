@@ -1,4 +1,5 @@
 // Reads durations and points in time of the API, and says times as people read them.
+import { rfc3339Exact } from '@floe/crds/rfc3339';
 
 const MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
@@ -44,11 +45,6 @@ function digits(text: string, start: number, end: number): number {
   return value;
 }
 
-/** RFC 3339 in UTC; with milliseconds where there are any, so that reading it gives `ms` again. */
-export function rfc3339(ms: number): string {
-  return new Date(ms).toISOString().replace('.000Z', 'Z');
-}
-
 /**
  * A moment (ms) as the times of conditions, connections and births have it: cut to seconds. Whoever compares one of those
  * with a time in ms cuts that first, else what happens in one second seems to happen the wrong way round.
@@ -60,10 +56,10 @@ export function wholeSeconds(ms: number): number {
 /** `14:31 UTC` where it is of the day of `now`, else `2026-03-01 14:31 UTC`; seconds are rounded up. */
 export function clockTime(ms: number, now: number): string {
   const minute = 60_000;
-  const text = rfc3339(Math.ceil(ms / minute) * minute);
+  const text = rfc3339Exact(Math.ceil(ms / minute) * minute);
   const day = text.slice(0, 10);
   const time = `${text.slice(11, 16)} UTC`;
-  return day === rfc3339(now).slice(0, 10) ? time : `${day} ${time}`;
+  return day === rfc3339Exact(now).slice(0, 10) ? time : `${day} ${time}`;
 }
 
 /** `45 s`, `30 min`, `2 h`, `1 h 30 min`. */

@@ -1,10 +1,10 @@
 // The order to hurry: `floe.dev/urgent` on a Rollout, for the run in hand.
 import type { Verb } from '@floe/crds/constants';
+import { rfc3339Exact } from '@floe/crds/rfc3339';
 import type { Rollout, RolloutStatus } from '@floe/crds/rollout';
 import { givenBy } from './order-record.ts';
 import { goesOn, type Run } from './run.ts';
 import type { State } from './state.ts';
-import { rfc3339 } from './time.ts';
 
 /**
  * The state once the annotation was seen to. It is for the run that is in hand after this very plan, also one that begins
@@ -24,7 +24,7 @@ export function withUrgent(
 /** The part of the status that says so. */
 export function urgentStatus({ urgent }: Run): Pick<RolloutStatus, 'urgent'> {
   if (urgent === undefined) return {};
-  return { urgent: { at: rfc3339(urgent.at), ...(urgent.by === undefined ? {} : { by: urgent.by }) } };
+  return { urgent: { at: rfc3339Exact(urgent.at), ...(urgent.by === undefined ? {} : { by: urgent.by }) } };
 }
 
 /** The verbs that a plan counts as handled where there is no run yet: the order to hurry waits for the first. */

@@ -1,10 +1,11 @@
 // What a run as a whole waits for by its own plan, windows, freezes and suspension, and how long: time that counts as paused.
+import { rfc3339Exact } from '@floe/crds/rfc3339';
 import type { RolloutStatus } from '@floe/crds/rollout';
 import type { Position } from './course.ts';
 import type { Decision } from './decide.ts';
 import { goesOn, type Run, settled, type Waiting } from './run.ts';
 import type { Context } from './state.ts';
-import { rfc3339, timeMs } from './time.ts';
+import { timeMs } from './time.ts';
 import { frozenHold, momentOf } from './time-holds.ts';
 
 type Wait = { readonly reason: Waiting['reason']; readonly until: number | undefined };
@@ -45,12 +46,12 @@ export function withWaiting(position: Position, decision: Decision, context: Con
   const until = timeMs(run.waiting?.until);
   const goes = run.waiting !== undefined && (until === undefined || now < until);
   const base = goes ? run : settled(run, now);
-  const since = goes && run.waiting !== undefined ? run.waiting.since : rfc3339(now);
+  const since = goes && run.waiting !== undefined ? run.waiting.since : rfc3339Exact(now);
   return { ...base, waiting: waitingOf(wait, since) };
 }
 
 function waitingOf({ reason, until }: Wait, since: string): Waiting {
-  return { reason, since, ...(until === undefined ? {} : { until: rfc3339(until) }) };
+  return { reason, since, ...(until === undefined ? {} : { until: rfc3339Exact(until) }) };
 }
 
 /** The part of the status that remembers it. */

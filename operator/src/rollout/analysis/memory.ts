@@ -1,7 +1,8 @@
 // What a Rollout remembers of its analysis: read from its status, written back into it, and results added. Nothing else holds it.
 import type { AnalysisPhase, AnalysisStatus, MeasurementResult, MetricStatus } from '@floe/crds/analysis';
+import { rfc3339Exact } from '@floe/crds/rfc3339';
 import type { RolloutStatus } from '@floe/crds/rollout';
-import { rfc3339, timeMs } from '../time.ts';
+import { timeMs } from '../time.ts';
 import { clip } from '../wording.ts';
 
 export type Scope = 'step' | 'background';
@@ -153,7 +154,7 @@ export function analysisStatus(memory: AnalysisMemory, run: string): AnalysisSta
   const { step, background, builtIn, cause, acceptedAt } = memory;
   if ([step, background, builtIn, cause, acceptedAt].every((part) => part === undefined)) return undefined;
   const written = ({ startedAt, phase, message, metrics }: ScopeMemory) => ({
-    startedAt: rfc3339(startedAt),
+    startedAt: rfc3339Exact(startedAt),
     phase,
     ...(message === undefined ? {} : { message: clip(message, 1024) }),
     metrics: metrics.map(metricStatus),
@@ -164,7 +165,7 @@ export function analysisStatus(memory: AnalysisMemory, run: string): AnalysisSta
     ...(background === undefined ? {} : { background: written(background) }),
     ...(builtIn === undefined ? {} : { builtIn: builtInStatus(builtIn) }),
     ...(cause === undefined ? {} : { cause: clip(cause, 1024) }),
-    ...(acceptedAt === undefined ? {} : { acceptedAt: rfc3339(acceptedAt) }),
+    ...(acceptedAt === undefined ? {} : { acceptedAt: rfc3339Exact(acceptedAt) }),
   };
 }
 
@@ -172,7 +173,7 @@ function metricStatus({ measurements, ...counts }: MetricMemory): MetricStatus {
   const shown = measurements.slice(0, SHOWN).map(({ result, value, at, message }) => ({
     result,
     ...(value === undefined ? {} : { value: clip(value, 256) }),
-    at: rfc3339(at),
+    at: rfc3339Exact(at),
     ...(message === undefined ? {} : { message: clip(message, 512) }),
   }));
   return { ...counts, ...(shown.length === 0 ? {} : { measurements: shown }) };
