@@ -215,7 +215,8 @@ export class Fleet {
         return;
       case 'sick':
       case 'well':
-        this.#change(name, this.#health(event.kind === 'well'));
+        // Who is off says nothing.
+        if (online) this.#change(name, this.#health(event.kind === 'well'));
         return;
       case 'leave':
         if (this.machines.length > 1) this.machines = this.machines.filter((m) => m !== target);
@@ -321,6 +322,9 @@ function held(target: NixMachine, on: boolean): NixMachine {
 export function isWell({ status }: NixMachine): boolean {
   const { connection, desired, attempt, current, failedUnits } = status ?? {};
   if (connection?.online !== true || (failedUnits ?? []).length > 0) return false;
+  // Also one of an order that another has replaced since.
+  const isOpen = attempt !== undefined && attempt.finishedAt === undefined;
+  if (isOpen && (attempt.phase === 'Testing' || attempt.phase === 'Rebooting')) return false;
   if (desired?.go !== true) return true;
   if (attempt?.desiredId === desired.id && attempt.phase === 'RebootRequired') return desired.reboot !== true;
   if (attempt?.desiredId === desired.id) return attempt.finishedAt !== undefined;
