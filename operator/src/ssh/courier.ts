@@ -5,7 +5,7 @@ import type { NixMachine } from '@floe/crds/nix-machine';
 import type { Confirm } from '@floe/crds/protocol';
 import type { Logger } from 'pino';
 import { keyOfMachine } from '../conditions/identity.ts';
-import { sshFault, sshTargetOf } from '../conditions/ssh-target.ts';
+import { sshTargetOf } from '../conditions/ssh-target.ts';
 import { specOf } from '../conditions/standing.ts';
 import { answerConfirmation } from '../hub/confirmation.ts';
 import { desiredMessage } from '../hub/desired-message.ts';
@@ -14,10 +14,11 @@ import { Recently } from '../hub/recently.ts';
 import type { ReadSecretData } from '../hub/secret-store.ts';
 import { keyOf } from '../kube/object.ts';
 import type { Delta } from '../kube/store.ts';
-import { type Address, SshError } from './connection.ts';
+import { addressOf } from './address.ts';
 import { RestartedError } from './remote-machine.ts';
 import type { SshMetrics } from './ssh-metrics.ts';
 import { visit } from './visit.ts';
+import { visitFailure } from './visit-failure.ts';
 
 interface MachineStore {
   get(key: string): NixMachine | undefined;
@@ -68,17 +69,6 @@ const EVENT_SECONDS = 600;
 const MESSAGE_LIMIT = 1000;
 /** Between a restart and the next visit. */
 const RESTART_SECONDS = 10;
-
-/** A visit that can't be made as things stand. */
-class NoVisit extends Error {
-  override readonly name = 'NoVisit';
-  readonly reason: string;
-
-  constructor(reason: string, message: string) {
-    super(message);
-    this.reason = reason;
-  }
-}
 
 export class Courier {
   readonly #options: CourierOptions;
@@ -197,7 +187,7 @@ export class Courier {
       entry.failures += 1;
       const most = Math.max(FIRST_RETRY_SECONDS, intervalOf(machine));
       entry.dueAt = seconds() + this.#jittered(Math.min(most, FIRST_RETRY_SECONDS * 2 ** Math.min(entry.failures, 10)));
-      const { result, reason } = verdictOf(error);
+      const { result, reason } = visitFailure(error);
       const message = error instanceof Error ? error.message : String(error);
       metrics.visits.inc({ result });
       log.info(
@@ -205,13 +195,13 @@ export class Courier {
         `not reached by SSH: ${message}`,
       );
       this.#tell(machine, reason, message);
-      if (error instanceof SshError || error instanceof NoVisit) this.#offline(key, machine, { reason, message });
+      if (result !== 'failed') this.#offline(key, machine, { reason, message });
     }
   }
 
   async #go(key: string, machine: NixMachine, signal: AbortSignal): Promise<void> {
     const { submit, replica, log, metrics } = this.#options;
-    const address = await this.#address(machine, signal);
+    const address = await addressOf(machine, this.#options, signal);
     const current = () => this.#options.machines.get(key);
     await (this.#options.visit ?? visit)({
       address,
@@ -233,33 +223,6 @@ export class Courier {
       },
       signal,
     });
-  }
-
-  async #address(machine: NixMachine, signal: AbortSignal): Promise<Address> {
-    const target = sshTargetOf(machine);
-    const hostKey = keyOfMachine(machine);
-    const fault = sshFault(machine);
-    if (target === undefined || hostKey === undefined || fault !== undefined) {
-      throw new NoVisit('InvalidSpec', fault ?? 'the machine is not reached by SSH');
-    }
-    const holders = this.#options.machines.by('sshHostKey', hostKey);
-    if (holders.length > 1) {
-      throw new NoVisit(
-        'DuplicateKey',
-        `one SSH host key for several machines: ${holders.map(keyOf).sort().slice(0, 3).join(', ')}`,
-      );
-    }
-    const { name, key = 'privateKey' } = target.secretRef;
-    const namespace = machine.metadata.namespace ?? '';
-    const data = await this.#options.readSecret(namespace, name, signal);
-    if (data === 'forbidden')
-      throw new NoVisit('NoPrivateKey', `Secret ${namespace}/${name} may not be read: allow it to the operator`);
-    const privateKey = data?.[key]?.toString('utf8');
-    if (privateKey === undefined) {
-      throw new NoVisit('NoPrivateKey', `Secret ${namespace}/${name} has no ${key}: put the private key there`);
-    }
-    const { host, port = 22, user = 'root' } = target;
-    return { host, port, user, hostKey, privateKey };
   }
 
   /** Whoever called it online: nobody else reaches it. */
@@ -291,21 +254,4 @@ function seconds(): number {
 function intervalOf(machine: NixMachine): number {
   const asked = durationSeconds(sshTargetOf(machine)?.interval ?? '') ?? INTERVAL_SECONDS;
   return Math.max(SHORTEST_SECONDS, asked);
-}
-
-type Verdict = { readonly result: string; readonly reason: string };
-
-function verdictOf(error: unknown): Verdict {
-  if (error instanceof NoVisit) return { result: 'refused', reason: error.reason };
-  if (!(error instanceof SshError)) return { result: 'failed', reason: 'SshVisit' };
-  switch (error.fault) {
-    case 'hostKey':
-      return { result: 'hostKey', reason: 'WrongKey' };
-    case 'login':
-      return { result: 'login', reason: 'LoginRefused' };
-    case 'key':
-      return { result: 'key', reason: 'NoPrivateKey' };
-    case 'unreachable':
-      return { result: 'unreachable', reason: 'Unreachable' };
-  }
 }
