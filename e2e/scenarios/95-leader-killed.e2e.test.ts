@@ -2,23 +2,19 @@
 // Real API server, real operator processes, real agents' code; the machines are in memory.
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { FINAL_PHASES } from '@floe/crds/attempt-phase';
-import type { NixMachine } from '@floe/crds/nix-machine';
 import type { Rollout } from '@floe/crds/rollout';
 import type { KubeClient } from '@floe/operator/kube/client';
 import { isNotFound } from '@floe/operator/kube/error';
-import { Reflector } from '@floe/operator/kube/reflector';
-import { leases, nixMachines, rollouts } from '@floe/operator/kube/resource';
-import { Store } from '@floe/operator/kube/store';
+import { leases, rollouts } from '@floe/operator/kube/resource';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { waitUntil } from '../bed/wait-until.ts';
 import { closureOf, machineNames, NAME, NAMESPACE, revisionId } from '../bench/objects.ts';
 import { OperatorProcess, SYSTEM } from '../bench/operator-process.ts';
 import { createObjects, createRecords, makeCertificate, setRevision } from '../bench/stage.ts';
-import { silentLog } from '../fake-apiserver/silent-log.ts';
 import { installKinds } from '../real-apiserver/kinds.ts';
 import { freePort, RealApiServer } from '../real-apiserver/real-api-server.ts';
 import { SimulatedFleet } from '../simulated/agents.ts';
+import { MachineWatch } from '../simulated/machine-watch.ts';
 import { Balancer } from '../src/balancer.ts';
 
 const MACHINES = 200;
@@ -33,14 +29,10 @@ let api: RealApiServer;
 let client: KubeClient;
 let fleet: SimulatedFleet;
 let balancer: Balancer;
+let watch: MachineWatch;
 const replicas = new Map<string, { readonly process: OperatorProcess; readonly port: number }>();
 let started = 0;
 let common: { kubeconfig: string; certFile: string; keyFile: string };
-
-/** What the watch saw: by machine and closure the ids of its orders, and the most that were unavailable at once. */
-const orders = new Map<string, Set<string>>();
-const machines = new Map<string, NixMachine>();
-let most: readonly string[] = [];
 
 async function startReplica(): Promise<string> {
   const replica = `replica-${started++}`;
@@ -82,29 +74,6 @@ async function killLeader(): Promise<boolean> {
   return true;
 }
 
-function isUnavailable({ status }: NixMachine): boolean {
-  const { desired, attempt, current } = status ?? {};
-  if (desired?.go !== true) return false;
-  if (attempt?.desiredId === desired.id) return !(FINAL_PHASES as readonly string[]).includes(attempt.phase);
-  return current?.closure !== desired.closure;
-}
-
-function watchMachines(): Promise<void> {
-  const store = new Store<NixMachine>();
-  store.subscribe(({ object }) => {
-    machines.set(object.metadata.name, object);
-    const { desired } = object.status ?? {};
-    if (desired?.go === true) {
-      const key = `${object.metadata.name} ${desired.closure}`;
-      orders.set(key, (orders.get(key) ?? new Set()).add(desired.id));
-    }
-    const now = [...machines.values()].filter(isUnavailable).map(({ metadata }) => metadata.name);
-    if (now.length > most.length) most = now;
-  });
-  const reflector = new Reflector({ client, resource: nixMachines, store, log: silentLog() });
-  return reflector.run(signal);
-}
-
 const run = (): Promise<Rollout> => client.get(rollouts, { namespace: NAMESPACE, name: NAME }, { signal });
 
 beforeAll(async () => {
@@ -131,12 +100,8 @@ beforeAll(async () => {
   const first = Object.fromEntries(names.map((name) => [name, closureOf(revisionId(1), name)]));
   await fleet.start(first, 100);
   await completed(revisionId(1));
-  void watchMachines().catch(() => undefined);
-  await waitUntil(async () => machines.size === MACHINES, { what: 'the watch to have seen all machines' });
-  // Their first order told them what they ran anyway: it is over before the next one comes.
-  const isCalm = ({ status }: NixMachine): boolean =>
-    status?.attempt?.finishedAt !== undefined && status.attempt.desiredId === status.desired?.id;
-  await waitUntil(async () => [...machines.values()].every(isCalm), { what: 'a calm fleet', timeoutSeconds: 120 });
+  watch = await MachineWatch.start(MACHINES, { client, signal });
+  await watch.calm();
 });
 
 afterAll(async () => {
@@ -183,12 +148,12 @@ test('the leader is killed at fifty random moments: budget, orders and course ar
     expect(status?.stableRevision).toBe(revision);
     expect(status?.history?.[0]).toMatchObject({ revision, outcome: 'Completed' });
     await waitUntil(
-      async () => names.every((name) => machines.get(name)?.status?.current?.closure === closureOf(revision, name)),
+      async () => names.every((name) => watch.status(name).current?.closure === closureOf(revision, name)),
       { what: 'the watch to see every machine on its closure' },
     );
-    const twice = names.filter((name) => orders.get(`${name} ${closureOf(revision, name)}`)?.size !== 1);
+    const twice = names.filter((name) => watch.told(name, closureOf(revision, name)) !== 1);
     expect(twice, 'told twice, or never').toEqual([]);
   }
-  expect(most.length, most.join(' ')).toBeLessThanOrEqual(BUDGET);
-  expect(most.length).toBeGreaterThan(1);
+  expect(watch.most.length, watch.most.join('\n')).toBeLessThanOrEqual(BUDGET);
+  expect(watch.most.length).toBeGreaterThan(1);
 });

@@ -34,7 +34,7 @@ export class MachineWatch {
       status?.attempt?.finishedAt !== undefined && status.attempt.desiredId === status.desired?.id;
     await waitUntil(async () => [...this.#machines.values()].every(isCalm), {
       what: 'every machine to have ended its order',
-      timeoutSeconds: 60,
+      timeoutSeconds: 120,
     });
   }
 
