@@ -2,6 +2,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BuildRequest } from '@floe/crds/build';
+import { parseJson } from '@floe/crds/json';
 import { isStorePath } from '@floe/crds/nix-fingerprint';
 import { withoutSecrets } from '../nix/error-words.ts';
 import { type FetchCause, fetchWords } from '../nix/fetch-words.ts';
@@ -37,13 +38,7 @@ const FETCH_SECONDS = 3600;
 type Prefetched = { attributes: SourceAttributes; storePath: string };
 
 function parsePrefetched(text: string): Prefetched | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  const { locked, storePath } = (value ?? {}) as Record<string, unknown>;
+  const { locked, storePath } = (parseJson(text) ?? {}) as Record<string, unknown>;
   if (!isSourceAttributes(locked) || typeof storePath !== 'string' || !isStorePath(storePath)) return undefined;
   return { attributes: locked, storePath };
 }

@@ -2,6 +2,7 @@
 import { readFile, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MAX_LOCK_LENGTH } from '@floe/crds/constants';
+import { parseJson } from '@floe/crds/json';
 import { withoutSecrets } from '../nix/error-words.ts';
 
 const FILE = 'flake.lock';
@@ -27,12 +28,7 @@ export async function readLock(wrapper: string): Promise<string> {
  * it holds a password, which would then stand in an object that many may read.
  */
 export function keptLock(text: string): string | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+  const value = parseJson(text);
   if (typeof value !== 'object' || value === null) return undefined;
   const { nodes, root, version } = value as Record<string, unknown>;
   if (typeof nodes !== 'object' || nodes === null || typeof root !== 'string' || typeof version !== 'number') {

@@ -1,6 +1,7 @@
 // Tells the operator what was built, and does not rest before it is stored.
 import { setTimeout as pause } from 'node:timers/promises';
 import type { BuildError, BuildResult } from '@floe/crds/build';
+import { parseJson } from '@floe/crds/json';
 import { parseBuildError } from '@floe/crds/parse';
 import { Agent } from 'undici';
 import { BuildFailure } from './failure.ts';
@@ -30,13 +31,7 @@ function isPassing(status: number): boolean {
 
 /** The operator's own words: its answers are `{error, field?, remedy?}`; what stands between may say anything. */
 function refusal(answer: ReportAnswer): BuildFailure {
-  let value: unknown;
-  try {
-    value = JSON.parse(answer.text);
-  } catch {
-    value = undefined;
-  }
-  const parsed = parseBuildError(value);
+  const parsed = parseBuildError(parseJson(answer.text));
   const { error, field, remedy }: BuildError = parsed.ok ? parsed.value : { error: answer.text.trim().slice(0, 1000) };
   return new BuildFailure(`the operator refused the result (${answer.status}): ${error}`, {
     field,

@@ -4,6 +4,7 @@ import { basename } from 'node:path/posix';
 import type { BuildRequest, BuildResult } from '@floe/crds/build';
 import { REQUEST_FILE } from '@floe/crds/build-layout';
 import { AUDIENCE_BUILDS, LABEL_CONFIG, LABEL_REVISION } from '@floe/crds/constants';
+import { parseJson } from '@floe/crds/json';
 import type { NixConfig } from '@floe/crds/nix-config';
 import { parseBuildRequest, parseBuildResult } from '@floe/crds/parse';
 import type { RevisionRecord } from '@floe/crds/revision-record';
@@ -166,7 +167,7 @@ async function ownersOf(pod: Pod, result: BuildResult, ports: ReportPorts): Prom
 
 async function readRequest(result: BuildResult, ports: ReportPorts): Promise<BuildRequest> {
   const map = await find(configMaps, { namespace: result.namespace, name: result.job }, ports);
-  const parsed = parseBuildRequest(safeJson(map?.data?.[basename(REQUEST_FILE)]));
+  const parsed = parseBuildRequest(parseJson(map?.data?.[basename(REQUEST_FILE)] ?? ''));
   if (!parsed.ok) {
     throw new Refusal(409, `the request of Job ${result.job} is gone or was changed`, { field: parsed.field });
   }
@@ -239,13 +240,5 @@ async function find<T extends KubeObject>(
     if (isNotFound(error)) return undefined;
     if (error instanceof KubeError && error.status === 403) throw new Refusal(503, error.message);
     throw error;
-  }
-}
-
-function safeJson(text: string | undefined): unknown {
-  try {
-    return text === undefined ? undefined : JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }

@@ -1,5 +1,6 @@
 // Follows the logs of build pods and keeps the newest progress of each Job.
 import type { BuildProgress } from '@floe/crds/build';
+import { parseJson } from '@floe/crds/json';
 import { parseBuildProgress } from '@floe/crds/parse';
 import type { Logger } from 'pino';
 import type { Job, Pod } from '../kube/builtin.ts';
@@ -116,12 +117,6 @@ function followKey({ metadata }: Job): string {
 /** The progress that a log line tells; undefined for Nix's own words. */
 export function progressIn(line: string): BuildProgress | undefined {
   if (line.length > MAX_LINE || !line.startsWith('{')) return undefined;
-  let value: unknown;
-  try {
-    value = JSON.parse(line);
-  } catch {
-    return undefined;
-  }
-  const parsed = parseBuildProgress(value);
+  const parsed = parseBuildProgress(parseJson(line));
   return parsed.ok ? parsed.value : undefined;
 }

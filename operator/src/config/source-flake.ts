@@ -2,6 +2,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parseJson } from '@floe/crds/json';
 import { fetchWords } from '../nix/fetch-words.ts';
 import { type Asked, askProgram, type LookPorts } from './ask-program.ts';
 import { shortHash } from './canonical.ts';
@@ -132,12 +133,8 @@ function shortName(reference: string): string {
 }
 
 function parseObject(text: string): Metadata | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null ? (value as Metadata) : undefined;
-  } catch {
-    return undefined;
-  }
+  const value = parseJson(text);
+  return typeof value === 'object' && value !== null ? (value as Metadata) : undefined;
 }
 
 function nixProblem(reference: string, asked: Exclude<Asked, { kind: 'answer' }>): Problem {

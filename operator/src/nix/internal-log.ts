@@ -1,4 +1,5 @@
 // Reads Nix' machine-readable log (`--log-format internal-json`): one event a line, behind `@nix `.
+import { parseJson } from '@floe/crds/json';
 
 /** What Floe reads of it. Numbers of activities and results are those of Nix' own header `logging.hh`. */
 export type NixEvent =
@@ -56,12 +57,7 @@ function result(raw: Raw, fields: readonly unknown[]): NixEvent | undefined {
 /** One line of the log as an event; undefined when it is none, or none that counts here. */
 export function parseNixEvent(line: string): NixEvent | undefined {
   if (!line.startsWith('@nix ')) return undefined;
-  let raw: unknown;
-  try {
-    raw = JSON.parse(line.slice(5));
-  } catch {
-    return undefined;
-  }
+  const raw = parseJson(line.slice(5));
   if (typeof raw !== 'object' || raw === null) return undefined;
   const event = raw as Raw;
   const fields = Array.isArray(event['fields']) ? (event['fields'] as readonly unknown[]) : [];

@@ -1,5 +1,6 @@
 // Asks a Prometheus for the values of a query, over its HTTP API.
 import type { PrometheusMetric } from '@floe/crds/analysis';
+import { parseJson } from '@floe/crds/json';
 import { type AskOptions, askServer } from './ask-server.ts';
 import type { Credentials } from './credentials.ts';
 import { MeasurementError } from './measurement-error.ts';
@@ -46,12 +47,8 @@ export function valuesOf(text: string, status: number): readonly number[] {
 }
 
 function parsed(text: string): Answer | undefined {
-  try {
-    const answer: unknown = JSON.parse(text);
-    return typeof answer === 'object' && answer !== null ? answer : undefined;
-  } catch {
-    return undefined;
-  }
+  const answer = parseJson(text);
+  return typeof answer === 'object' && answer !== null ? answer : undefined;
 }
 
 function numberOf(text: unknown): number {
