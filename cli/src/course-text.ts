@@ -1,7 +1,7 @@
 // The course of a rollout as people read it: one line per step, what it waits for, and the end.
 import type { Rollout, RolloutSpec } from '@floe/crds/rollout';
+import { spokenSeconds } from '@floe/operator/conditions/spoken';
 import type { Course, Wave } from '@floe/operator/rollout/forecast';
-import { spokenMs } from '@floe/operator/rollout/time';
 import { clockOf, table } from './table.ts';
 
 /** The lines of a course; `machines` names who moves when. */
@@ -103,5 +103,5 @@ function assumptions({ pace }: Course, { steps = [], analysis }: RolloutSpec): s
     pace.known === 0 ? 'assumed, no batch is known yet' : `the median of ${pace.known} that took it, as of now`;
   const measured = analysis !== undefined || steps.some((step) => step.analysis !== undefined);
   const good = measured ? '; what is measured counts as good' : '';
-  return `a machine takes ${spokenMs(pace.goMs)} from its go (${from}), comes up healthy, and stays online or offline as it is${good}`;
+  return `a machine takes ${spokenSeconds(pace.goMs / 1000)} from its go (${from}), comes up healthy, and stays online or offline as it is${good}`;
 }

@@ -1,7 +1,8 @@
 // Reads how a build Job stands from its conditions and its pods, in words for people.
+import { parseJson } from '@floe/crds/json';
 import { parseBuildError } from '@floe/crds/parse';
+import { spokenSeconds } from '../conditions/spoken.ts';
 import type { ContainerStatus, Job, Pod } from '../kube/builtin.ts';
-import { spokenSeconds } from './spoken.ts';
 
 /** Why a Job did not end well. */
 export type JobFailure = {
@@ -77,7 +78,7 @@ function containerFailure(pod: Pod, job: Job): JobFailure | undefined {
   if (failed === undefined || ended === undefined) return undefined;
   if (ended.reason === 'OOMKilled') return outOfMemory(failed.name, job);
   const reason = FAILED_IN[failed.name] ?? 'BuildFailed';
-  const parsed = parseBuildError(safeJson(ended.message));
+  const parsed = parseBuildError(parseJson(ended.message ?? ''));
   if (parsed.ok) {
     const { error, ...more } = parsed.value;
     // It was told to stop from outside, and says so in its own words: that is no fault of what it builds.
@@ -153,12 +154,4 @@ function troubleOf(job: Job, pods: readonly Pod[], now: Date): string | undefine
     if (words !== undefined) return words(message ?? '');
   }
   return undefined;
-}
-
-function safeJson(text: string | undefined): unknown {
-  try {
-    return JSON.parse(text ?? '');
-  } catch {
-    return undefined;
-  }
 }

@@ -1,7 +1,7 @@
 // The words for each standing of a NixConfig: reason, message, and what that means to kstatus.
 
+import { spokenBytes, spokenSeconds } from '../conditions/spoken.ts';
 import { problemSentence } from './source.ts';
-import { spokenBytes, spokenSeconds } from './spoken.ts';
 import type { Standing } from './standing.ts';
 
 export type Words = {

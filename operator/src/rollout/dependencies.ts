@@ -1,7 +1,8 @@
 // Which Rollout a Rollout waits for: `spec.dependsOn`, as far as it is not fulfilled.
 import type { Rollout } from '@floe/crds/rollout';
+import { short } from '../conditions/wording.ts';
 import type { Snapshot } from './snapshot.ts';
-import { clip, short } from './wording.ts';
+import { clip } from './wording.ts';
 
 /** What stands before a Rollout. `reason` is for its conditions; a cycle ends only by an edit. */
 export type Blocker = {

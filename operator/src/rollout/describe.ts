@@ -1,5 +1,6 @@
 // What a rollout says of itself: phase, one sentence for people, and the facts behind its conditions.
 import type { Counts, RolloutPhase } from '@floe/crds/rollout';
+import { short } from '../conditions/wording.ts';
 import { analysisWait } from './analysis/wording.ts';
 import type { Budget } from './budget.ts';
 import type { Position } from './course.ts';
@@ -11,7 +12,7 @@ import type { Context } from './state.ts';
 import type { HoldReason } from './tell.ts';
 import { clockTime } from './time.ts';
 import { frozenHold, momentOf } from './time-holds.ts';
-import { clip, names, short } from './wording.ts';
+import { clip, names } from './wording.ts';
 
 export type Description = {
   readonly phase: RolloutPhase;

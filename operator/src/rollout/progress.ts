@@ -2,13 +2,14 @@
 import { rfc3339Exact } from '@floe/crds/rfc3339';
 import type { RolloutSpec, RolloutStatus } from '@floe/crds/rollout';
 import type { WindowAction } from '@floe/crds/window-action';
+import { spokenSeconds } from '../conditions/spoken.ts';
 import type { Batch } from './batch.ts';
 import type { Facts } from './facts.ts';
 import { goesOn, hurryOf, type Progress, type Run } from './run.ts';
 import { type Stage, stagesOf } from './stage.ts';
 import { isOrderOfRun, type Member, type View } from './standing.ts';
 import { type Context, type State, secondsBetween } from './state.ts';
-import { durationMs, spokenMs, timeMs } from './time.ts';
+import { durationMs, timeMs } from './time.ts';
 
 /** Where the run stands. */
 type Position = {
@@ -54,7 +55,7 @@ export function standstillMessage(position: Position, context: Context): string 
   const { progressDeadline } = context.snapshot.rollout.spec;
   const [first] = ableOf(position, context);
   const what = first === undefined ? '' : `: ${first.facts.name} ${stateOf(first)}`;
-  return `no machine got further for ${spokenMs(durationMs(progressDeadline, 0))} (spec.progressDeadline)${what}`;
+  return `no machine got further for ${spokenSeconds(durationMs(progressDeadline, 0) / 1000)} (spec.progressDeadline)${what}`;
 }
 
 function stateOf({ standing, facts }: Member): string {

@@ -1,8 +1,8 @@
 // What happened to a Rollout from one status to the next, as Events.
 import type { RolloutStatus } from '@floe/crds/rollout';
+import { short } from '../conditions/wording.ts';
 import type { Happening } from '../kube/events.ts';
 import { analysisEvents } from './analysis/analysis-events.ts';
-import { short } from './wording.ts';
 
 const normal = (reason: string, message: string): Happening => ({ type: 'Normal', reason, message });
 const warning = (reason: string, message: string): Happening => ({ type: 'Warning', reason, message });

@@ -1,11 +1,12 @@
 // Where a machine stands towards the run: one classification, from which counts, batches and holds follow.
 import type { WindowAction } from '@floe/crds/window-action';
+import { spokenSeconds } from '../conditions/spoken.ts';
 import type { Closures } from './closures.ts';
 import { type Facts, isFinal, isPreparing } from './facts.ts';
 import { isRebootDue } from './reboot-policy.ts';
 import { isBeforeRetry, mayRetryItself } from './retries.ts';
 import { hurryOf, type Run } from './run.ts';
-import { spokenMs, timeMs, wholeSeconds } from './time.ts';
+import { timeMs, wholeSeconds } from './time.ts';
 import type { Times } from './times.ts';
 import { attemptFailure } from './wording.ts';
 
@@ -149,7 +150,7 @@ function underWay(view: View, facts: Facts): Standing {
   const until = timeIsUp(view, facts, go, restart === undefined ? 'Switch' : 'Reboot');
   if (until === undefined || view.now < until) return { kind: 'updating', until };
   const state = facts.own === undefined ? 'nothing was heard of it' : `it is still ${facts.own.phase}`;
-  const message = `not done ${spokenMs(view.machineTimeoutMs)} after its go${restart === undefined ? '' : ' to restart'}, ${facts.online ? state : 'and it is offline'}`;
+  const message = `not done ${spokenSeconds(view.machineTimeoutMs / 1000)} after its go${restart === undefined ? '' : ' to restart'}, ${facts.online ? state : 'and it is offline'}`;
   return { kind: 'failed', message, at: until };
 }
 

@@ -61,13 +61,3 @@ export function clockTime(ms: number, now: number): string {
   const time = `${text.slice(11, 16)} UTC`;
   return day === rfc3339Exact(now).slice(0, 10) ? time : `${day} ${time}`;
 }
-
-/** `45 s`, `30 min`, `2 h`, `1 h 30 min`. */
-export function spokenMs(ms: number): string {
-  const seconds = Math.round(ms / 1000);
-  if (seconds < 60) return `${seconds} s`;
-  const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return seconds % 60 === 0 ? `${minutes} min` : `${minutes} min ${seconds % 60} s`;
-  const rest = minutes % 60;
-  return rest === 0 ? `${minutes / 60} h` : `${Math.floor(minutes / 60)} h ${rest} min`;
-}

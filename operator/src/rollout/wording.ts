@@ -1,14 +1,10 @@
 // The words in which a rollout speaks of machines.
 import type { Attempt } from '@floe/crds/nix-machine';
+import { short } from '../conditions/wording.ts';
 import type { Facts } from './facts.ts';
 
 /** Characters of a message about one machine. */
 const LIMIT = 900;
-
-/** A revision as people say it: its first 7 digits. */
-export function short(revision: string): string {
-  return revision.slice(0, 7);
-}
 
 /** What failed on a machine, and what it runs now. */
 export function attemptFailure(facts: Facts, attempt: Attempt): string {

@@ -1,12 +1,13 @@
 // The check that every Rollout has: machines that it has updated stay healthy and connected.
 import type { RolloutSpec } from '@floe/crds/rollout';
 import { isCoarse } from '../../conditions/presence.ts';
+import { spokenSeconds } from '../../conditions/spoken.ts';
 import type { Batch } from '../batch.ts';
 import { stagesOf } from '../stage.ts';
 import type { Member } from '../standing.ts';
 import { finishedAt } from '../standing.ts';
 import { isReachable } from '../threshold.ts';
-import { spokenMs, wholeSeconds } from '../time.ts';
+import { wholeSeconds } from '../time.ts';
 import type { BuiltInMemory } from './memory.ts';
 
 /** Comebacks after its update from which on a machine does not hold its connection. */
@@ -100,7 +101,7 @@ function sickOf(member: Member, end: number, { scope }: BuiltInRules): Bad | und
   if (scope === 'soon' && wellSince > end + SOON) return undefined;
   const units = (machine.status?.failedUnits ?? []).slice(0, 3).join(', ');
   const what = units === '' ? 'turned unhealthy' : `${units} failed`;
-  const message = `${what} ${spokenMs(Math.max(0, wellSince - end))} after its update`;
+  const message = `${what} ${spokenSeconds(Math.max(0, wellSince - end) / 1000)} after its update`;
   return { member, at: wellSince, message, flaps: false };
 }
 
@@ -111,7 +112,7 @@ function flapsOf(member: Member, end: number, { scope }: BuiltInRules): Bad | un
   if (comebacks === undefined || comebacks.desiredId !== attempt?.desiredId || comebacks.count < COMEBACKS)
     return undefined;
   if (at === undefined || latest === undefined || latest > end + SOON || isCarried(member, scope)) return undefined;
-  const message = `lost its connection ${comebacks.count} times within ${spokenMs(SOON)} of its update`;
+  const message = `lost its connection ${comebacks.count} times within ${spokenSeconds(SOON / 1000)} of its update`;
   return { member, at, message, flaps: true };
 }
 

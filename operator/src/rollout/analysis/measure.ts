@@ -1,8 +1,8 @@
 // Takes one measurement: asks, judges, and says in a bounded text what came of it. It throws only when it is told to end.
 import type { Rollout } from '@floe/crds/rollout';
+import { spokenSeconds } from '../../conditions/spoken.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import { withDeadline } from '../../kube/deadline.ts';
-import { spokenMs } from '../time.ts';
 import { clip } from '../wording.ts';
 import { type Credentials, credentialsOf, NO_CREDENTIALS } from './credentials.ts';
 import { askHttp } from './http.ts';
@@ -81,7 +81,7 @@ async function taken(
 }
 
 function wordsOf(error: unknown, expired: boolean, timeoutMs: number): string {
-  if (expired) return `no answer within ${spokenMs(timeoutMs)}`;
+  if (expired) return `no answer within ${spokenSeconds(timeoutMs / 1000)}`;
   return error instanceof MeasurementError || error instanceof Error ? error.message : 'failed for an unknown reason';
 }
 

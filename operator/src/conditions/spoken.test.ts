@@ -6,7 +6,9 @@ test.each([
   [41, '41 s'],
   [59.7, '1 min'],
   [370, '6 min 10 s'],
+  [1800, '30 min'],
   [3600, '1 h'],
+  [5400, '1 h 30 min'],
   [7500, '2 h 5 min'],
 ])('%d seconds: %s', (seconds, words) => {
   expect(spokenSeconds(seconds)).toBe(words);
