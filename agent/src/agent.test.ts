@@ -2,9 +2,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { orderFor } from './attempt/model.fixture.ts';
+import type { Clock } from './attempt/ports.ts';
 import { newAttempt } from './attempt/record.ts';
 import { A, B, C, desired, ScriptedHub } from './hub/scripted-hub.fixture.ts';
 import { withAttempt } from './journal/journal.ts';
+import { realClock } from './real-clock.ts';
 import type { Behaviour } from './simulated/simulated-machine.ts';
 import { SimulatedAgent, type SimulatedAgentOptions } from './simulated-agent.ts';
 
@@ -58,6 +60,23 @@ test('an order is carried out, confirmed over a connection of its own, and repor
     current: { closure: B },
     attempt: { from: A, to: B, exitCode: 0 },
   });
+});
+
+test('the machine is told that nothing is in hand, after the start and after an attempt', async () => {
+  let told = 0;
+  const sleepShort: Clock['sleep'] = (ms, signal) => realClock.sleep(ms === 30_000 ? 1 : ms, signal);
+  const one = agent({}, { clock: { ...realClock, sleep: sleepShort } });
+  Object.assign(one.machine, {
+    async rested() {
+      told += 1;
+    },
+  });
+  run(one);
+  await hub.until('rest', () => told === 1);
+  await hub.until('session', () => hub.session !== undefined);
+  hub.tell(desired());
+  await reaches('Committed');
+  await hub.until('rest again', () => told === 2);
 });
 
 test.each<{ name: string; change: Partial<Behaviour>; phase: string; says: string }>([

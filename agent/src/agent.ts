@@ -24,6 +24,7 @@ import { type Ledger, StaleJournalError } from './journal/ledger.ts';
 import type { Log } from './log.ts';
 import { isHandled, orderFault, orderOf } from './order.ts';
 import type { PeoplePart, Question, SecretsPart } from './parts.ts';
+import { Rest } from './rest.ts';
 import { closureAfterReboot, machineState, type Reading } from './state.ts';
 import type { TruthKeeper } from './truth/keeper.ts';
 import { watchMachine } from './watch-machine.ts';
@@ -42,6 +43,8 @@ export interface WatchedMachine extends Machine {
   undoes?(seen: Seen): Promise<boolean>;
   /** Told when an attempt is over. A service restarts itself after a roll-back, so that the old closure's agent runs. */
   finished?(record: AttemptRecord): Promise<void>;
+  /** Told once when nothing was in hand for a while, and again after the next attempt. */
+  rested?(): Promise<void>;
   /** Calls back when something on the machine changes that a look would tell. Absent: it must be looked at often. */
   watch?(changed: () => void): { close(): void };
 }
@@ -78,6 +81,7 @@ const RETRY_MS = 5_000;
 export class Agent {
   readonly #parts: AgentParts;
   readonly #reporter = new Reporter();
+  readonly #rest: Rest;
   /** The hub's newest order that was accepted. */
   #wanted: Order | undefined;
   /** What the hub wants the people to be asked about the order. */
@@ -89,6 +93,7 @@ export class Agent {
 
   constructor(parts: AgentParts) {
     this.#parts = parts;
+    this.#rest = new Rest(parts);
   }
 
   /** Runs until the signal aborts. An attempt in hand stops between two steps; the journal says where to go on. */
@@ -170,6 +175,7 @@ export class Agent {
           ledger.release();
           // While the lock was waited for, another process may have ended an attempt.
           await this.#look(signal);
+          this.#rest.begin(signal);
           await heard(ring, signal);
         } else {
           await this.#carryOut(record, signal);
@@ -247,6 +253,7 @@ export class Agent {
     const cancel = new AbortController();
     const current: InHand = { order: record.order, record, cancel, note: undefined };
     this.#current = current;
+    this.#rest.end();
     const within = AbortSignal.any([signal, cancel.signal]);
     const ports: AttemptPorts = {
       machine,

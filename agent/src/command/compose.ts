@@ -14,6 +14,7 @@ import { Ledger } from '../journal/ledger.ts';
 import { lock } from '../journal/lock.ts';
 import { type Log, lineLog } from '../log.ts';
 import { runCommand } from '../machine/command.ts';
+import { ownFilePages } from '../machine/file-pages.ts';
 import type { Host } from '../machine/host.ts';
 import { PlainHost } from '../machine/plain-host.ts';
 import { RealMachine } from '../machine/real-machine.ts';
@@ -138,6 +139,7 @@ export async function compose({ root, config, joinTokenFile }: Choices): Promise
     substituters: known?.substituters ?? [],
     reserveBytes: known?.reserveBytes ?? RESERVE_MIB * 2 ** 20,
   });
+  const isService = paths.isHost && (await isUnit(agentUnit));
   const host = paths.isHost
     ? new SystemdHost({
         paths,
@@ -145,7 +147,7 @@ export async function compose({ root, config, joinTokenFile }: Choices): Promise
         command: runCommand,
         clock: realClock,
         agentUnit,
-        isService: await isUnit(agentUnit),
+        isService,
       })
     : new PlainHost({ paths, program, heard });
   const caller = callerFactory(paths, settings);
@@ -159,6 +161,7 @@ export async function compose({ root, config, joinTokenFile }: Choices): Promise
     program,
     bootCounting: known?.bootCounting ?? false,
     agentUnit,
+    filePages: isService ? ownFilePages(agentUnit) : undefined,
     ...rules,
   });
   return {

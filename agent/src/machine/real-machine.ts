@@ -19,6 +19,7 @@ import { readBootLoader } from './boot-default.ts';
 import { sayBootWasGood } from './boot-good.ts';
 import { complaintOf, runCommand } from './command.ts';
 import { hasRoute } from './default-route.ts';
+import { type FilePagesPlace, giveBackFilePages } from './file-pages.ts';
 import type { Host } from './host.ts';
 import { inhibitors } from './inhibitors.ts';
 import { observe } from './observe.ts';
@@ -42,6 +43,8 @@ type Parts = {
   readonly program: readonly string[];
   /** Its unit. */
   readonly agentUnit: string;
+  /** Where it gives back memory while it waits. Absent: it keeps it. */
+  readonly filePages?: FilePagesPlace | undefined;
 };
 
 const KEEP_LIMIT_MS = 60_000;
@@ -51,6 +54,7 @@ export class RealMachine implements WatchedMachine {
   readonly #parts: Parts;
   readonly handOver?: (signal: AbortSignal) => Promise<never>;
   readonly reboot?: (signal: AbortSignal) => Promise<Done>;
+  readonly rested?: () => Promise<void>;
   #nixVersion: string | undefined;
   /** What is kept from the garbage collector. */
   #roots: string | undefined;
@@ -58,9 +62,10 @@ export class RealMachine implements WatchedMachine {
   constructor(parts: Parts) {
     this.#parts = parts;
     this.program = parts.program;
-    const { host } = parts;
+    const { host, filePages } = parts;
     if (host.handOver !== undefined) this.handOver = (signal) => host.handOver?.(signal) as Promise<never>;
     if (host.reboot !== undefined) this.reboot = (signal) => host.reboot?.(signal) as Promise<Done>;
+    if (filePages !== undefined) this.rested = () => this.#giveBack(filePages);
   }
 
   see(): Promise<Seen> {
@@ -185,6 +190,13 @@ export class RealMachine implements WatchedMachine {
     }
     const complaint = bootCounting ? await sayBootWasGood(paths, runCommand) : undefined;
     if (complaint !== undefined) log.warn(complaint);
+  }
+
+  async #giveBack(place: FilePagesPlace): Promise<void> {
+    const given = await giveBackFilePages(place);
+    if (given.kind === 'left') return;
+    const [before, after] = [given.before, given.after].map((bytes) => Math.round(bytes / 2 ** 20));
+    this.#parts.log.info(`at rest: ${before} MiB of program files were in memory, ${after} MiB are left`);
   }
 
   /** Whether a kernel that does not come up falls back without anyone. */
