@@ -9,8 +9,6 @@ import { sshTargetOf } from './ssh-target.ts';
 import { isHealthy, isHeld, runsDesired, type Standing, standingOf } from './standing.ts';
 import { failedUnitsMessage, rebootMessage, short, statusMessage } from './wording.ts';
 
-export { rfc3339 };
-
 /** The conditions that Floe derives, in the order in which they are written. */
 export const MACHINE_CONDITIONS = [
   'Ready',

@@ -4,8 +4,8 @@ import type { Generations, GenerationsMessage } from '@floe/crds/generations';
 import type { NixConfig } from '@floe/crds/nix-config';
 import type { NixMachine } from '@floe/crds/nix-machine';
 import type { DesiredMessage } from '@floe/crds/protocol';
+import { rfc3339 } from '@floe/crds/rfc3339';
 import { consentDeadline } from '../conditions/consent.ts';
-import { rfc3339 } from '../conditions/derive.ts';
 import { isHeld, specOf } from '../conditions/standing.ts';
 import { activationOrder } from './activation-order.ts';
 

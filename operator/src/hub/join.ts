@@ -1,7 +1,7 @@
 // The way in for a machine whose key nobody has written down: a join token makes its key visible, a person approves it.
 import { isJoinToken, type JoinSecret, joinObjectName, joinTokenName, keyFingerprint } from '@floe/crds/join-token';
 import type { NixMachine, PendingKey } from '@floe/crds/nix-machine';
-import { rfc3339 } from '../conditions/derive.ts';
+import { rfc3339 } from '@floe/crds/rfc3339';
 import { canonicalKey } from '../conditions/identity.ts';
 import type { ConfigMap, Secret } from '../kube/builtin.ts';
 import { isConflict, isNotFound } from '../kube/error.ts';

@@ -2,7 +2,7 @@
 import type { NixMachine, NixMachineStatus, PendingKey } from '@floe/crds/nix-machine';
 import type { Hello, MachineState } from '@floe/crds/protocol';
 import type { ControllerRevision } from '@floe/crds/revision-record';
-import { rfc3339 } from '../conditions/derive.ts';
+import { rfc3339 } from '@floe/crds/rfc3339';
 import { type StatusChanges, type StatusWrite, statusPatch } from '../conditions/patch.ts';
 import { isFinal } from '../conditions/standing.ts';
 import { revisionOf } from './revision-of.ts';
