@@ -129,14 +129,18 @@ function failure(machine: NixMachine, attempt: Attempt): string {
   return `${whole.replace(/\.$/, '')}${seeJournal(machine, attempt.failedUnits ?? [])}`;
 }
 
+/** What the agent says of its attempt, as people know things: revisions for store paths. Empty where it says nothing. */
+export function attemptMessage(machine: NixMachine, { message = '' }: Attempt): string {
+  // What agents add to every attempt that they undid, said as in the rest of the column.
+  return nameClosures(machine, firstLine(message)).replace(
+    /\.? The machine is back on (.+?)\.(?= |$)/,
+    ', rolled back to $1.',
+  );
+}
+
 function whatFailed(machine: NixMachine, attempt: Attempt): string {
-  if (attempt.message !== undefined && attempt.message.trim() !== '') {
-    // What agents add to every attempt that they undid, said as in the rest of the column.
-    return nameClosures(machine, firstLine(attempt.message)).replace(
-      /\.? The machine is back on (.+?)\.(?= |$)/,
-      ', rolled back to $1.',
-    );
-  }
+  const said = attemptMessage(machine, attempt);
+  if (said !== '') return said;
   const units = attempt.failedUnits ?? [];
   if (units.length > 0) return `${listUnits(units)} failed`;
   if (attempt.phase === 'Unconfirmed') return 'Floe was not reached over a new connection in time';

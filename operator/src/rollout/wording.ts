@@ -1,6 +1,6 @@
 // The words in which a rollout speaks of machines.
 import type { Attempt } from '@floe/crds/nix-machine';
-import { short } from '../conditions/wording.ts';
+import { attemptMessage, short } from '../conditions/wording.ts';
 import type { Facts } from './facts.ts';
 
 /** Characters of a message about one machine. */
@@ -8,7 +8,7 @@ const LIMIT = 900;
 
 /** What failed on a machine, and what it runs now. */
 export function attemptFailure(facts: Facts, attempt: Attempt): string {
-  const what = whatFailed(attempt);
+  const what = whatFailed(facts, attempt).replace(/\.$/, '');
   const back = attempt.phase === 'RolledBack' || attempt.phase === 'Unconfirmed';
   const told = /rolled back|roll back|still runs/i.test(what);
   const revision = facts.machine.status?.current?.revision;
@@ -16,9 +16,10 @@ export function attemptFailure(facts: Facts, attempt: Attempt): string {
   return clip(back && !told ? `${what}, rolled back${now}` : what);
 }
 
-function whatFailed({ message, failedUnits, phase, exitCode }: Attempt): string {
-  const line = message?.trim().split('\n')[0] ?? '';
-  if (line !== '') return line;
+function whatFailed({ machine }: Facts, attempt: Attempt): string {
+  const said = attemptMessage(machine, attempt);
+  if (said !== '') return said;
+  const { failedUnits, phase, exitCode } = attempt;
   const units = failedUnits ?? [];
   const exit = exitCode === undefined ? '' : ` (exit ${exitCode})`;
   if (units.length > 0) return `${units.slice(0, 3).join(', ')} failed${exit}`;
