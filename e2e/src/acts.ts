@@ -154,7 +154,6 @@ export async function brokenRevision(stage: Stage, good: string): Promise<string
     { what: 'every machine to run what it ran before', timeoutSeconds: 30 },
   );
   const canary = touched[0];
-  say(`  ${canary?.metadata.name}: ${canary?.status?.attempt?.message ?? ''}`);
   const others = floe.machineNames.filter((name) => name !== canary?.metadata.name);
   const untouched = fleet.machines.every(
     (machine) => machine.metadata.name === canary?.metadata.name || machine.status?.desired?.revision === good,

@@ -1,7 +1,7 @@
 // Tells what happens while it happens: one line per change of a machine or of the build, in plain words.
 import type { NixConfig } from '@floe/crds/nix-config';
 import type { NixMachine } from '@floe/crds/nix-machine';
-import type { Fleet } from './observe.ts';
+import { condition, type Fleet } from './observe.ts';
 import { dim, green, red } from './terminal.ts';
 
 /** Says a line; `undefined` where there is nothing new. */
@@ -28,7 +28,7 @@ function machineLine(machine: NixMachine): string | undefined {
     case 'RolledBack':
     case 'Unconfirmed':
     case 'Failed':
-      return `${red('✘')} ${name} ${attempt.phase === 'Failed' ? 'failed' : 'rolled back'}: ${attempt.message ?? ''}`;
+      return `${red('✘')} ${name} ${condition(machine, 'Ready')?.message ?? ''}`;
     default: {
       const waits = attempt?.phase === 'Fetched' && desired?.go !== true ? ', waits for its go' : '';
       return `${dim('◌')} ${name} ${WORDS[attempt?.phase ?? ''] ?? attempt?.phase ?? ''}${waits}`;
@@ -62,7 +62,7 @@ export function narrator(say: Say): (fleet: Fleet) => void {
     for (const config of fleet.configs) tell(`config/${config.metadata.name}`, buildLine(config));
     for (const machine of fleet.machines) tell(`machine/${machine.metadata.name}`, machineLine(machine));
     for (const rollout of fleet.rollouts) {
-      const message = rollout.status?.conditions?.find((item) => item.type === 'Ready')?.message;
+      const message = condition(rollout, 'Ready')?.message;
       tell(`rollout/${rollout.metadata.name}`, message === undefined ? undefined : dim(`· rollout: ${message}`));
     }
   };
