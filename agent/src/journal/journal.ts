@@ -44,7 +44,7 @@ type Decoded =
  */
 export function decodeJournal(content: Buffer): Decoded {
   const text = content.toString('utf8');
-  const match = /^floe-journal (\d+) ([0-9a-f]{64})\n/.exec(text);
+  const match = /^floe-journal ([1-9]\d*) ([0-9a-f]{64})\n/.exec(text);
   if (match === null) return { ok: false, damage: 'its first line is not that of a journal' };
   const body = text.slice(match[0].length, -1);
   if (!text.endsWith('\n') || createHash('sha256').update(body).digest('hex') !== match[2]) {
