@@ -244,6 +244,8 @@ in
         config.nix.package
         config.systemd.package
         pkgs.coreutils
+        # Gives memory back to the kernel while the agent waits; most systems have it anyway.
+        pkgs.perl
       ];
       # HTTPS_PROXY, ALL_PROXY and NO_PROXY of networking.proxy; the agent dials its hub through them.
       environment = config.networking.proxy.envVars // {

@@ -14,7 +14,6 @@ import { Ledger } from '../journal/ledger.ts';
 import { lock } from '../journal/lock.ts';
 import { type Log, lineLog } from '../log.ts';
 import { runCommand } from '../machine/command.ts';
-import { ownFilePages } from '../machine/file-pages.ts';
 import type { Host } from '../machine/host.ts';
 import { PlainHost } from '../machine/plain-host.ts';
 import { RealMachine } from '../machine/real-machine.ts';
@@ -161,7 +160,7 @@ export async function compose({ root, config, joinTokenFile }: Choices): Promise
     program,
     bootCounting: known?.bootCounting ?? false,
     agentUnit,
-    filePages: isService ? ownFilePages(agentUnit) : undefined,
+    isService,
     ...rules,
   });
   return {

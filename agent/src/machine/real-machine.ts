@@ -19,7 +19,7 @@ import { readBootLoader } from './boot-default.ts';
 import { sayBootWasGood } from './boot-good.ts';
 import { complaintOf, runCommand } from './command.ts';
 import { hasRoute } from './default-route.ts';
-import { type FilePagesPlace, giveBackFilePages } from './file-pages.ts';
+import { giveBackFilePages, readOwn } from './file-pages.ts';
 import type { Host } from './host.ts';
 import { inhibitors } from './inhibitors.ts';
 import { observe } from './observe.ts';
@@ -43,8 +43,8 @@ type Parts = {
   readonly program: readonly string[];
   /** Its unit. */
   readonly agentUnit: string;
-  /** Where it gives back memory while it waits. Absent: it keeps it. */
-  readonly filePages?: FilePagesPlace | undefined;
+  /** Whether this process waits for long, and gives back memory meanwhile. */
+  readonly isService: boolean;
 };
 
 const KEEP_LIMIT_MS = 60_000;
@@ -62,10 +62,10 @@ export class RealMachine implements WatchedMachine {
   constructor(parts: Parts) {
     this.#parts = parts;
     this.program = parts.program;
-    const { host, filePages } = parts;
+    const { host, isService } = parts;
     if (host.handOver !== undefined) this.handOver = (signal) => host.handOver?.(signal) as Promise<never>;
     if (host.reboot !== undefined) this.reboot = (signal) => host.reboot?.(signal) as Promise<Done>;
-    if (filePages !== undefined) this.rested = () => this.#giveBack(filePages);
+    if (isService) this.rested = () => this.#giveBack();
   }
 
   see(): Promise<Seen> {
@@ -192,8 +192,10 @@ export class RealMachine implements WatchedMachine {
     if (complaint !== undefined) log.warn(complaint);
   }
 
-  async #giveBack(place: FilePagesPlace): Promise<void> {
-    const given = await giveBackFilePages(place);
+  async #giveBack(): Promise<void> {
+    const { pid, arch } = process;
+    const ports = { command: runCommand, read: readOwn, pid, arch };
+    const given = await giveBackFilePages(ports, AbortSignal.timeout(KEEP_LIMIT_MS));
     if (given.kind === 'left') return;
     const [before, after] = [given.before, given.after].map((bytes) => Math.round(bytes / 2 ** 20));
     this.#parts.log.info(`at rest: ${before} MiB of program files were in memory, ${after} MiB are left`);
