@@ -197,7 +197,8 @@ export class RealMachine implements WatchedMachine {
     const ports = { command: runCommand, read: readOwn, pid, arch };
     const given = await giveBackFilePages(ports, AbortSignal.timeout(KEEP_LIMIT_MS));
     if (given.kind === 'left') return;
-    const [before, after] = [given.before, given.after].map((bytes) => Math.round(bytes / 2 ** 20));
+    const [before = 0, after = 0] = [given.before, given.after].map((bytes) => Math.round(bytes / 2 ** 20));
+    if (after === before) return;
     this.#parts.log.info(`at rest: ${before} MiB of program files were in memory, ${after} MiB are left`);
   }
 
