@@ -1,6 +1,7 @@
 // What the people at a machine may answer to a question, and what follows. Pure.
 import type { ConsentStatus } from '@floe/crds/consent';
 import type { MachineState } from '@floe/crds/protocol';
+import { rfc3339 } from '@floe/crds/rfc3339';
 import type { Question } from '../parts.ts';
 
 /** An answer: the consent that holds from now on, if it changed, and a sentence for who asked. */
@@ -11,7 +12,7 @@ const NOTHING = 'Nothing waits for your answer.';
 
 /** Of a new question nobody has said anything; one that is known keeps its answer. */
 export function opened(question: Question, before: ConsentStatus | undefined, now: Date): ConsentStatus {
-  return before?.desiredId === question.id ? before : { desiredId: question.id, state: 'Asked', at: time(now) };
+  return before?.desiredId === question.id ? before : { desiredId: question.id, state: 'Asked', at: rfc3339(now) };
 }
 
 /** The deferral is over: it is asked again. Undefined where there is nothing to ask. */
@@ -19,7 +20,7 @@ export function askedAgain(before: ConsentStatus | undefined, now: Date): Consen
   if (before?.state !== 'Deferred' || before.until === undefined || Date.parse(before.until) > now.getTime()) {
     return undefined;
   }
-  return { desiredId: before.desiredId, state: 'Asked', at: time(now) };
+  return { desiredId: before.desiredId, state: 'Asked', at: rfc3339(now) };
 }
 
 /** Yes. */
@@ -29,7 +30,7 @@ export function approve(question: Question | undefined, before: ConsentStatus | 
     return { ok: true, message: 'It is approved already; the switch follows shortly.' };
   }
   return {
-    consent: { desiredId: question.id, state: 'Approved', at: time(now) },
+    consent: { desiredId: question.id, state: 'Approved', at: rfc3339(now) },
     ok: true,
     message: 'Approved. The switch follows shortly, when its turn in the rollout has come.',
   };
@@ -43,9 +44,9 @@ export function defer(question: Question | undefined, seconds: number | undefine
     return { ok: false, message: `It can't be put off any more: the limit was ${local(question.until)}.` };
   }
   const wished = now.getTime() + (seconds ?? DEFER_SECONDS) * 1000;
-  const until = time(new Date(Math.min(wished, limit)));
+  const until = rfc3339(Math.min(wished, limit));
   return {
-    consent: { desiredId: question.id, state: 'Deferred', until, at: time(now) },
+    consent: { desiredId: question.id, state: 'Deferred', until, at: rfc3339(now) },
     ok: true,
     message:
       wished < limit
@@ -71,11 +72,6 @@ export function describeWait(attempt: MachineState['attempt'], consent: ConsentS
   if (attempt?.phase !== 'Fetched' || consent?.desiredId !== attempt.desiredId) return '';
   const until = consent.until === undefined ? '' : ` until ${local(consent.until)}`;
   return `users       ${consent.state}${until} (floe-agent approve)\n`;
-}
-
-/** RFC 3339 in UTC, whole seconds. */
-function time(date: Date): string {
-  return `${date.toISOString().slice(0, 19)}Z`;
 }
 
 /** `2026-03-01 08:00 UTC`: the machine's zone is not that of who reads it over SSH. */
