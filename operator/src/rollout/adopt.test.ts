@@ -10,17 +10,19 @@ test('a machine that ran the closure before anybody told it is named with its re
   expect(named(plan)).toEqual([['m1', R2]]);
 });
 
+/** An order for what m1 runs, given when that was called by an older revision. */
+const older = {
+  id: 'a',
+  sequence: 1,
+  revision: R1,
+  closure: closure(R2, 'm1'),
+  reason: 'Rollout',
+  go: true,
+  since: '2026-01-01T00:00:00Z',
+};
+
 test('an order that names an older revision of the same closure is written anew, once', () => {
   const status = runs('m1', R2);
-  const older = {
-    id: 'a',
-    sequence: 1,
-    revision: R1,
-    closure: closure(R2, 'm1'),
-    reason: 'Rollout',
-    go: true,
-    since: '2026-01-01T00:00:00Z',
-  };
   expect(named(planScene({ machines: [machine('m1', { ...status, desired: older })] }))).toEqual([['m1', R2]]);
   expect(named(planScene({ machines: [machine('m1', { ...status, desired: { ...older, revision: R2 } })] }))).toEqual(
     [],
@@ -36,24 +38,14 @@ test.each([
 });
 
 test('a machine that waits for its restart is told that alone: another order would take its place', () => {
-  const status = runs('m1', R2);
-  const desired = {
-    id: 'a',
-    sequence: 1,
-    revision: R1,
-    closure: closure(R2, 'm1'),
-    rollout: 'web',
-    reason: 'Rollback',
-    go: true,
-    since: '2026-01-01T00:00:00Z',
-  };
+  const desired = { ...older, rollout: 'web', reason: 'Rollback' };
   const attempt = {
-    desiredId: 'a',
-    to: closure(R2, 'm1'),
+    desiredId: older.id,
+    to: older.closure,
     phase: 'RebootRequired',
     startedAt: '2026-01-01T00:00:01Z',
   } as const;
-  const given = machine('m1', { ...status, desired, attempt });
+  const given = machine('m1', { ...runs('m1', R2), desired, attempt });
   const scene = (reboot: 'WhenRequired' | 'Never') =>
     planScene({ machines: [{ ...given, spec: { ...given.spec, activation: { reboot } } }] });
   const restarts = scene('WhenRequired');
