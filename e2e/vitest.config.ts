@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
+import { reporters } from './src/verdict.ts';
 
 /** By name, and not the longest or the last to fail first: what is read in the output is the same each time. */
 class ByName extends BaseSequencer {
@@ -12,6 +13,7 @@ class ByName extends BaseSequencer {
 
 export default defineConfig({
   test: {
+    reporters: reporters(),
     root: join(import.meta.dirname, '..'),
     include: ['e2e/scenarios/*.e2e.test.ts', 'operator/src/**/*.e2e.test.ts', 'cli/src/**/*.e2e.test.ts'],
     globalSetup: ['e2e/src/shared-installation.ts'],

@@ -6,15 +6,22 @@ import { join } from 'node:path';
 import { missingOnHost } from '../bed/ensure-host.ts';
 import { projectDir } from '../bed/paths.ts';
 import { bold, duration } from './terminal.ts';
+import { VERDICT_FILE, type Verdict } from './verdict.ts';
 
-type Tally = { readonly passed: number; readonly failed: number };
-
+const MOST_PRINTED = 20;
+const MOST_LINES = 12;
 const node = process.execPath;
 const vitest = join(projectDir, 'node_modules/vitest/vitest.mjs');
 
-function run(args: readonly string[]): Promise<{ code: number; output: string }> {
+type Ended = { readonly code: number; readonly output: string };
+
+function run(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ended> {
   return new Promise((resolve) => {
-    const child = spawn(node, [...args], { cwd: projectDir, stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(node, [...args], {
+      cwd: projectDir,
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     let output = '';
     child.stdout.on('data', (data: Buffer) => {
       output += data.toString();
@@ -26,47 +33,50 @@ function run(args: readonly string[]): Promise<{ code: number; output: string }>
 }
 
 /** The checks of `npm run check`, each a test. */
-async function checks(): Promise<Tally> {
+async function checks(): Promise<Verdict> {
   const { code, output } = await run(['scripts/check.ts']);
   const passed = output.match(/^✔ /gm)?.length ?? 0;
-  const failed = output.match(/^✘ /gm)?.length ?? 0;
-  return { passed, failed: code !== 0 && failed === 0 ? 1 : failed };
+  const failed = [...output.matchAll(/^✘ (.*)/gm)].map(([, name]) => ({ where: name ?? '', what: 'npm run check' }));
+  if (code === 0 || failed.length > 0) return { passed, failures: failed, secondTry: [] };
+  return { passed, failures: [{ where: 'npm run check', what: `ended with ${code}` }], secondTry: [] };
 }
 
-/** The tests of a vitest configuration, counted from its own report. */
-async function tests(config: string, filter: readonly string[]): Promise<Tally> {
+/** The tests of a vitest configuration. */
+async function tests(config: string, filter: readonly string[]): Promise<Verdict> {
   const dir = await mkdtemp(join(tmpdir(), 'floe-test-'));
-  const report = join(dir, 'report.json');
+  const file = join(dir, 'verdict.json');
   try {
-    const { code } = await run([
-      vitest,
-      'run',
-      '--config',
-      config,
-      '--reporter=default',
-      '--reporter=json',
-      `--outputFile=${report}`,
-      ...filter,
-    ]);
-    const text = await readFile(report, 'utf8').catch(() => undefined);
-    // A run that ends without a report has crashed: that is a failure, not "no tests".
-    if (text === undefined) return { passed: 0, failed: 1 };
-    const counted = JSON.parse(text) as { numPassedTests: number; numFailedTests: number };
-    const failed = counted.numFailedTests;
-    return { passed: counted.numPassedTests, failed: code !== 0 && failed === 0 ? 1 : failed };
+    const { code } = await run([vitest, 'run', '--config', config, ...filter], { [VERDICT_FILE]: file });
+    const text = await readFile(file, 'utf8').catch(() => undefined);
+    // A run that ends without a verdict has crashed: that is a failure, not "no tests".
+    const verdict: Verdict =
+      text === undefined ? { passed: 0, failures: [], secondTry: [] } : (JSON.parse(text) as Verdict);
+    if (code === 0 || verdict.failures.length > 0) return verdict;
+    return { ...verdict, failures: [{ where: config, what: `vitest ended with ${code} and no word about it` }] };
   } finally {
     await rm(dir, { recursive: true, force: true });
   }
 }
 
-async function stage(title: string, work: () => Promise<Tally>): Promise<Tally> {
+async function stage(title: string, work: () => Promise<Verdict>): Promise<Verdict> {
   const began = performance.now();
   console.log(`\n${bold(title)}`);
-  const tally = await work();
-  console.log(
-    `${title}: ${tally.passed} passed, ${tally.failed} failed, ${duration((performance.now() - began) / 1000)}`,
-  );
-  return tally;
+  const verdict = await work();
+  const seconds = (performance.now() - began) / 1000;
+  console.log(`${title}: ${verdict.passed} passed, ${verdict.failures.length} failed, ${duration(seconds)}`);
+  return verdict;
+}
+
+/** The last lines: what failed, each with the beginning of its error, so that nobody has to look for it above. */
+function printFailures(verdicts: readonly Verdict[]): void {
+  const secondTry = verdicts.flatMap((verdict) => verdict.secondTry);
+  if (secondTry.length > 0)
+    console.log(`\nPassed at the second try:\n${secondTry.map((name) => `  ${name}`).join('\n')}`);
+  const failures = verdicts.flatMap((verdict) => verdict.failures);
+  for (const { where, what } of failures.slice(0, MOST_PRINTED)) {
+    console.log(`\nFailed: ${where}\n${what.split('\n', MOST_LINES).join('\n').replaceAll(/^/gm, '  ')}`);
+  }
+  if (failures.length > MOST_PRINTED) console.log(`\nand ${failures.length - MOST_PRINTED} more, see above`);
 }
 
 const filter = process.argv.slice(2);
@@ -76,13 +86,14 @@ console.log(
 );
 for (const item of missing) console.log(`  installs ${item}`);
 
-const tallies = [
+const verdicts = [
   ...(filter.length > 0
     ? []
     : [await stage('Checks', checks), await stage('Unit and property tests', () => tests('vitest.config.ts', []))]),
   await stage('Scenarios', () => tests('e2e/vitest.config.ts', filter)),
 ];
-const passed = tallies.reduce((sum, tally) => sum + tally.passed, 0);
-const failed = tallies.reduce((sum, tally) => sum + tally.failed, 0);
+const passed = verdicts.reduce((sum, verdict) => sum + verdict.passed, 0);
+const failed = verdicts.reduce((sum, verdict) => sum + verdict.failures.length, 0);
 process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
+printFailures(verdicts);
 console.log(`\n${passed} passed, ${failed} failed`);
