@@ -30,7 +30,7 @@ module.exports = {
       to: {
         path: '^agent/src/',
         pathNot:
-          '^agent/src/(attempt/|backoff|journal/journal|order|state|real-clock|machine/(broken-units|command|health|key-file|units)|store/substituters)',
+          '^agent/src/(attempt/|backoff|journal/journal|order|state|real-clock|machine/(broken-units|command|health|key-file|network|units)|store/substituters)',
       },
     },
     {

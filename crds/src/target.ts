@@ -82,8 +82,8 @@ export const SSH_RULES = [
   needsAgent("has(self.activation.confirm) && self.activation.confirm != 'Required'", 'activation.confirm: WhenOnline'),
   needsAgent('has(self.activation.generations)', 'activation.generations'),
   needsAgent(
-    'has(self.activation.healthChecks) && self.activation.healthChecks.exists(c, !has(c.systemd))',
-    'a health check other than systemd',
+    'has(self.activation.healthChecks) && self.activation.healthChecks.exists(c, has(c.named))',
+    'a health check by name',
   ),
 ] as const;
 

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import type { Clock, HealthQuestion } from '../attempt/ports.ts';
 import { runCommand } from './command.ts';
 import { checkHealth } from './health.ts';
+import { ownNetwork } from './network.ts';
 import type { UnitState } from './units.ts';
 
 const unit = (name: string, active: string, sub = active, restarts = 0, exitStatus = 0): UnitState => ({
@@ -34,7 +35,7 @@ async function judge(timeline: readonly (readonly UnitState[])[], question: Part
   };
   const health = await checkHealth(
     { checks: [], failedBefore: [], exitCode: 0, ...question },
-    { units, clock, command: runCommand, named: '/nowhere', resolvePath: (path) => path },
+    { units, clock, command: runCommand, named: '/nowhere', network: ownNetwork((path) => path) },
     AbortSignal.timeout(5_000),
   );
   return { health, seconds };

@@ -5,6 +5,7 @@ import type { Clock, HealthQuestion } from '../attempt/ports.ts';
 import type { Commander } from './command.ts';
 import { httpProbe } from './http-probe.ts';
 import { namedProbe } from './named-check.ts';
+import type { Network } from './network.ts';
 import { type Probe, tryCheck } from './probe.ts';
 import { tcpProbe } from './tcp-probe.ts';
 import { inWords, nothingNewFailed, type Units, unitsActive, type Verdict } from './unit-checks.ts';
@@ -16,8 +17,7 @@ export type Checking = {
   readonly command: Commander;
   /** Folder of the checks that the machine's configuration defines. */
   readonly named: string;
-  /** Finds a file of the machine. */
-  readonly resolvePath: (path: string) => string;
+  readonly network: Network;
   readonly clock: Clock;
 };
 
@@ -59,9 +59,9 @@ async function builtIn(question: HealthQuestion, { units, clock }: Checking, sig
   return ofUnits(BUILT_IN, verdict, 'no unit failed that had not failed before');
 }
 
-function probeOf(check: Check, { command, named, resolvePath }: Checking): Probe {
-  if (check.http !== undefined) return httpProbe(check.http, resolvePath);
-  if (check.tcp !== undefined) return tcpProbe(check.tcp);
+function probeOf(check: Check, { command, named, network }: Checking): Probe {
+  if (check.http !== undefined) return httpProbe(check.http, network);
+  if (check.tcp !== undefined) return tcpProbe(check.tcp, network);
   if (check.named !== undefined) return namedProbe(check.named, named, command);
   // A kind of a newer hub: what can't be checked has not passed.
   const said = 'this version of the agent does not know this kind of check: bring the machine a newer one first';

@@ -1,10 +1,13 @@
 // A try of an http check: one request from the machine itself, judged by status and body.
 import { Buffer } from 'node:buffer';
-import { readFile } from 'node:fs/promises';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
+import { isIP } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { connect as secure } from 'node:tls';
 import { createContext, Script } from 'node:vm';
 import type { HealthCheck } from '@floe/crds/health-check';
+import type { Network } from './network.ts';
 import type { Probe, Tried } from './probe.ts';
 
 type Http = NonNullable<HealthCheck['http']>;
@@ -20,11 +23,11 @@ const SHOWN = 200;
 
 type Answer = { readonly status: number; readonly body: string };
 
-/** Tries whether the address answers as it should. `resolvePath` finds files of the machine. */
-export function httpProbe(check: Http, resolvePath: (path: string) => string): Probe {
+/** Tries whether the address answers as it should. */
+export function httpProbe(check: Http, network: Network): Probe {
   return async (signal) => {
     try {
-      return judge(check, await ask(check, resolvePath, AbortSignal.any([signal, AbortSignal.timeout(LIMIT_MS)])));
+      return judge(check, await ask(check, network, AbortSignal.any([signal, AbortSignal.timeout(LIMIT_MS)])));
     } catch (error: unknown) {
       return { passed: false, said: `${check.url}: ${reason(error)}` };
     }
@@ -38,14 +41,32 @@ function reason(error: unknown): string {
   return code === '' || error.message.includes(code) ? error.message : `${error.message} (${code})`;
 }
 
-async function ask(check: Http, resolvePath: (path: string) => string, signal: AbortSignal): Promise<Answer> {
-  const { method = 'GET', headers = {}, tls } = check;
-  const url = new URL(check.url);
-  const common = { method, headers: { 'user-agent': 'floe-agent', ...headers }, agent: false, signal } as const;
-  const trust = {
-    rejectUnauthorized: tls?.insecureSkipVerify !== true,
-    ...(tls?.caFile === undefined ? {} : { ca: await readFile(resolvePath(tls.caFile)) }),
-  };
+/** Connects, with TLS where the address asks for it. What is wrong with a certificate is an error of the stream. */
+async function connected({ url, tls = {} }: Http, network: Network, signal: AbortSignal): Promise<Duplex> {
+  const { protocol, hostname, port } = new URL(url);
+  const host = hostname.replace(/^\[(.*)\]$/, '$1');
+  if (protocol === 'http:') return network.dial({ host, port: Number(port || 80) }, signal);
+  const { insecureSkipVerify = false, caFile = network.trusted } = tls;
+  const ca = caFile === undefined || insecureSkipVerify ? {} : { ca: await network.read(caFile, signal) };
+  const socket = await network.dial({ host, port: Number(port || 443) }, signal);
+  const name = isIP(host) === 0 ? { servername: host } : {};
+  return secure({ socket, host, ...name, ...ca, rejectUnauthorized: !insecureSkipVerify });
+}
+
+async function ask(check: Http, network: Network, signal: AbortSignal): Promise<Answer> {
+  const socket = await connected(check, network, signal);
+  try {
+    return await exchange(check, socket, signal);
+  } catch (error: unknown) {
+    // A stream that is no socket of this process only closes.
+    signal.throwIfAborted();
+    throw error;
+  } finally {
+    socket.destroy();
+  }
+}
+
+function exchange({ url, method = 'GET', headers = {} }: Http, socket: Duplex, signal: AbortSignal): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const told = (answer: IncomingMessage) => {
       const chunks: Buffer[] = [];
@@ -64,8 +85,12 @@ async function ask(check: Http, resolvePath: (path: string) => string, signal: A
       answer.once('end', done);
       answer.once('error', reject);
     };
-    const sent = url.protocol === 'https:' ? httpsRequest(url, { ...common, ...trust }) : httpRequest(url, common);
-    sent.once('response', told).once('error', reject).end();
+    const request = new URL(url).protocol === 'https:' ? httpsRequest : httpRequest;
+    const said = { 'user-agent': 'floe-agent', ...headers };
+    request(url, { method, headers: said, signal, createConnection: () => socket })
+      .once('response', told)
+      .once('error', reject)
+      .end();
   });
 }
 

@@ -10,6 +10,7 @@ import { awaitRun } from './await-run.ts';
 import { runCommand } from './command.ts';
 import { checkHealth } from './health.ts';
 import type { Host } from './host.ts';
+import { ownNetwork } from './network.ts';
 import { identify, lives, type ProcessId, runEnd, runner, switchProcess } from './run-files.ts';
 import { switchUnitArguments } from './switch-unit.ts';
 
@@ -103,8 +104,12 @@ export class PlainHost implements Host {
 
   /** No unit can be asked here, so what the switch itself said of them stands. */
   checkHealth(question: HealthQuestion, signal: AbortSignal): Promise<Health> {
-    const { checks: named, resolve: resolvePath } = this.#settings.paths;
-    return checkHealth(question, { command: runCommand, clock: realClock, named, resolvePath }, signal);
+    const { checks: named, resolve } = this.#settings.paths;
+    return checkHealth(
+      question,
+      { command: runCommand, clock: realClock, named, network: ownNetwork(resolve) },
+      signal,
+    );
   }
 
   #timerFile(attempt: string, number: number): string {

@@ -21,20 +21,26 @@ export function graceSeconds({ grace }: Timing): number {
   return durationSeconds(grace ?? '') ?? 0;
 }
 
+function intervalMs({ interval }: Timing): number {
+  return Math.max(100, (durationSeconds(interval ?? '') ?? INTERVAL_SECONDS) * 1000);
+}
+
 /** Tries until the check has passed or failed. Rejects only when the caller's signal aborts. */
 export async function tryCheck(check: Timing, probe: Probe, clock: Clock, signal: AbortSignal): Promise<Tried> {
   const wanted = check.successes ?? 1;
-  const pauseMs = Math.max(100, (durationSeconds(check.interval ?? '') ?? INTERVAL_SECONDS) * 1000);
+  const pauseMs = intervalMs(check);
   const end = clock.now().monotonicMs + checkSeconds(check) * 1000;
   const grace = graceSeconds(check);
   if (grace > 0) await clock.sleep(grace * 1000, signal);
-  for (let inARow = 0, last = 'there was no time to try'; ; ) {
+  for (let inARow = 0, last: string | undefined; ; ) {
     const leftMs = end - clock.now().monotonicMs;
     if (leftMs <= 0) return { passed: false, said: afterTime(last, inARow, wanted) };
-    const tried = await probe(AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(leftMs))]));
+    const over = AbortSignal.timeout(Math.ceil(leftMs));
+    const tried = await probe(AbortSignal.any([signal, over]));
     signal.throwIfAborted();
     inARow = tried.passed ? inARow + 1 : 0;
-    last = tried.said;
+    // A try that the end of the time cut off says less than the one before it.
+    if (!over.aborted || last === undefined) last = tried.said;
     if (inARow >= wanted || isHopeless(tried)) return tried;
     const rest = end - clock.now().monotonicMs;
     if (rest > 0) await clock.sleep(Math.min(pauseMs, rest), signal);
@@ -45,6 +51,7 @@ function isHopeless(tried: Tried): boolean {
   return !tried.passed && tried.hopeless === true;
 }
 
-function afterTime(last: string, inARow: number, wanted: number): string {
+function afterTime(last: string | undefined, inARow: number, wanted: number): string {
+  if (last === undefined) return 'there was no time to try';
   return inARow === 0 ? last : `it passed ${inARow} times in a row, ${wanted} are wanted (${last})`;
 }

@@ -12,12 +12,13 @@ import type { Clock } from '../attempt/ports.ts';
 import { realClock } from '../real-clock.ts';
 import { runCommand } from './command.ts';
 import { checkHealth } from './health.ts';
+import { ownNetwork } from './network.ts';
 
 let folder: string;
 let http: Server;
 let https: Server;
 let certificate: string;
-const hits = { slowStart: 0, flapping: 0 };
+const hits = { slowStart: 0, flapping: 0, faltering: 0 };
 
 const answer: RequestListener = (request, response) => {
   switch (request.url) {
@@ -28,6 +29,10 @@ const answer: RequestListener = (request, response) => {
     case '/flapping':
       hits.flapping++;
       response.writeHead(hits.flapping % 2 === 0 ? 500 : 200).end();
+      return;
+    case '/faltering':
+      hits.faltering++;
+      if (hits.faltering === 1) response.writeHead(503).end('no database');
       return;
     case '/teapot':
       response.writeHead(418).end('short and stout');
@@ -81,7 +86,7 @@ const once = { interval: '10ms', timeout: '300ms' } as const;
 async function make(check: Omit<HealthCheck, 'name'>, clock: Clock = realClock) {
   const health = await checkHealth(
     { checks: [{ name: 'it', ...once, ...check }], failedBefore: [], exitCode: 0 },
-    { command: runCommand, clock, named: join(folder, 'checks'), resolvePath: (path) => join(folder, path) },
+    { command: runCommand, clock, named: join(folder, 'checks'), network: ownNetwork((path) => join(folder, path)) },
     AbortSignal.timeout(20_000),
   );
   return { health, it: health.checks?.find(({ name }) => name === 'it') };
@@ -228,6 +233,12 @@ test('successes in a row: one that flaps never has two', async () => {
   const { it } = await make({ http: { url: at('/flapping') }, successes: 2, timeout: '400ms' });
   expect(it?.passed).toBe(false);
   expect(hits.flapping).toBeGreaterThan(2);
+});
+
+test('a last try that the end of the time cuts off hides nothing that was seen before', async () => {
+  const { it } = await make({ http: { url: at('/faltering') } });
+  expect(hits.faltering).toBe(2);
+  expect(it?.message).toMatch(/answers 503.*no database/);
 });
 
 test('the first try comes after the grace, and the time limit counts from then on', async () => {

@@ -8,6 +8,7 @@ import { type Commander, complaintOf } from './command.ts';
 import { carriedEnvironment } from './environment.ts';
 import { checkHealth } from './health.ts';
 import type { Host } from './host.ts';
+import { ownNetwork } from './network.ts';
 import { runEnd, runner } from './run-files.ts';
 import { switchUnitArguments } from './switch-unit.ts';
 import { failedUnits, troubledUnits, unitStates } from './units.ts';
@@ -120,8 +121,8 @@ export class SystemdHost implements Host {
       troubled: (stop: AbortSignal) => troubledUnits(command, stop),
       states: (names: readonly string[], stop: AbortSignal) => unitStates(command, names, stop),
     };
-    const { checks: named, resolve: resolvePath } = paths;
-    return checkHealth(question, { units, command, clock, named, resolvePath }, signal);
+    const { checks: named, resolve } = paths;
+    return checkHealth(question, { units, command, clock, named, network: ownNetwork(resolve) }, signal);
   }
 
   activeUnits(signal: AbortSignal): Promise<readonly string[]> {

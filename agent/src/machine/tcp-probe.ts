@@ -1,24 +1,27 @@
 // A try of a tcp check: connects, and hangs up.
-import { connect } from 'node:net';
 import type { HealthCheck } from '@floe/crds/health-check';
+import type { Network } from './network.ts';
 import type { Probe } from './probe.ts';
 
 /** One connection may take this long. */
 const LIMIT_MS = 10_000;
 
 /** Tries whether the port accepts a connection. */
-export function tcpProbe({ host = 'localhost', port }: NonNullable<HealthCheck['tcp']>): Probe {
+export function tcpProbe({ host = 'localhost', port }: NonNullable<HealthCheck['tcp']>, network: Network): Probe {
   const where = `${host}:${port}`;
-  return (signal) =>
-    new Promise((resolve) => {
-      const socket = connect({ host, port, signal: AbortSignal.any([signal, AbortSignal.timeout(LIMIT_MS)]) });
-      socket.once('connect', () => {
-        socket.destroy();
-        resolve({ passed: true, said: `${where} accepts connections` });
-      });
-      socket.once('error', (error: NodeJS.ErrnoException) => {
-        const why = error.name === 'AbortError' ? 'no answer in time' : (error.code ?? error.message);
-        resolve({ passed: false, said: `${where} can't be connected to: ${why}` });
-      });
-    });
+  return async (signal) => {
+    try {
+      const socket = await network.dial({ host, port }, AbortSignal.any([signal, AbortSignal.timeout(LIMIT_MS)]));
+      socket.destroy();
+      return { passed: true, said: `${where} accepts connections` };
+    } catch (error: unknown) {
+      return { passed: false, said: `${where} can't be connected to: ${reason(error)}` };
+    }
+  };
+}
+
+function reason(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error.name === 'AbortError' || error.name === 'TimeoutError') return 'no answer in time';
+  return 'code' in error ? String(error.code) : error.message;
 }

@@ -35,7 +35,12 @@ test.each<[string, Partial<NixMachineSpec>, string | undefined]>([
   [
     'ssh with a check of a port',
     { identity, target, activation: { healthChecks: [{ name: 'web', tcp: { port: 80 } }] } },
-    'a health check other than systemd',
+    undefined,
+  ],
+  [
+    'ssh with a check by name',
+    { identity, target, activation: { healthChecks: [{ name: 'web', named: 'tables' }] } },
+    'a health check by name',
   ],
 ])('%s', (_, spec, fault) => {
   const { identity: _identity, ...plain } = machine().spec;

@@ -25,7 +25,7 @@ export function sshFault(machine: NixMachine): string | undefined {
     [consent !== 'None', `activation.consent: ${consent}`],
     [confirm !== 'Required', `activation.confirm: ${confirm}`],
     [activation.generations !== undefined, 'activation.generations'],
-    [(activation.healthChecks ?? []).some((check) => check.systemd === undefined), 'a health check other than systemd'],
+    [(activation.healthChecks ?? []).some((check) => check.named !== undefined), 'a health check by name'],
   ];
   const needing = asked.find(([isAsked]) => isAsked)?.[1];
   return needing === undefined ? undefined : `spec.${needing} needs an agent: remove it, or use target agent`;

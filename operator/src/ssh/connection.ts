@@ -1,4 +1,6 @@
 // One SSH connection to a machine: the host key is checked before anything is said, and scripts run with limits.
+import type { Duplex } from 'node:stream';
+import type { Endpoint } from '@floe/agent/machine/network';
 import { Client, type ConnectConfig } from 'ssh2';
 
 /** How a machine is reached, and who it has to be. */
@@ -166,6 +168,41 @@ export class SshConnection {
     });
   }
 
+  /**
+   * Connects from the machine to a port of it, or of a host that it reaches. Rejects with SshError when the connection
+   * ends, with the words of the machine's SSH server where it makes none, or with the reason of the signal.
+   */
+  dial({ host, port }: Endpoint, signal: AbortSignal): Promise<Duplex> {
+    return new Promise((resolve, reject) => {
+      signal.throwIfAborted();
+      if (this.#closed) throw new SshError('unreachable', 'the connection has ended');
+      const settle = () => {
+        signal.removeEventListener('abort', stop);
+        this.#client.off('close', gone);
+      };
+      const fail = (error: unknown) => {
+        settle();
+        reject(error);
+      };
+      const stop = () => fail(signal.reason);
+      const gone = () => fail(new SshError('unreachable', 'the connection ended while a port was tried'));
+      signal.addEventListener('abort', stop, { once: true });
+      this.#client.once('close', gone);
+      this.#client.forwardOut('127.0.0.1', 0, host, port, (error, channel) => {
+        settle();
+        if (error !== undefined) {
+          reject(new Error(refusal(error), { cause: error }));
+        } else if (signal.aborted) {
+          channel.destroy();
+        } else {
+          // An error between the connection and its first use must not end the process.
+          channel.on('error', () => undefined);
+          resolve(channel);
+        }
+      });
+    });
+  }
+
   close(): void {
     this.#closed = true;
     this.#client.destroy();
@@ -182,6 +219,13 @@ function collect(): { take(chunk: Buffer): void; text(): string } {
     },
     text: () => Buffer.concat(chunks).toString('utf8'),
   };
+}
+
+/** Why an SSH server opened no channel to a port; the codes are those of RFC 4254, 5.1. */
+export function refusal(error: Error & { readonly reason?: unknown }): string {
+  const said = error.message.replace(/^\(SSH\) Channel open failure: /, '');
+  if (error.reason !== 1) return said || 'the machine reaches nobody there';
+  return `its SSH server forwards no connections (${said}), which checks over http and tcp need: set AllowTcpForwarding yes`;
 }
 
 function textOf(error: unknown): string {

@@ -1,6 +1,8 @@
 // Runs scripts on a machine over one connection, which is made anew when it breaks: all scripts may be run twice.
+import type { Duplex } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import { backoffMs } from '@floe/agent/backoff';
+import type { Endpoint } from '@floe/agent/machine/network';
 import { type Address, type ScriptOptions, type ScriptResult, SshConnection, SshError } from './connection.ts';
 import { scriptText } from './scripts.ts';
 
@@ -24,18 +26,28 @@ export class Link {
   }
 
   /** Runs a script with arguments; see scripts.ts. Rejects with SshError when the machine stays away. */
-  async run(script: string, args: readonly string[], options: ScriptOptions): Promise<ScriptResult> {
-    const { address, patienceMs = PATIENCE_MS, sleep = pauseFor } = this.#options;
+  run(script: string, args: readonly string[], options: ScriptOptions): Promise<ScriptResult> {
+    const { user } = this.#options.address;
+    const text = scriptText(script, args);
+    return this.#patiently((connection) => connection.run(text, options, user), options.signal);
+  }
+
+  /** Connects from the machine. Rejects with the words of its SSH server, or with SshError when the machine stays away. */
+  dial(to: Endpoint, signal: AbortSignal): Promise<Duplex> {
+    return this.#patiently((connection) => connection.dial(to, signal), signal);
+  }
+
+  async #patiently<T>(work: (connection: SshConnection) => Promise<T>, signal: AbortSignal): Promise<T> {
+    const { patienceMs = PATIENCE_MS, sleep = pauseFor } = this.#options;
     const since = performance.now();
     for (let tries = 0; ; tries++) {
       try {
-        const connection = await this.#connected(options.signal);
-        return await connection.run(scriptText(script, args), options, address.user);
+        return await work(await this.#connected(signal));
       } catch (error) {
-        options.signal.throwIfAborted();
+        signal.throwIfAborted();
         const isAway = error instanceof SshError && error.fault === 'unreachable';
         if (!isAway || !this.#reached || performance.now() - since > patienceMs) throw error;
-        await sleep(backoffMs(tries, { baseMs: 500, maxMs: 5_000 }), options.signal);
+        await sleep(backoffMs(tries, { baseMs: 500, maxMs: 5_000 }), signal);
       }
     }
   }

@@ -1,7 +1,7 @@
 // A machine in a folder behind a real SSH server on loopback: the scripts run in a real shell, systemd and Nix are stubs.
 import { spawn } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, readdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises';
-import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import ssh2 from 'ssh2';
@@ -198,6 +198,16 @@ function serve(client: ssh2.Connection, allowed: string, env: NodeJS.ProcessEnv)
     } else if (context.signature === undefined || context.blob === undefined) context.accept();
     else if (known.verify(context.blob, context.signature, context.hashAlgo) === true) context.accept();
     else context.reject();
+  });
+  client.on('tcpip', (accept, refuse, { destIP, destPort }) => {
+    const socket = connect({ host: destIP, port: destPort });
+    socket.once('error', () => refuse());
+    socket.once('connect', () => {
+      const channel = accept();
+      channel.on('error', () => undefined).on('close', () => socket.destroy());
+      socket.removeAllListeners('error').on('error', () => channel.end());
+      channel.pipe(socket).pipe(channel);
+    });
   });
   client.on('session', (accept) => {
     accept().on('exec', (take, _refuse, { command }) => {

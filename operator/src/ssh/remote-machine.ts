@@ -10,6 +10,7 @@ import { failedUnits, troubledUnits, unitStates } from '@floe/agent/machine/unit
 import { substituterFault } from '@floe/agent/store/substituters';
 import type { ScriptOptions, ScriptResult } from './connection.ts';
 import type { Link } from './link.ts';
+import { remoteNetwork } from './remote-network.ts';
 import * as scripts from './scripts.ts';
 import { parseSight, type Sight } from './sight.ts';
 
@@ -184,15 +185,10 @@ export class RemoteMachine implements Machine {
       troubled: (stop: AbortSignal) => troubledUnits(command, stop),
       states: (names: readonly string[], stop: AbortSignal) => unitStates(command, names, stop),
     };
-    // Checks of other kinds are refused with the spec: they would look from the operator, not from the machine.
-    const checks = question.checks.filter((check) => check.systemd !== undefined);
-    const checking = {
-      units,
-      command,
-      clock: this.#parts.clock,
-      named: '/nonexistent',
-      resolvePath: (path: string) => path,
-    };
+    // Checks by name are refused with the spec: it is the agent's module that defines them.
+    const checks = question.checks.filter((check) => check.named === undefined);
+    const network = remoteNetwork(this.#parts.link);
+    const checking = { units, command, clock: this.#parts.clock, named: '/nonexistent', network };
     return checkHealth({ ...question, checks }, checking, signal);
   }
 

@@ -254,6 +254,9 @@ unrescued "$2"
 [ "$(at /run/current-system)" = "$3" ] || { echo "$(at /run/current-system) runs" >&2; return 1; }
 printf %s "$2" | keep "$dir/confirmed"`;
 
+/** file -> its content in base64. */
+export const READ = 'base64 < "$root$1"';
+
 /** program, arguments… */
 export const COMMAND = '"$@"';
 
