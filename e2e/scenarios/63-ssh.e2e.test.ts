@@ -21,6 +21,8 @@ const MACHINE = 'm4';
 const SERVER = 'scenario-sshd';
 /** Not 22: a closure may have an SSH server of its own there. */
 const PORT = 2222;
+/** What the checks over http ask for; it listens on the machine's loopback alone. */
+const PAGE = { unit: 'scenario-page', port: 8099 };
 const PODS = '10.244.0.0/24';
 const NO_AGENT = 'services.floe-agent.enable = lib.mkForce false;';
 
@@ -49,6 +51,11 @@ async function startServer(machine: Machine, publicKey: string): Promise<void> {
       options.flatMap((one) => ['-o', one]),
     ),
   );
+}
+
+async function startPage(machine: Machine): Promise<void> {
+  const program = `require('http').createServer((_, answer) => answer.end('it is fine')).listen(${PAGE.port}, '127.0.0.1')`;
+  await machine.exec(['systemd-run', '--quiet', '--collect', `--unit=${PAGE.unit}`, '--', 'node', '-e', program]);
 }
 
 async function makeKey(): Promise<{ secret: string; line: string }> {
@@ -95,6 +102,7 @@ beforeAll(async () => {
   const { secret, line } = await makeKey();
   privateKey = secret;
   await startServer(probe.machine, line);
+  await startPage(probe.machine);
   spec = (await probe.object()).spec;
   home = await probe.closures();
 });
@@ -106,7 +114,7 @@ afterAll(async () => {
   const { spec: now, status } = await probe.object();
   const isBack = now.target === undefined && status?.desired?.rollout === 'fleet';
   if (!isBack || (await probe.unitState('floe-agent.service')) !== 'active') await backByHand();
-  await probe.machine.tryExec(['systemctl', 'stop', SERVER]);
+  await probe.machine.tryExec(['systemctl', 'stop', SERVER, PAGE.unit]);
   await floe.kubectl('delete', 'nixconfig', NAME, '--ignore-not-found');
   await floe.kubectl('delete', 'secret', NAME, '--ignore-not-found');
 });
@@ -148,7 +156,11 @@ test('a good revision reaches a machine whose agent was taken away', async () =>
       activation: {
         timeout: '60s',
         confirmTimeout: '20s',
-        healthChecks: [{ name: 'hello', systemd: { units: ['hello.service'] }, timeout: '15s' }],
+        healthChecks: [
+          { name: 'hello', systemd: { units: ['hello.service'] }, timeout: '15s' },
+          { name: 'page', http: { url: `http://localhost:${PAGE.port}/`, body: { contains: 'fine' } }, timeout: '15s' },
+          { name: 'port', tcp: { port: PORT }, timeout: '15s' },
+        ],
       },
     },
   });
@@ -167,7 +179,7 @@ test('a good revision reaches a machine whose agent was taken away', async () =>
     attempt: {
       from: home.current,
       exitCode: 0,
-      checks: expect.arrayContaining([expect.objectContaining({ name: 'hello', passed: true })]),
+      checks: ['units', 'hello', 'page', 'port'].map((name) => expect.objectContaining({ name, passed: true })),
     },
     connection: { online: true },
   });
