@@ -133,6 +133,8 @@ function forward(request: IncomingMessage, response: ServerResponse, lose: boole
   passed.method = request.method ?? 'GET';
   for (const [name, value] of Object.entries(request.headers)) if (value !== undefined) passed.setHeader(name, value);
   passed.on('error', () => response.destroy());
+  // Who asked may go away in the very moment in which the answer comes.
+  response.on('error', () => undefined);
   response.on('close', () => passed.destroy());
   request.pipe(passed);
 }
