@@ -2,13 +2,13 @@
 import { writeFile } from 'node:fs/promises';
 import type { Reporter, TestCase, TestModule } from 'vitest/node';
 
-/** Something that failed: the test, the file whose hooks failed, or the run itself; and the words of its error. */
-export type Failure = { readonly where: string; readonly what: string };
+/** Something that failed, and the words of its error. `stray`: it belongs to no test, but to a hook or to the run. */
+export type Failure = { readonly where: string; readonly what: string; readonly stray?: true };
 
 export type Verdict = {
   readonly passed: number;
   readonly failures: readonly Failure[];
-  /** Tests that failed and passed when they were tried again. */
+  /** What failed and passed when it was tried again. */
   readonly secondTry: readonly string[];
 };
 
@@ -37,14 +37,14 @@ export function verdictOf(modules: readonly TestModule[], outside: readonly Erro
     const errors = suite.errors();
     const where =
       suite.type === 'module' ? suite.relativeModuleId : `${suite.module.relativeModuleId} > ${suite.fullName}`;
-    return errors.length > 0 ? [{ where, what: words(errors) }] : [];
+    return errors.length > 0 ? [{ where, what: words(errors), stray: true }] : [];
   });
   return {
     passed: tests.filter((test) => test.result().state === 'passed').length,
     failures: [
       ...failedTests,
       ...failedSuites,
-      ...outside.map((error) => ({ where: 'outside of all tests', what: words([error]) })),
+      ...outside.map((error): Failure => ({ where: 'outside of all tests', what: words([error]), stray: true })),
     ],
     secondTry: tests.filter((test) => test.diagnostic()?.flaky === true).map(nameOf),
   };

@@ -117,6 +117,7 @@ export class ScriptedHub {
     const nonce = Buffer.alloc(32, 7).toString('base64');
     const say = (message: HubMessage) => socket.send(JSON.stringify(message));
     say({ type: 'challenge', nonce, versions: [1] });
+    socket.on('error', () => socket.terminate());
     socket.on('close', (code) => {
       this.closeCodes.push(code);
       this.#wake();

@@ -43,12 +43,14 @@ export function post(
         const chunks: Buffer[] = [];
         response.on('data', (chunk: Buffer) => chunks.push(chunk));
         response.on('error', reject);
-        response.on('end', () =>
-          resolve({
-            status: response.statusCode ?? 0,
-            body: JSON.parse(Buffer.concat(chunks).toString('utf8')) as Answered['body'],
-          }),
-        );
+        response.on('end', () => {
+          try {
+            const answered = JSON.parse(Buffer.concat(chunks).toString('utf8')) as Answered['body'];
+            resolve({ status: response.statusCode ?? 0, body: answered });
+          } catch (error) {
+            reject(error);
+          }
+        });
       },
     );
     request.on('error', reject);
