@@ -1,6 +1,6 @@
 // The course of a rollout as people read it: one line per step, what it waits for, and the end.
 import type { Rollout, RolloutSpec } from '@floe/crds/rollout';
-import { spokenSeconds } from '@floe/operator/conditions/spoken';
+import { shortRevision, spokenSeconds } from '@floe/operator/conditions/spoken';
 import type { Course, Wave } from '@floe/operator/rollout/forecast';
 import { clockOf, table } from './table.ts';
 
@@ -31,8 +31,8 @@ type Clock = (time: string) => string;
 function headline({ rollout, revision, from, startedAt, approved }: Course, clock: Clock): string {
   const parts = [
     `Rollout ${rollout}`,
-    revision?.slice(0, 7) ?? 'no revision yet',
-    ...(from === undefined ? [] : [`from ${from.slice(0, 7)}`]),
+    revision === undefined ? 'no revision yet' : shortRevision(revision),
+    ...(from === undefined ? [] : [`from ${shortRevision(from)}`]),
     ...(startedAt === undefined ? [] : [`started ${clock(startedAt)}`]),
     ...(approved ? ['each pause for approval taken as approved at once'] : []),
   ];

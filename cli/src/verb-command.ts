@@ -1,7 +1,9 @@
 // The verbs of a person: `floe approve`, `retry`, `continue`, `promote` and the like, each an annotation.
+
 import { ANNOTATION_BY, type Verb, verbAnnotation } from '@floe/crds/constants';
 import type { NixConfig } from '@floe/crds/nix-config';
 import type { Rollout } from '@floe/crds/rollout';
+import { shortRevision } from '@floe/operator/conditions/spoken';
 import { nixConfigs, rollouts } from '@floe/operator/kube/resource';
 import {
   CLUSTER_HELP,
@@ -118,7 +120,8 @@ function approval({ status }: Rollout, { name }: Key): string {
 }
 
 function sentence(verb: Verb, { metadata, status }: Rollout): string {
-  const run = status?.revision === undefined ? 'no run' : `run ${status.run ?? '?'} of ${status.revision.slice(0, 7)}`;
+  const run =
+    status?.revision === undefined ? 'no run' : `run ${status.run ?? '?'} of ${shortRevision(status.revision)}`;
   const where = `rollout ${metadata.name}`;
   const said: Readonly<Record<Verb, string>> = {
     approve: `approved step ${status?.step?.column ?? '?'} of ${run}`,

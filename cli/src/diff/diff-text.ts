@@ -1,4 +1,5 @@
 // The difference that a rollout makes, as people read it.
+import { shortRevision } from '@floe/operator/conditions/spoken';
 import { table } from '../table.ts';
 import type { PackageChange } from './closure-difference.ts';
 import type { Difference, Pairs } from './fleet-difference.ts';
@@ -11,7 +12,7 @@ export function diffText(
   { revision, same, notBuilt }: Pairs,
   { differences, left, all }: { differences: readonly Difference[]; left: number; all: boolean },
 ): string {
-  const head = `Rollout ${rollout}   ${revision?.slice(0, 7) ?? 'no revision yet'}`;
+  const head = `Rollout ${rollout}   ${revision === undefined ? 'no revision yet' : shortRevision(revision)}`;
   const rest = [
     ...(left > 0 ? [`${left} more pairs of closures are not compared; --all compares every one`] : []),
     ...(same > 0 ? [`${same} ${same === 1 ? 'machine runs' : 'machines run'} it already`] : []),

@@ -1,7 +1,9 @@
 // One machine as people see it: why it has not moved, its closures, its last attempt, its connection.
+
 import type { NixMachine, NixMachineStatus, PendingKey } from '@floe/crds/nix-machine';
 import { keyToApprove } from '@floe/operator/conditions/identity';
 import { isCoarse } from '@floe/operator/conditions/presence';
+import { shortRevision } from '@floe/operator/conditions/spoken';
 import { ago, clockOf, table } from '../table.ts';
 import { people } from './machine-people.ts';
 import type { MachineView, Queue } from './machine-view.ts';
@@ -53,7 +55,7 @@ function closures({ desired, current, booted, bootDefault }: NixMachineStatus, n
   const go = desired?.go === false ? ', fetch only' : '';
   const told = desired === undefined ? '' : `${desired.reason}${by}, ${ago(desired.since, now)} ago${go}`;
   const row = (name: string, closure: { closure: string; revision?: string } | undefined, more = '') =>
-    [name, closure?.revision?.slice(0, 7) ?? '-', closure?.closure ?? 'not known', more] as const;
+    [name, shortRevision(closure?.revision ?? '-'), closure?.closure ?? 'not known', more] as const;
   return [
     row('desired', desired, told),
     row('current', current),
@@ -78,7 +80,7 @@ function attempt({ attempt: last, knownBad }: NixMachineStatus, now: Date): Rows
     ...(message === undefined ? [] : [message.split('\n')[0] ?? '']),
     ...(finishedAt === undefined ? [] : [`${ago(finishedAt, now)} ago`]),
   ];
-  return [['attempt', `${revision?.slice(0, 7) ?? 'unknown'} ${what.join(', ')}`], ...bad];
+  return [['attempt', `${revision === undefined ? 'unknown' : shortRevision(revision)} ${what.join(', ')}`], ...bad];
 }
 
 function connection(machine: NixMachine, now: Date): Rows {

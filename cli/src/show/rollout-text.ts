@@ -1,4 +1,5 @@
 // A rollout as people see it: a page of its steps, or one line per change.
+import { shortRevision } from '@floe/operator/conditions/spoken';
 import { clockOf } from '../table.ts';
 import type { RolloutView, StepView } from './rollout-view.ts';
 
@@ -24,8 +25,8 @@ function headline({ rollout, revision, source, from, startedAt, estimatedEnd, ph
     `Rollout ${rollout}`,
     ...(revision === undefined
       ? ['no revision yet']
-      : [`${revision.slice(0, 7)}${source === undefined ? '' : ` ${source}`}`]),
-    ...(from === undefined ? [] : [`from ${from.slice(0, 7)}`]),
+      : [`${shortRevision(revision)}${source === undefined ? '' : ` ${source}`}`]),
+    ...(from === undefined ? [] : [`from ${shortRevision(from)}`]),
     phase,
     ...(estimatedEnd === undefined ? started : [[...started, endOf(estimatedEnd, now)].join(', ')]),
   ];
@@ -61,6 +62,6 @@ export function rolloutLine({ rollout, phase, revision, steps, counts, message }
   const at = steps.findIndex(({ state }) => state === 'now' || state === 'failed') + 1;
   const step = `${at === 0 ? steps.length : at}/${steps.length}`;
   const { updated = 0, total = 0, failed = 0 } = counts ?? {};
-  const what = `${rollout} ${revision?.slice(0, 7) ?? '-'} ${phase} step ${step} updated ${updated}/${total}`;
+  const what = `${rollout} ${shortRevision(revision ?? '-')} ${phase} step ${step} updated ${updated}/${total}`;
   return `${what} failed ${failed}: ${message}`;
 }

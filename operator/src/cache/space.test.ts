@@ -1,18 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { humanBytes, Space } from './space.ts';
+import { Space } from './space.ts';
 
 const GIB = 1 << 30;
-
-test.each([
-  [0, '0 B'],
-  [1023, '1023 B'],
-  [1536, '1.5 KiB'],
-  [212 << 20, '212 MiB'],
-  [3.5 * GIB, '3.5 GiB'],
-])('%i bytes are %s', (bytes, text) => {
-  expect(humanBytes(bytes)).toBe(text);
-});
 
 test('two uploads are never promised the same room', async () => {
   const space = new Space({ maxBytes: 100, minFreeBytes: 0 }, async () => GIB);

@@ -1,4 +1,5 @@
 // Keeps the cache below its limit: what is stored, what running uploads have been promised, what the disk has left.
+import { spokenBytes } from '../conditions/spoken.ts';
 
 /** Room for an upload, or why there is none. The message is shown to the person whose build fails. */
 export type Room = { kind: 'granted'; release: (stored: number) => void } | { kind: 'full'; message: string };
@@ -9,18 +10,6 @@ export type SpaceLimits = {
   /** Bytes that must stay free on the disk. */
   readonly minFreeBytes: number;
 };
-
-/** Bytes as a person reads them: `3.5 GiB`. */
-export function humanBytes(bytes: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1024 && unit < units.length - 1) {
-    value /= 1024;
-    unit += 1;
-  }
-  return `${unit === 0 || value >= 100 ? Math.round(value) : Math.round(value * 10) / 10} ${units[unit]}`;
-}
 
 /** Counts bytes. `freeBytes` asks the file system, in bytes that this process may use. */
 export class Space {
@@ -52,11 +41,11 @@ export class Space {
     const after = this.#stored + this.#promised + bytes;
     if (maxBytes > 0 && after > maxBytes) {
       return full(
-        `it holds ${humanBytes(this.#stored)} of ${humanBytes(maxBytes)} and ${humanBytes(bytes)} more were sent`,
+        `it holds ${spokenBytes(this.#stored)} of ${spokenBytes(maxBytes)} and ${spokenBytes(bytes)} more were sent`,
       );
     }
     if (free - this.#promised - bytes < minFreeBytes) {
-      return full(`its disk has ${humanBytes(free)} left, of which ${humanBytes(minFreeBytes)} stay free`);
+      return full(`its disk has ${spokenBytes(free)} left, of which ${spokenBytes(minFreeBytes)} stay free`);
     }
     this.#promised += bytes;
     let open = true;

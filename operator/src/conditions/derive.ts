@@ -1,13 +1,15 @@
 // Derives a machine's conditions from the rest of its status: the one meaning of a machine's state.
+
 import type { NixMachine } from '@floe/crds/nix-machine';
 import type { Condition } from '@floe/crds/object-meta';
 import { rfc3339 } from '@floe/crds/rfc3339';
 import { drifted, nextBootMessage } from './drift.ts';
 import { agentOutdated } from './outdated-agent.ts';
 import { isCoarse, presenceTime } from './presence.ts';
+import { shortRevision } from './spoken.ts';
 import { sshTargetOf } from './ssh-target.ts';
 import { isHealthy, isHeld, runsDesired, type Standing, standingOf } from './standing.ts';
-import { failedUnitsMessage, rebootMessage, short, statusMessage } from './wording.ts';
+import { failedUnitsMessage, rebootMessage, statusMessage } from './wording.ts';
 
 /** The conditions that Floe derives, in the order in which they are written. */
 export const MACHINE_CONDITIONS = [
@@ -148,12 +150,12 @@ function upToDate(machine: NixMachine): Draft {
   const { desired, current } = machine.status ?? {};
   switch (runsDesired(machine)) {
     case true:
-      return { status: 'True', reason: 'RunsDesired', message: `runs ${short(desired?.revision ?? '')}` };
+      return { status: 'True', reason: 'RunsDesired', message: `runs ${shortRevision(desired?.revision ?? '')}` };
     case false:
       return {
         status: 'False',
         reason: 'RunsOther',
-        message: `runs ${current?.revision === undefined ? 'another closure' : short(current.revision)}, told ${short(desired?.revision ?? '')}`,
+        message: `runs ${current?.revision === undefined ? 'another closure' : shortRevision(current.revision)}, told ${shortRevision(desired?.revision ?? '')}`,
       };
     case undefined:
       return desired === undefined

@@ -1,4 +1,4 @@
-// Durations and sizes as people read them.
+// Durations, sizes and revisions as people read them.
 
 /** Seconds for people: `41 s`, `6 min 10 s`, `2 h 5 min`. */
 export function spokenSeconds(seconds: number): string {
@@ -18,5 +18,10 @@ export function spokenBytes(bytes: number): string {
     value /= 1024;
     unit += 1;
   }
-  return `${unit > 2 && value < 10 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
+  return `${unit > 2 && value < 10 ? Math.round(value * 10) / 10 : Math.round(value)} ${units[unit]}`;
+}
+
+/** A revision as people say it: its first 7 digits. */
+export function shortRevision(revision: string): string {
+  return revision.slice(0, 7);
 }

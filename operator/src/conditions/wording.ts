@@ -1,9 +1,11 @@
 // The sentences of a machine's conditions: what people read in `kubectl get nixmachines`.
+
 import type { Attempt, NixMachine } from '@floe/crds/nix-machine';
 import { closureName } from './closure-name.ts';
 import { driftMessage, heldByHandMessage, nextBootMessage } from './drift.ts';
 import { outdatedAgentMessage } from './outdated-agent.ts';
 import { secretsMessage } from './secrets.ts';
+import { shortRevision } from './spoken.ts';
 import { sshTargetOf } from './ssh-target.ts';
 import { isHeld, isOnline, type Standing, specOf } from './standing.ts';
 
@@ -38,11 +40,11 @@ function divergence(machine: NixMachine, revision: string): string {
   const { current, booted } = machine.status ?? {};
   // A reboot ends mode test: nobody has meddled.
   if (specOf(machine).activation?.mode === 'test' && current !== undefined && booted?.closure === current.closure) {
-    return `was restarted, which ended mode test of ${short(revision)}: runs ${runs(machine)} again; set spec.activation.mode to switch to keep a revision`;
+    return `was restarted, which ended mode test of ${shortRevision(revision)}: runs ${runs(machine)} again; set spec.activation.mode to switch to keep a revision`;
   }
   const drift = machine.status?.drift;
   if (drift !== undefined) return driftMessage(drift);
-  return `runs ${runs(machine)}, but was told ${short(revision)}: someone or something else switched it`;
+  return `runs ${runs(machine)}, but was told ${shortRevision(revision)}: someone or something else switched it`;
 }
 
 /** Nothing is going on: the first thing that a person should know of the machine. */
@@ -64,8 +66,8 @@ function resting(machine: NixMachine, standing: Standing, now: Date): string {
 }
 
 function pending(machine: NixMachine, revision: string, attempt: Attempt | undefined): string {
-  if (attempt?.phase === 'Fetched') return `fetched ${short(revision)}, waits for its go`;
-  return `fetching ${short(revision)} ahead of its go${inTheWay(machine, attempt)}`;
+  if (attempt?.phase === 'Fetched') return `fetched ${shortRevision(revision)}, waits for its go`;
+  return `fetching ${shortRevision(revision)} ahead of its go${inTheWay(machine, attempt)}`;
 }
 
 /** What keeps a machine from fetching: a full disk, a cache out of reach. */
@@ -160,7 +162,7 @@ function nameClosures({ status }: NixMachine, text: string): string {
   const known = [current, booted, bootDefault, desired, { closure: attempt?.to, revision: attempt?.revision }];
   return text.replaceAll(/\/nix\/store\/[0-9a-z]{32}-[0-9A-Za-z+_?=.-]*[0-9A-Za-z+_?=-]/g, (path) => {
     const revision = known.find((one) => one?.closure === path)?.revision;
-    return revision === undefined ? closureName(path) : short(revision);
+    return revision === undefined ? closureName(path) : shortRevision(revision);
   });
 }
 
@@ -168,12 +170,7 @@ function nameClosures({ status }: NixMachine, text: string): string {
 function runs(machine: NixMachine): string {
   const current = machine.status?.current;
   if (current === undefined) return 'an unknown system';
-  return current.revision === undefined ? closureName(current.closure) : short(current.revision);
-}
-
-/** A revision as people say it: its first 7 digits. */
-export function short(revision: string): string {
-  return revision.slice(0, 7);
+  return current.revision === undefined ? closureName(current.closure) : shortRevision(current.revision);
 }
 
 function listUnits(units: readonly string[]): string {

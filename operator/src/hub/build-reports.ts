@@ -1,5 +1,6 @@
 // Reads `POST /v1/builds` off the wire, within limits, and hands it on.
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { readBody } from './read-body.ts';
 
 /** Judges and stores a build's result: `body` as text, `token` without `Bearer`. Its answer is sent as JSON. */
 export type BuildReportHandler = (
@@ -9,6 +10,8 @@ export type BuildReportHandler = (
 
 /** Bytes of a report at most: 10,000 machines take 2 MiB. */
 const MAX_BYTES = 16 << 20;
+/** A report comes from the same cluster. */
+const BODY_SECONDS = 60;
 /** Reports that are read at once; they are held in memory. */
 const AT_ONCE = 4;
 
@@ -31,7 +34,7 @@ export async function answerBuildReport(
   if (count >= AT_ONCE) return answer(503, { error: 'too many reports at once' }, { 'retry-after': '2' });
   open.set(handler, count + 1);
   try {
-    const body = await readBody(request);
+    const body = await readBody(request, { bytes: MAX_BYTES, seconds: BODY_SECONDS });
     if (body === undefined) {
       return answer(413, { error: `the report is larger than ${MAX_BYTES} bytes` }, { connection: 'close' });
     }
@@ -42,18 +45,6 @@ export async function answerBuildReport(
   } finally {
     open.set(handler, (open.get(handler) ?? 1) - 1);
   }
-}
-
-/** The body as text, or undefined where it is too large. */
-async function readBody(request: IncomingMessage): Promise<string | undefined> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of request) {
-    bytes += (chunk as Buffer).length;
-    if (bytes > MAX_BYTES) return undefined;
-    chunks.push(chunk as Buffer);
-  }
-  return Buffer.concat(chunks).toString('utf8');
 }
 
 function bearerOf(request: IncomingMessage): string | undefined {

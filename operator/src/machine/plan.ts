@@ -1,13 +1,15 @@
 // Decides what the machine's own reconciler writes: why it waits, that it is offline, that its spec was looked at.
+
 import type { NixMachine, NixMachineStatus } from '@floe/crds/nix-machine';
 import { parseNixMachine } from '@floe/crds/parse';
 import { rfc3339 } from '@floe/crds/rfc3339';
 import { consentWait } from '../conditions/consent.ts';
 import { keyOfMachine, keyToApprove } from '../conditions/identity.ts';
 import { type StatusWrite, statusPatch } from '../conditions/patch.ts';
+import { shortRevision } from '../conditions/spoken.ts';
 import { sshFault } from '../conditions/ssh-target.ts';
 import { isHeld, specOf } from '../conditions/standing.ts';
-import { heldMessage, short } from '../conditions/wording.ts';
+import { heldMessage } from '../conditions/wording.ts';
 import type { MachineSnapshot } from './snapshot.ts';
 
 /** Seconds that a machine waits for its NixConfig without a word: both are mostly applied together. */
@@ -125,7 +127,7 @@ function nothingToRun({ machine, config, closure, isSelected }: MachineSnapshot,
   // Before anything is built there is nothing to wait for that the NixConfig does not say itself.
   if (revision === undefined) return undefined;
   if (closure.kind === 'failure') {
-    return { reason: 'NotBuilt', message: `${short(revision.id)} is not built for it: ${closure.message}` };
+    return { reason: 'NotBuilt', message: `${shortRevision(revision.id)} is not built for it: ${closure.message}` };
   }
   if (config.spec?.delivery === 'Immediate' || isSelected) return undefined;
   return {

@@ -1,6 +1,7 @@
 // Which Rollout a Rollout waits for: `spec.dependsOn`, as far as it is not fulfilled.
+
 import type { Rollout } from '@floe/crds/rollout';
-import { short } from '../conditions/wording.ts';
+import { shortRevision } from '../conditions/spoken.ts';
 import type { Snapshot } from './snapshot.ts';
 import { clip } from './wording.ts';
 
@@ -58,7 +59,7 @@ function whatIsOpen({ metadata, spec, status }: Rollout, { config, configs }: Sn
     return `${status?.phase ?? 'Idle'}${says === undefined ? '' : `, ${says}`}`;
   }
   if (built !== undefined && built !== status.revision) {
-    return `it has not begun with ${short(built)} yet`;
+    return `it has not begun with ${shortRevision(built)} yet`;
   }
   const { observedGeneration } = status;
   const isStale =

@@ -1,6 +1,7 @@
 // What a rollout says of itself: phase, one sentence for people, and the facts behind its conditions.
+
 import type { Counts, RolloutPhase } from '@floe/crds/rollout';
-import { short } from '../conditions/wording.ts';
+import { shortRevision } from '../conditions/spoken.ts';
 import { analysisWait } from './analysis/wording.ts';
 import type { Budget } from './budget.ts';
 import type { Position } from './course.ts';
@@ -66,7 +67,7 @@ function current(input: DescribeInput): What {
   if (run.stopped !== undefined) return { phase: 'Failed', reason: run.stopped.reason, message: run.stopped.message };
   if (run.completed) return { phase: 'Completed', reason: 'Completed', message: completed(counts, run.revision) };
   if (run.rollback !== undefined) {
-    const to = run.rollback.to === undefined ? 'what they ran before' : short(run.rollback.to);
+    const to = run.rollback.to === undefined ? 'what they ran before' : shortRevision(run.rollback.to);
     const message = `rolling back to ${to}: ${decision.returns?.returning ?? 0} to return`;
     return { phase: 'RollingBack', reason: 'RollingBack', message };
   }
@@ -102,8 +103,8 @@ export function stepText({ state, stages }: Position): string {
 function completed({ total, updated, offline }: Counts, revision: string): string {
   if (total === 0) return 'nobody is selected';
   if (updated === total)
-    return `up to date: ${total === 1 ? 'the machine has' : `all ${total} have`} ${short(revision)}`;
-  return `${updated} of ${total} have ${short(revision)}${offline > 0 ? `, ${offline} offline` : ''}`;
+    return `up to date: ${total === 1 ? 'the machine has' : `all ${total} have`} ${shortRevision(revision)}`;
+  return `${updated} of ${total} have ${shortRevision(revision)}${offline > 0 ? `, ${offline} offline` : ''}`;
 }
 
 /** `batch of 10 %: 1 updating, 4 soak until 14:31 UTC`. */

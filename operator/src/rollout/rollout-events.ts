@@ -1,6 +1,7 @@
 // What happened to a Rollout from one status to the next, as Events.
+
 import type { RolloutStatus } from '@floe/crds/rollout';
-import { short } from '../conditions/wording.ts';
+import { shortRevision } from '../conditions/spoken.ts';
 import type { Happening } from '../kube/events.ts';
 import { analysisEvents } from './analysis/analysis-events.ts';
 
@@ -33,11 +34,13 @@ function orderEvents(before: RolloutStatus | undefined, after: RolloutStatus): H
 
 function startEvents(before: RolloutStatus | undefined, after: RolloutStatus): Happening[] {
   const events: Happening[] = [];
-  const revision = short(after.revision ?? '');
+  const revision = shortRevision(after.revision ?? '');
   const wasOpen = before?.run !== undefined && before.phase !== 'Completed' && before.phase !== 'Failed';
   if (wasOpen && before.revision !== undefined) {
     const at = before.step?.column === undefined ? '' : ` at step ${before.step.column}`;
-    events.push(normal('Superseded', `the run of ${short(before.revision)} was superseded${at} by ${revision}`));
+    events.push(
+      normal('Superseded', `the run of ${shortRevision(before.revision)} was superseded${at} by ${revision}`),
+    );
   }
   const total = after.counts?.total ?? 0;
   if (total > 0)

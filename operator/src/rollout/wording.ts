@@ -1,6 +1,8 @@
 // The words in which a rollout speaks of machines.
+
 import type { Attempt } from '@floe/crds/nix-machine';
-import { attemptMessage, short } from '../conditions/wording.ts';
+import { shortRevision } from '../conditions/spoken.ts';
+import { attemptMessage } from '../conditions/wording.ts';
 import type { Facts } from './facts.ts';
 
 /** Characters of a message about one machine. */
@@ -12,7 +14,7 @@ export function attemptFailure(facts: Facts, attempt: Attempt): string {
   const back = attempt.phase === 'RolledBack' || attempt.phase === 'Unconfirmed';
   const told = /rolled back|roll back|still runs/i.test(what);
   const revision = facts.machine.status?.current?.revision;
-  const now = revision === undefined ? '' : ` to ${short(revision)}`;
+  const now = revision === undefined ? '' : ` to ${shortRevision(revision)}`;
   return clip(back && !told ? `${what}, rolled back${now}` : what);
 }
 
