@@ -7,6 +7,7 @@ import { GenerationsMessage } from './generations.ts';
 import { HealthCheck } from './health-check.ts';
 import { Attempt } from './nix-machine.ts';
 import { PastAttempts } from './past-attempt.ts';
+import { REFUSAL_REASONS } from './refusal-reasons.ts';
 import { OneOf, RevisionId, StorePath, Time } from './schema.ts';
 import { Features, SecretMessage, SecretsMessage, SecretsStatus, WantSecrets } from './secrets.ts';
 
@@ -66,24 +67,7 @@ export const Welcome = Type.Object({
  */
 export const Refused = Type.Object({
   type: Type.Literal('refused'),
-  reason: OneOf(
-    [
-      'UnknownMachine',
-      'NoIdentity',
-      'PendingApproval',
-      'BadToken',
-      'WrongKey',
-      'DuplicateKey',
-      'OtherTarget',
-      'BadSignature',
-      'WrongHost',
-      'UnsupportedVersion',
-      'BadMessage',
-      'NotReady',
-      'Draining',
-    ],
-    'Why.',
-  ),
+  reason: OneOf(REFUSAL_REASONS, 'Why.'),
   message: Type.String({ maxLength: 1024 }),
   /** Seconds after which to try again; absent: back-off of the agent. */
   retryAfterSeconds: Type.Optional(Type.Integer({ minimum: 0, maximum: 86400 })),

@@ -1,8 +1,8 @@
 // The instruments of the hub.
 import type { NixMachine } from '@floe/crds/nix-machine';
+import { REFUSAL_REASONS } from '@floe/crds/refusal-reasons';
 import { Counter, Gauge, type Registry } from 'prom-client';
 import { keyToApprove } from '../conditions/identity.ts';
-import type { RefusalReason } from './admission.ts';
 import type { Transport } from './connection.ts';
 
 export type HubMetrics = {
@@ -21,25 +21,9 @@ export type HubLevels = {
   readonly machines: () => Iterable<NixMachine>;
 };
 
-const REFUSALS: readonly RefusalReason[] = [
-  'UnknownMachine',
-  'NoIdentity',
-  'PendingApproval',
-  'BadToken',
-  'WrongKey',
-  'DuplicateKey',
-  'OtherTarget',
-  'BadSignature',
-  'WrongHost',
-  'UnsupportedVersion',
-  'BadMessage',
-  'NotReady',
-  'Draining',
-];
-
-/** Conditions of which `floe_machines` counts the machines, with the name of the state for each status. */
 /** Machines whose key waits for a person. */
 const PENDING = 'pending-approval';
+/** Conditions of which `floe_machines` counts the machines, with the name of the state for each status. */
 const STATES: readonly (readonly [string, { readonly True: string; readonly False: string }])[] = [
   ['Online', { True: 'online', False: 'offline' }],
   ['Ready', { True: 'ready', False: 'unready' }],
@@ -111,7 +95,7 @@ export function createHubMetrics(registry: Registry, levels: HubLevels): HubMetr
     }),
   };
   // Zeroes are there from the start, so that a rate over the first one is not lost.
-  for (const reason of REFUSALS) metrics.refused.inc({ reason }, 0);
+  for (const reason of REFUSAL_REASONS) metrics.refused.inc({ reason }, 0);
   for (const result of ['written', 'unchanged', 'conflict', 'failed']) metrics.statusWrites.inc({ result }, 0);
   for (const result of ['confirmed', 'denied', 'unanswered']) metrics.confirmations.inc({ result }, 0);
   return metrics;
