@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { missingOnHost } from '../bed/ensure-host.ts';
 import { projectDir } from '../bed/paths.ts';
 import { bold, duration } from './terminal.ts';
-import { VERDICT_FILE, type Verdict } from './verdict.ts';
+import { type Failure, VERDICT_FILE, type Verdict } from './verdict.ts';
 
 const MOST_PRINTED = 20;
 const MOST_LINES = 12;
@@ -66,12 +66,7 @@ async function unitTests(): Promise<Verdict> {
   if (first.failures.length === 0 || first.failures.some(({ stray }) => stray !== true)) return first;
   console.log('An error that belongs to no test: the unit tests run once more.');
   const again = await tests('vitest.config.ts', []);
-  const strays = first.failures.map(({ where, what }) => `${where}\n${excerpt(what)}`);
-  return { ...again, secondTry: [...again.secondTry, ...strays] };
-}
-
-function excerpt(what: string): string {
-  return what.split('\n', MOST_LINES).join('\n').replaceAll(/^/gm, '    ');
+  return { ...again, secondTry: [...again.secondTry, ...first.failures] };
 }
 
 async function stage(title: string, work: () => Promise<Verdict>): Promise<Verdict> {
@@ -83,14 +78,9 @@ async function stage(title: string, work: () => Promise<Verdict>): Promise<Verdi
   return verdict;
 }
 
-/** The last lines: what failed, each with the beginning of its error, so that nobody has to look for it above. */
-function printFailures(verdicts: readonly Verdict[]): void {
-  const secondTry = verdicts.flatMap((verdict) => verdict.secondTry);
-  if (secondTry.length > 0)
-    console.log(`\nPassed at the second try:\n${secondTry.map((name) => `  ${name}`).join('\n')}`);
-  const failures = verdicts.flatMap((verdict) => verdict.failures);
+function print(title: string, failures: readonly Failure[]): void {
   for (const { where, what } of failures.slice(0, MOST_PRINTED)) {
-    console.log(`\nFailed: ${where}\n${excerpt(what)}`);
+    console.log(`\n${title}: ${where}\n${what.split('\n', MOST_LINES).join('\n').replaceAll(/^/gm, '    ')}`);
   }
   if (failures.length > MOST_PRINTED) console.log(`\nand ${failures.length - MOST_PRINTED} more, see above`);
 }
@@ -109,5 +99,13 @@ const verdicts = [
 const passed = verdicts.reduce((sum, verdict) => sum + verdict.passed, 0);
 const failed = verdicts.reduce((sum, verdict) => sum + verdict.failures.length, 0);
 process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
-printFailures(verdicts);
+// The last lines name each, with the beginning of its error: nobody has to look for it above.
+print(
+  'Passed at the second try',
+  verdicts.flatMap(({ secondTry }) => secondTry),
+);
+print(
+  'Failed',
+  verdicts.flatMap(({ failures }) => failures),
+);
 console.log(`\n${passed} passed, ${failed} failed`);

@@ -9,7 +9,7 @@ export type Verdict = {
   readonly passed: number;
   readonly failures: readonly Failure[];
   /** What failed and passed when it was tried again. */
-  readonly secondTry: readonly string[];
+  readonly secondTry: readonly Failure[];
 };
 
 /** What of an error a verdict keeps; it may come from another process, so that any part may be missing. */
@@ -46,7 +46,9 @@ export function verdictOf(modules: readonly TestModule[], outside: readonly Erro
       ...failedSuites,
       ...outside.map((error): Failure => ({ where: 'outside of all tests', what: words([error]), stray: true })),
     ],
-    secondTry: tests.filter((test) => test.diagnostic()?.flaky === true).map(nameOf),
+    secondTry: tests
+      .filter((test) => test.diagnostic()?.flaky === true)
+      .map((test) => ({ where: nameOf(test), what: words(test.result().errors ?? []) })),
   };
 }
 
