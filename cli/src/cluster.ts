@@ -2,7 +2,7 @@
 import type { ControllerRevision } from '@floe/crds/revision-record';
 import type { Rollout } from '@floe/crds/rollout';
 import type { KubeClient } from '@floe/operator/kube/client';
-import { isNotFound } from '@floe/operator/kube/error';
+import { isNotFound, isNotServed } from '@floe/operator/kube/error';
 import { controllerRevisions, nixConfigs, nixMachines, rollouts } from '@floe/operator/kube/resource';
 import type { Snapshot } from '@floe/operator/rollout/snapshot';
 import type { Flags } from './flags.ts';
@@ -36,6 +36,17 @@ export async function withCluster<T>(
   const client = await ports.connect({ file: flags.text('kubeconfig'), context: flags.text('context') });
   try {
     return await work(client, flags.text('namespace') ?? client.namespace);
+  } catch (cause) {
+    if (!isNotServed(cause)) throw cause;
+    throw new InputError(
+      {
+        error: 'this cluster does not know the kinds of Floe',
+        field: '--context',
+        remedy:
+          'name the context of a cluster that has Floe, or install it there; an API server that has just started needs a moment',
+      },
+      { cause },
+    );
   } finally {
     await client.close();
   }

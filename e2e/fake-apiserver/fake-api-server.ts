@@ -201,6 +201,7 @@ export class FakeApiServer {
         throw new ApiStatus(status, reason, message, retryAfterSeconds);
       }
       if (fault?.kind === 'text') {
+        response.writeHead(fault.status ?? 200, { 'content-type': 'text/plain' });
         response.end(fault.text);
         return;
       }

@@ -10,14 +10,17 @@ export type Fault =
       /** Retry-After header, in seconds. */
       readonly retryAfterSeconds?: number;
     }
-  /** Answers with this text, with status 200. */
-  | { readonly kind: 'text'; readonly text: string }
+  /** Answers with this text, which is no Status; default with status 200. */
+  | { readonly kind: 'text'; readonly text: string; readonly status?: number }
   /** Resets the TCP connection instead of handling the request. */
   | { readonly kind: 'reset' }
   /** Handles the request, then resets the connection instead of answering. */
   | { readonly kind: 'lose-answer' }
   /** Never answers. */
   | { readonly kind: 'silence' };
+
+/** How a server answers for a kind that a CRD defines before it has read its CRDs: right after its start. */
+export const NOT_SERVED: Fault = { kind: 'text', text: '404 page not found\n', status: 404 };
 
 export interface RequestPattern {
   /** Also `LIST`, `WATCH` and `LOGS`, which are GET for HTTP. */

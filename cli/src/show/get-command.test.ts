@@ -4,6 +4,7 @@ import type { RolloutStatus } from '@floe/crds/rollout';
 import { nixConfigs, nixMachines, rollouts } from '@floe/operator/kube/resource';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { FakeApiServer } from '../../../e2e/fake-apiserver/fake-api-server.ts';
+import { NOT_SERVED } from '../../../e2e/fake-apiserver/faults.ts';
 import { InputError } from '../input-error.ts';
 import { getCommand } from './get-command.ts';
 
@@ -100,6 +101,15 @@ Rollout web   3f9c2ab main@91ffe02   from 91b4e0d   Progressing   started 14:02 
 batch of 10 %: 2 updating
 updated 1 of 5 · unavailable 2 · offline 1 · failed 0
 `);
+});
+
+test('a cluster that does not know the kinds of Floe', async () => {
+  api.faults.inject({ path: '/rollouts/' }, NOT_SERVED);
+  await expect(world().run('rollout', 'web')).rejects.toMatchObject({
+    name: 'InputError',
+    message: 'this cluster does not know the kinds of Floe',
+    remedy: expect.stringContaining('install it there'),
+  });
 });
 
 test('an estimate that has passed says so; JSON has the same facts', async () => {

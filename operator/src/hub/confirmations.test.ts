@@ -1,6 +1,7 @@
 // The hub's side of confirmations that are late, early, repeated or foreign, by either transport: denied, and nothing is written.
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { FakeApiServer } from '../../../e2e/fake-apiserver/fake-api-server.ts';
+import { NOT_SERVED } from '../../../e2e/fake-apiserver/faults.ts';
 import { desired, machine, NEW, OLD } from '../conditions/machine.fixture.ts';
 import { nixMachines } from '../kube/resource.ts';
 import { machineKey, ScriptedAgent } from './agent.fixture.ts';
@@ -41,19 +42,21 @@ async function tell(name: Name, order: Parameters<typeof desired>[0] | undefined
 type Ask = (name: Name, attempt: string, closure?: string) => Promise<string>;
 const said = (verdict: { type: string; reason?: string }) => verdict.reason ?? verdict.type;
 
+const ANSWERS: readonly string[] = ['confirmed', 'denied', 'refused'];
+
 const byWebSocket: Ask = async (name, attempt, closure = NEW) => {
   const agent = new ScriptedAgent(hub.ports.https);
   agents.push(agent);
   await agent.hello(keys[name], { machine: name, purpose: 'confirm' });
   agent.send({ type: 'confirm', attempt, closure });
   await agent.ended();
-  return said(agent.heard.find(({ type }) => type === 'confirmed' || type === 'denied') ?? { type: 'nothing' });
+  return said(agent.heard.find(({ type }) => ANSWERS.includes(type)) ?? { type: 'nothing' });
 };
 const byPoll: Ask = async (name, attempt, closure = NEW) => {
   const agent = await new PollAgent(hub.ports.https).hello(keys[name], { machine: name, purpose: 'confirm' });
   await agent.ask([{ type: 'confirm', attempt, closure }]);
   while (agent.closed === undefined) await agent.ask([], { wait: 5 });
-  return said(agent.heard.find(({ type }) => type === 'confirmed' || type === 'denied') ?? { type: 'nothing' });
+  return said(agent.heard.find(({ type }) => ANSWERS.includes(type)) ?? { type: 'nothing' });
 };
 
 describe.each<[string, Ask]>([
@@ -77,6 +80,14 @@ describe.each<[string, Ask]>([
   test('a repeated confirmation is answered in the same way', async () => {
     await tell('web-01', { id: 'first' });
     expect([await ask('web-01', 'first'), await ask('web-01', 'first')]).toEqual(['confirmed', 'confirmed']);
+  });
+
+  test('while the API server has just started, what this replica does not know is no denial', async () => {
+    await tell('web-01', { id: 'first' });
+    await vi.waitFor(() => expect(hub.machines.get('shop/web-01')?.status?.desired?.id).toBe('first'));
+    api.faults.inject({ verb: 'GET', path: '/nixmachines/web-01' }, NOT_SERVED);
+    expect(await ask('web-01', 'second')).toBe('NotReady');
+    expect(await ask('web-01', 'second')).toBe('Superseded');
   });
 
   test('a foreign confirmation is denied: of another machine, or for another closure', async () => {

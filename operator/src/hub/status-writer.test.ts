@@ -1,6 +1,7 @@
 import type { NixMachine } from '@floe/crds/nix-machine';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { FakeApiServer } from '../../../e2e/fake-apiserver/fake-api-server.ts';
+import { NOT_SERVED } from '../../../e2e/fake-apiserver/faults.ts';
 import { silentLog } from '../../../e2e/fake-apiserver/silent-log.ts';
 import { machineIndexes } from '../conditions/indexes.ts';
 import { attempt, machine } from '../conditions/machine.fixture.ts';
@@ -130,6 +131,12 @@ describe('StatusWriter', () => {
     expect(writer.pending).toBe(1);
     await api.listen();
     await done;
+    expect(stored()?.attempt?.phase).toBe('Committed');
+  });
+
+  test('an API server that has just started and does not serve the kind yet', async () => {
+    api.faults.inject({ verb: 'PATCH', path: '/status' }, NOT_SERVED, 2);
+    await submitted('Committed');
     expect(stored()?.attempt?.phase).toBe('Committed');
   });
 

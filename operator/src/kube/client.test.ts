@@ -2,8 +2,9 @@
 import { Registry } from 'prom-client';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { FakeApiServer } from '../../../e2e/fake-apiserver/fake-api-server.ts';
+import { NOT_SERVED } from '../../../e2e/fake-apiserver/faults.ts';
 import type { ConfigMap, Job } from './builtin.ts';
-import { isAlreadyExists, isConflict, isGone, isNotFound, KubeError } from './error.ts';
+import { isAlreadyExists, isConflict, isGone, isNotFound, isUnavailable, KubeError } from './error.ts';
 import { createKubeMetrics } from './metrics.ts';
 import { configMaps, jobs, pods, tokenReviews } from './resource.ts';
 
@@ -261,6 +262,19 @@ describe('streams', () => {
     };
     expect(isNotFound(await failure(read()))).toBe(true);
   });
+});
+
+test('a kind that the server does not serve yet says nothing of its objects', async () => {
+  api.faults.inject({}, NOT_SERVED);
+  const early = await failure(api.client().get(configMaps, KEY, { signal }));
+  expect(early).toMatchObject({
+    status: 404,
+    reason: 'NotServed',
+    message: expect.stringContaining('404 page not found'),
+  });
+  expect([isNotFound(early), isUnavailable(early)]).toEqual([false, true]);
+  const later = await failure(api.client().get(configMaps, KEY, { signal }));
+  expect([isNotFound(later), isUnavailable(later)]).toEqual([true, false]);
 });
 
 test('metrics count requests by answer, none included', async () => {

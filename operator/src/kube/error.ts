@@ -10,9 +10,14 @@ export interface KubeStatus {
   readonly details?: { readonly retryAfterSeconds?: number };
 }
 
+/** Reason of a 404 without a Status. */
+export const NOT_SERVED = 'NotServed';
+
 /**
  * A request that the API server refused, or that never got an answer.
  * `status` is the HTTP status, or 0 without an answer; then `reason` is `Unreachable`, `Timeout`, `Aborted` or `BadAnswer`.
+ * A 404 with `reason` `NotServed` is about the kind: a server that has just started says so of kinds that CRDs define,
+ * until it has read them (503 since Kubernetes 1.23), and says nothing with it about the object.
  */
 export class KubeError extends Error {
   override readonly name = 'KubeError';
@@ -36,9 +41,14 @@ export class KubeError extends Error {
   }
 }
 
-/** The object, or the kind itself, does not exist. */
+/** The object does not exist. */
 export function isNotFound(error: unknown): error is KubeError {
-  return error instanceof KubeError && error.status === 404;
+  return error instanceof KubeError && error.status === 404 && error.reason !== NOT_SERVED;
+}
+
+/** The server does not serve the kind: it has just started, or nobody has installed the CRD. */
+export function isNotServed(error: unknown): error is KubeError {
+  return error instanceof KubeError && error.reason === NOT_SERVED;
 }
 
 /** Somebody else changed the object since it was read. */
@@ -51,9 +61,10 @@ export function isAlreadyExists(error: unknown): error is KubeError {
   return error instanceof KubeError && error.status === 409 && error.reason === 'AlreadyExists';
 }
 
-/** The API server is away or has too much to do: the same request may go well a little later. */
+/** The API server is away, starts up or has too much to do: the same request may go well a little later. */
 export function isUnavailable(error: unknown): error is KubeError {
   if (!(error instanceof KubeError)) return false;
+  if (error.reason === NOT_SERVED) return true;
   return error.status === 429 || error.status >= 500 || (error.status === 0 && error.reason !== 'BadAnswer');
 }
 

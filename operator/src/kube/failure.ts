@@ -1,6 +1,6 @@
 // Turns whatever goes wrong with a request into a KubeError that says what failed and why.
 import type { Deadline } from './deadline.ts';
-import { KubeError, type KubeStatus } from './error.ts';
+import { KubeError, type KubeStatus, NOT_SERVED } from './error.ts';
 
 /** The error for an answer that is not a success. */
 export function errorOfAnswer(answer: {
@@ -14,7 +14,7 @@ export function errorOfAnswer(answer: {
   const message = said?.message ?? (answer.body.slice(0, 300).trim() || 'no message');
   return new KubeError({
     status: answer.status,
-    reason: said?.reason || reasonOf(answer.status),
+    reason: said?.reason || (said === undefined && answer.status === 404 ? NOT_SERVED : reasonOf(answer.status)),
     message: `${answer.verb} ${answer.path}: ${answer.status}: ${message}`,
     retryAfterSeconds: parseRetryAfter(answer.retryAfter) ?? said?.details?.retryAfterSeconds,
   });

@@ -8,7 +8,7 @@ import { parse } from 'yaml';
 import { silentLog } from '../../../e2e/fake-apiserver/silent-log.ts';
 import { RealApiServer } from '../../../e2e/real-apiserver/real-api-server.ts';
 import type { KubeClient } from './client.ts';
-import { isAlreadyExists, isConflict, isNotFound } from './error.ts';
+import { isAlreadyExists, isConflict, isNotFound, isNotServed, isUnavailable } from './error.ts';
 import { EventRecorder } from './events.ts';
 import { holdLease } from './hold-lease.ts';
 import { LeaderElection } from './lease.ts';
@@ -115,6 +115,17 @@ afterEach(async () => {
 afterAll(() => api.close());
 
 describe('what Floe relies on', () => {
+  test('an object that is not there is told from a kind that is not served', async () => {
+    const failure = (asked: Promise<unknown>) => asked.catch((error: unknown) => error);
+    const absent = await failure(client.get(nixMachines, key('nobody'), { signal }));
+    expect([isNotFound(absent), isNotServed(absent)]).toEqual([true, false]);
+    const unknown = { ...nixMachines, apiVersion: 'nobody.floe.dev/v1', kind: 'Nothing', plural: 'nothings' };
+    for (const asked of [client.get(unknown, key('a'), { signal }), client.list(unknown, { signal })]) {
+      const error = await failure(asked);
+      expect([isNotFound(error), isNotServed(error), isUnavailable(error)]).toEqual([false, true, true]);
+    }
+  });
+
   test('a status patch touches the status alone, carries its version, and loses a race', async () => {
     const before = await client.get(nixMachines, key('m5'), { signal });
     const { resourceVersion = '' } = before.metadata;

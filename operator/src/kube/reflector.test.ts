@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { ApiStatus } from '../../../e2e/fake-apiserver/api-status.ts';
 import { FakeApiServer } from '../../../e2e/fake-apiserver/fake-api-server.ts';
+import { NOT_SERVED } from '../../../e2e/fake-apiserver/faults.ts';
 import { silentLog } from '../../../e2e/fake-apiserver/silent-log.ts';
 import type { ConfigMap } from './builtin.ts';
 import { Reflector, type ReflectorOptions } from './reflector.ts';
@@ -189,8 +190,8 @@ describe('survives', () => {
     [
       'a kind that is not there for a while',
       (api) => {
-        api.faults.inject(WATCH, { kind: 'status', status: 404 });
-        api.faults.inject(LIST, { kind: 'status', status: 404 }, 3);
+        api.faults.inject(WATCH, NOT_SERVED);
+        api.faults.inject(LIST, NOT_SERVED, 3);
         api.watches.reset();
       },
     ],
