@@ -194,12 +194,21 @@ export class Cluster {
   }
 
   async startApiServer(signal?: AbortSignal): Promise<void> {
-    await this.#daemons.apiserver.start();
-    await waitUntil(() => this.#apiServerIsReady(), {
+    const { apiserver } = this.#daemons;
+    await apiserver.start();
+    const ended = new AbortController();
+    const isUp = async () => {
+      if (await this.#apiServerIsReady()) return true;
+      if (!(await apiserver.isRunning())) {
+        ended.abort(new Error(`the API server has ended by itself\n${await apiserver.logTail()}`));
+      }
+      return false;
+    };
+    await waitUntil(isUp, {
       what: 'the API server to be ready',
       timeoutSeconds: 120,
-      explain: () => this.#daemons.apiserver.logTail(),
-      ...(signal ? { signal } : {}),
+      explain: () => apiserver.logTail(),
+      signal: AbortSignal.any([ended.signal, ...(signal ? [signal] : [])]),
     });
   }
 

@@ -6,17 +6,19 @@
 #   daemon.sh stop FILE SIGNAL SECONDS             ends it; SIGKILL after so many seconds
 set -u
 verb=$1 file=$2
-born() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f1,20; }
+# State, number of threads, time of birth (proc_pid_stat(5)).
+born() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f1,18,20; }
 alive() {
   read -r pid time < "$file" 2>/dev/null || return 1
-  case $(born "$pid") in "Z $time") return 1 ;; *" $time") return 0 ;; esac
+  # A program whose first thread has ended holds its ports until the last one has.
+  case $(born "$pid") in "Z "[01]" $time") return 1 ;; *" $time") return 0 ;; esac
   return 1
 }
 case $verb in
   start)
     echo "$3" | tr ':' '\n' | while read -r cgroup; do [ -z "$cgroup" ] || echo $$ > "$cgroup" || exit 1; done || exit 1
     shift 3
-    echo "$$ $(born $$ | cut -d' ' -f2)" > "$file.part"
+    echo "$$ $(born $$ | cut -d' ' -f3)" > "$file.part"
     mv "$file.part" "$file"
     exec "$@" ;;
   alive) alive ;;
