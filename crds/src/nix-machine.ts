@@ -188,7 +188,7 @@ export const NixMachineStatus = Type.Object(
               {
                 reason: Type.String({
                   description:
-                    'One word for programs: WrongKey, LoginRefused, NoPrivateKey, Unreachable, DuplicateKey, InvalidSpec; others may come.',
+                    'One word for programs: WrongKey, LoginRefused, NoPrivateKey, Unreachable, AgentRuns, DuplicateKey, InvalidSpec; others may come.',
                   maxLength: 64,
                 }),
                 message: Type.String({ description: 'A sentence for people.', maxLength: 1024 }),

@@ -285,6 +285,11 @@ test('it gets its agent back by SSH, with the revision of the fleet, and is calm
   expect(await probe.unitState('floe-agent.service')).toBe('active');
   expect(object.status).not.toHaveProperty('agent');
 
+  // Asked for a look at once: who visits finds an agent there, and leaves the machine to it.
+  await patch({ spec: { target: { ssh: { interval: '2m' } } } });
+  const both = await probe.untilObject('the agent is found', (one) => condition(one, 'Online')?.reason === 'AgentRuns');
+  expect(condition(both, 'Ready')?.message).toContain('set target agent, or stop it');
+
   await patch([{ op: 'replace', path: '/spec', value: spec }], 'json');
   // It was refused until now, and would ask again within a minute.
   await probe.machine.exec(['systemctl', 'restart', 'floe-agent.service']);

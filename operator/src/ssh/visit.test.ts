@@ -173,9 +173,9 @@ describe.concurrent('visits', () => {
 
   test('a machine with an agent is looked at only', async ({ machine }) => {
     await machine.write('units/floe-agent.service', '');
-    const said: string[] = [];
-    await go(machine, { warn: (message) => said.push(message) });
-    expect(said.join()).toContain('floe-agent runs on this machine');
+    const report = vi.fn();
+    await expect(go(machine, { report })).rejects.toMatchObject({ name: 'NoVisit', reason: 'AgentRuns' });
+    expect(report).toHaveBeenCalledWith(expect.objectContaining({ current: { closure: closure('old') } }));
     expect(await machine.state()).toEqual(OLD);
   });
 

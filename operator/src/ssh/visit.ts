@@ -25,6 +25,7 @@ import { Link, type LinkOptions } from './link.ts';
 import { RemoteJournal } from './remote-journal.ts';
 import { RemoteMachine, RescuedError } from './remote-machine.ts';
 import type { Sight } from './sight.ts';
+import { NoVisit } from './visit-failure.ts';
 
 export type VisitOptions = {
   readonly address: Address;
@@ -43,6 +44,8 @@ export type VisitOptions = {
   readonly onStep?: (record: AttemptRecord) => void;
 };
 
+const AGENT_RUNS = 'floe-agent runs on this machine, so nothing is switched by SSH: set target agent, or stop it';
+
 /** The order has no go yet: the visit ends, and the journal says where to go on. */
 class Parked extends Error {
   override readonly name = 'Parked';
@@ -60,7 +63,10 @@ function clockOf(uptimeSeconds: number, sleep: Clock['sleep']): Clock {
   return { sleep, now: () => ({ time: new Date().toISOString(), monotonicMs: performance.now() + offset }) };
 }
 
-/** Visits once; resolves when nothing is left to be done now. Rejects with SshError when the machine is not reached. */
+/**
+ * Visits once; resolves when nothing is left to be done now. Rejects with SshError when the machine is not reached, and
+ * with NoVisit when an agent has it.
+ */
 export async function visit(options: VisitOptions): Promise<void> {
   const link = new Link({ ...options.link, address: options.address });
   try {
@@ -97,10 +103,7 @@ class Visit {
     this.#clock = clockOf(first.uptime, this.#options.sleep ?? realClock.sleep);
     this.#facts = await this.#machine.facts();
     await this.#report();
-    if (first.agentRuns) {
-      warn('floe-agent runs on this machine, so nothing is switched by SSH: set target agent, or stop it');
-      return;
-    }
+    if (first.agentRuns) throw new NoVisit('AgentRuns', AGENT_RUNS);
     for (;;) {
       const record = await this.#next();
       if (record === undefined) break;
