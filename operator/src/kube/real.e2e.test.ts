@@ -120,8 +120,8 @@ describe('what Floe relies on', () => {
     const absent = await failure(client.get(nixMachines, key('nobody'), { signal }));
     expect([isNotFound(absent), isNotServed(absent)]).toEqual([true, false]);
     const unknown = { ...nixMachines, apiVersion: 'nobody.floe.dev/v1', kind: 'Nothing', plural: 'nothings' };
-    for (const asked of [client.get(unknown, key('a'), { signal }), client.list(unknown, { signal })]) {
-      const error = await failure(asked);
+    for (const ask of [() => client.get(unknown, key('a'), { signal }), () => client.list(unknown, { signal })]) {
+      const error = await failure(ask());
       expect([isNotFound(error), isNotServed(error), isUnavailable(error)]).toEqual([false, true, true]);
     }
   });
