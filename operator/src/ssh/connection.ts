@@ -117,31 +117,16 @@ export class SshConnection {
    * what the script started may go on then.
    */
   run(script: string, { signal, limitSeconds }: ScriptOptions, user = 'root'): Promise<ScriptResult> {
-    return new Promise((resolve, reject) => {
-      signal.throwIfAborted();
-      if (this.#closed) throw new SshError('unreachable', 'the connection has ended');
-      const limit = setTimeout(
-        () => fail(new SshError('unreachable', `no end of a script within ${limitSeconds} s`)),
-        limitSeconds * 1000,
-      );
-      const settle = () => {
-        clearTimeout(limit);
-        signal.removeEventListener('abort', stop);
-        this.#client.off('close', gone);
-      };
-      const fail = (error: unknown) => {
-        settle();
-        this.close();
-        reject(error);
-      };
-      const stop = () => fail(signal.reason);
-      const gone = () => fail(new SshError('unreachable', 'the connection ended in the middle of a script'));
-      signal.addEventListener('abort', stop, { once: true });
-      this.#client.once('close', gone);
+    const cut = new SshError('unreachable', 'the connection ended in the middle of a script');
+    const limit = new AbortController();
+    const late = new SshError('unreachable', `no end of a script within ${limitSeconds} s`);
+    const timer = setTimeout(() => limit.abort(late), limitSeconds * 1000);
+    const until = { signal: AbortSignal.any([signal, limit.signal]), cut, onFailure: () => this.close() };
+    return this.#whileOpen<ScriptResult>(until, (resolve, reject) => {
       // The command is always the same, so that an account may be bound to it.
       this.#client.exec(user === 'root' ? '/bin/sh -s' : 'sudo -n /bin/sh -s', (error, stream) => {
         if (error !== undefined) {
-          fail(new SshError('unreachable', `no script can be run: ${error.message}`, error));
+          reject(new SshError('unreachable', `no script can be run: ${error.message}`, error));
           return;
         }
         const out = collect();
@@ -154,18 +139,14 @@ export class SshConnection {
           ended = true;
           code = given ?? undefined;
         });
-        stream.on('error', (cause: unknown) => fail(new SshError('unreachable', textOf(cause), cause)));
+        stream.on('error', (cause: unknown) => reject(new SshError('unreachable', textOf(cause), cause)));
         stream.on('close', () => {
-          if (!ended) {
-            gone();
-            return;
-          }
-          settle();
-          resolve({ code, stdout: out.text(), stderr: err.text() });
+          if (ended) resolve({ code, stdout: out.text(), stderr: err.text() });
+          else reject(cut);
         });
         stream.end(script);
       });
-    });
+    }).finally(() => clearTimeout(timer));
   }
 
   /**
@@ -173,32 +154,17 @@ export class SshConnection {
    * ends, with the words of the machine's SSH server where it makes none, or with the reason of the signal.
    */
   dial({ host, port }: Endpoint, signal: AbortSignal): Promise<Duplex> {
-    return new Promise((resolve, reject) => {
-      signal.throwIfAborted();
-      if (this.#closed) throw new SshError('unreachable', 'the connection has ended');
-      const settle = () => {
-        signal.removeEventListener('abort', stop);
-        this.#client.off('close', gone);
-      };
-      const fail = (error: unknown) => {
-        settle();
-        reject(error);
-      };
-      const stop = () => fail(signal.reason);
-      const gone = () => fail(new SshError('unreachable', 'the connection ended while a port was tried'));
-      signal.addEventListener('abort', stop, { once: true });
-      this.#client.once('close', gone);
+    const cut = new SshError('unreachable', 'the connection ended while a port was tried');
+    return this.#whileOpen<Duplex>({ signal, cut }, (resolve, reject) => {
       this.#client.forwardOut('127.0.0.1', 0, host, port, (error, channel) => {
-        settle();
         if (error !== undefined) {
           reject(new Error(refusal(error), { cause: error }));
-        } else if (signal.aborted) {
-          channel.destroy();
-        } else {
-          // An error between the connection and its first use must not end the process.
-          channel.on('error', () => undefined);
-          resolve(channel);
+          return;
         }
+        // An error between the connection and its first use must not end the process.
+        channel.on('error', () => undefined);
+        if (signal.aborted) channel.destroy();
+        else resolve(channel);
       });
     });
   }
@@ -206,6 +172,30 @@ export class SshConnection {
   close(): void {
     this.#closed = true;
     this.#client.destroy();
+  }
+
+  /** Settles as `begin` does. Rejects when the signal aborts, and with `cut` when the connection ends before. */
+  async #whileOpen<T>(
+    { signal, cut, onFailure }: { signal: AbortSignal; cut: SshError; onFailure?: () => void },
+    begin: (resolve: (value: T) => void, reject: (error: unknown) => void) => void,
+  ): Promise<T> {
+    signal.throwIfAborted();
+    if (this.#closed) throw new SshError('unreachable', 'the connection has ended');
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    const stop = () => reject(signal.reason);
+    const gone = () => reject(cut);
+    signal.addEventListener('abort', stop, { once: true });
+    this.#client.once('close', gone);
+    try {
+      begin(resolve, reject);
+      return await promise;
+    } catch (error) {
+      onFailure?.();
+      throw error;
+    } finally {
+      signal.removeEventListener('abort', stop);
+      this.#client.off('close', gone);
+    }
   }
 }
 

@@ -1,5 +1,4 @@
 // The network as a machine without an agent sees it: its SSH server connects, so that checks find what it serves.
-
 import { complaintOf } from '@floe/agent/machine/command';
 import type { Network } from '@floe/agent/machine/network';
 import type { Link } from './link.ts';
