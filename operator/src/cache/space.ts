@@ -1,5 +1,5 @@
 // Keeps the cache below its limit: what is stored, what running uploads have been promised, what the disk has left.
-import { spokenBytes } from '../conditions/spoken.ts';
+import { comparedBytes } from '../conditions/spoken.ts';
 
 /** Room for an upload, or why there is none. The message is shown to the person whose build fails. */
 export type Room = { kind: 'granted'; release: (stored: number) => void } | { kind: 'full'; message: string };
@@ -41,11 +41,11 @@ export class Space {
     const after = this.#stored + this.#promised + bytes;
     if (maxBytes > 0 && after > maxBytes) {
       return full(
-        `it holds ${spokenBytes(this.#stored)} of ${spokenBytes(maxBytes)} and ${spokenBytes(bytes)} more were sent`,
+        `it holds ${comparedBytes(this.#stored)} of ${comparedBytes(maxBytes)} and ${comparedBytes(bytes)} more were sent`,
       );
     }
     if (free - this.#promised - bytes < minFreeBytes) {
-      return full(`its disk has ${spokenBytes(free)} left, of which ${spokenBytes(minFreeBytes)} stay free`);
+      return full(`its disk has ${comparedBytes(free)} left, of which ${comparedBytes(minFreeBytes)} stay free`);
     }
     this.#promised += bytes;
     let open = true;

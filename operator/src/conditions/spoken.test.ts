@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { spokenBytes, spokenSeconds } from './spoken.ts';
+import { comparedBytes, spokenBytes, spokenSeconds } from './spoken.ts';
 
 test.each([
   [0.4, '0 s'],
@@ -23,4 +23,14 @@ test.each([
   [20_000_000_000, '19 GiB'],
 ])('%d bytes: %s', (bytes, words) => {
   expect(spokenBytes(bytes)).toBe(words);
+});
+
+test.each([
+  [0, '0 B'],
+  [1023, '1023 B'],
+  [1536, '1.5 KiB'],
+  [212 << 20, '212 MiB'],
+  [3.5 * 2 ** 30, '3.5 GiB'],
+])('%d bytes, compared: %s', (bytes, words) => {
+  expect(comparedBytes(bytes)).toBe(words);
 });

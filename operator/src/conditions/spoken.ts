@@ -11,14 +11,30 @@ export function spokenSeconds(seconds: number): string {
 
 /** Bytes for people: `812 KiB`, `212 MiB`, `1.4 GiB`. */
 export function spokenBytes(bytes: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  const { value, unit, exponent } = inUnits(bytes);
+  return `${exponent > 2 && value < 10 ? oneDecimal(value) : Math.round(value)} ${unit}`;
+}
+
+/** Bytes where people compare two sizes: `19.6 GiB`, `1.5 KiB`, `212 MiB`. */
+export function comparedBytes(bytes: number): string {
+  const { value, unit, exponent } = inUnits(bytes);
+  return `${exponent === 0 || value >= 100 ? Math.round(value) : oneDecimal(value)} ${unit}`;
+}
+
+const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const;
+
+function inUnits(bytes: number): { value: number; unit: string; exponent: number } {
   let value = bytes;
-  let unit = 0;
-  while (value >= 1024 && unit < units.length - 1) {
+  let exponent = 0;
+  while (value >= 1024 && exponent < UNITS.length - 1) {
     value /= 1024;
-    unit += 1;
+    exponent += 1;
   }
-  return `${unit > 2 && value < 10 ? Math.round(value * 10) / 10 : Math.round(value)} ${units[unit]}`;
+  return { value, unit: UNITS[exponent] ?? '', exponent };
+}
+
+function oneDecimal(value: number): number {
+  return Math.round(value * 10) / 10;
 }
 
 /** A revision as people say it: its first 7 digits. */
