@@ -1,5 +1,4 @@
 // The verbs of a person: `floe approve`, `retry`, `continue`, `promote` and the like, each an annotation.
-
 import { ANNOTATION_BY, type Verb, verbAnnotation } from '@floe/crds/constants';
 import type { NixConfig } from '@floe/crds/nix-config';
 import type { Rollout } from '@floe/crds/rollout';

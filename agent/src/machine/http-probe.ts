@@ -7,7 +7,7 @@ import type { Duplex } from 'node:stream';
 import { connect as secure } from 'node:tls';
 import { createContext, Script } from 'node:vm';
 import type { HealthCheck } from '@floe/crds/health-check';
-import type { Network } from './network.ts';
+import { isLate, type Network } from './network.ts';
 import type { Probe, Tried } from './probe.ts';
 
 type Http = NonNullable<HealthCheck['http']>;
@@ -36,7 +36,7 @@ export function httpProbe(check: Http, network: Network): Probe {
 
 function reason(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  if (error.name === 'AbortError' || error.name === 'TimeoutError') return 'no answer in time';
+  if (isLate(error)) return 'no answer in time';
   const code = 'code' in error ? String(error.code) : '';
   return code === '' || error.message.includes(code) ? error.message : `${error.message} (${code})`;
 }

@@ -29,3 +29,8 @@ function dial(to: Endpoint, signal: AbortSignal): Promise<Duplex> {
     socket.once('connect', () => resolve(socket));
   });
 }
+
+/** Whether a signal has ended it: nobody answered in time. */
+export function isLate(error: Error): boolean {
+  return error.name === 'AbortError' || error.name === 'TimeoutError';
+}

@@ -1,6 +1,6 @@
 // A try of a tcp check: connects, and hangs up.
 import type { HealthCheck } from '@floe/crds/health-check';
-import type { Network } from './network.ts';
+import { isLate, type Network } from './network.ts';
 import type { Probe } from './probe.ts';
 
 /** One connection may take this long. */
@@ -22,6 +22,6 @@ export function tcpProbe({ host = 'localhost', port }: NonNullable<HealthCheck['
 
 function reason(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  if (error.name === 'AbortError' || error.name === 'TimeoutError') return 'no answer in time';
+  if (isLate(error)) return 'no answer in time';
   return 'code' in error ? String(error.code) : error.message;
 }

@@ -1,5 +1,4 @@
 // One machine as people see it: why it has not moved, its closures, its last attempt, its connection.
-
 import type { NixMachine, NixMachineStatus, PendingKey } from '@floe/crds/nix-machine';
 import { keyToApprove } from '@floe/operator/conditions/identity';
 import { isCoarse } from '@floe/operator/conditions/presence';

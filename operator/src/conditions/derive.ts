@@ -1,5 +1,4 @@
 // Derives a machine's conditions from the rest of its status: the one meaning of a machine's state.
-
 import type { NixMachine } from '@floe/crds/nix-machine';
 import type { Condition } from '@floe/crds/object-meta';
 import { rfc3339 } from '@floe/crds/rfc3339';

@@ -1,5 +1,4 @@
 // The sentences of a machine's conditions: what people read in `kubectl get nixmachines`.
-
 import type { Attempt, NixMachine } from '@floe/crds/nix-machine';
 import { closureName } from './closure-name.ts';
 import { driftMessage, heldByHandMessage, nextBootMessage } from './drift.ts';

@@ -43,11 +43,11 @@ export class KubeError extends Error {
 
 /** The object does not exist. */
 export function isNotFound(error: unknown): error is KubeError {
-  return error instanceof KubeError && error.status === 404 && error.reason !== NOT_SERVED;
+  return error instanceof KubeError && error.status === 404 && !isNotServed(error);
 }
 
 /** The server does not serve the kind: it has just started, or nobody has installed the CRD. */
-export function isNotServed(error: unknown): error is KubeError {
+export function isNotServed(error: unknown): boolean {
   return error instanceof KubeError && error.reason === NOT_SERVED;
 }
 
@@ -64,8 +64,12 @@ export function isAlreadyExists(error: unknown): error is KubeError {
 /** The API server is away, starts up or has too much to do: the same request may go well a little later. */
 export function isUnavailable(error: unknown): error is KubeError {
   if (!(error instanceof KubeError)) return false;
-  if (error.reason === NOT_SERVED) return true;
-  return error.status === 429 || error.status >= 500 || (error.status === 0 && error.reason !== 'BadAnswer');
+  return (
+    isNotServed(error) ||
+    error.status === 429 ||
+    error.status >= 500 ||
+    (error.status === 0 && error.reason !== 'BadAnswer')
+  );
 }
 
 /** The resource version or the continue token is too old: list anew. */

@@ -1,5 +1,4 @@
 // Decides what the machine's own reconciler writes: why it waits, that it is offline, that its spec was looked at.
-
 import type { NixMachine, NixMachineStatus } from '@floe/crds/nix-machine';
 import { parseNixMachine } from '@floe/crds/parse';
 import { rfc3339 } from '@floe/crds/rfc3339';

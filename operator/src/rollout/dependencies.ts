@@ -1,5 +1,4 @@
 // Which Rollout a Rollout waits for: `spec.dependsOn`, as far as it is not fulfilled.
-
 import type { Rollout } from '@floe/crds/rollout';
 import { shortRevision } from '../conditions/spoken.ts';
 import type { Snapshot } from './snapshot.ts';

@@ -1,5 +1,4 @@
 // What a rollout says of itself: phase, one sentence for people, and the facts behind its conditions.
-
 import type { Counts, RolloutPhase } from '@floe/crds/rollout';
 import { shortRevision } from '../conditions/spoken.ts';
 import { analysisWait } from './analysis/wording.ts';

@@ -1,5 +1,4 @@
 // What happened to a Rollout from one status to the next, as Events.
-
 import type { RolloutStatus } from '@floe/crds/rollout';
 import { shortRevision } from '../conditions/spoken.ts';
 import type { Happening } from '../kube/events.ts';

@@ -1,5 +1,4 @@
 // The words in which a rollout speaks of machines.
-
 import type { Attempt } from '@floe/crds/nix-machine';
 import { shortRevision } from '../conditions/spoken.ts';
 import { attemptMessage } from '../conditions/wording.ts';
