@@ -11,14 +11,15 @@ export interface BackoffSettings {
 
 /** The delays of one thing that is tried again and again. */
 export class Backoff {
+  /** Upper bound of all delays, in seconds. */
+  readonly maxSeconds: number;
   readonly #first: number;
-  readonly #max: number;
   readonly #random: () => number;
   #failures = 0;
 
   constructor(settings: BackoffSettings = {}) {
     this.#first = settings.firstSeconds ?? 0.8;
-    this.#max = settings.maxSeconds ?? 30;
+    this.maxSeconds = settings.maxSeconds ?? 30;
     this.#random = settings.random ?? Math.random;
   }
 
@@ -29,7 +30,7 @@ export class Backoff {
 
   /** The next delay in seconds: anything up to the bound, which doubles, but never less than `atLeast`. */
   next(atLeast = 0): number {
-    const bound = Math.min(this.#max, this.#first * 2 ** Math.min(this.#failures, 30));
+    const bound = Math.min(this.maxSeconds, this.#first * 2 ** Math.min(this.#failures, 30));
     this.#failures += 1;
     return atLeast + bound * this.#random();
   }

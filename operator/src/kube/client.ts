@@ -218,7 +218,7 @@ export class KubeClient {
 
   /**
    * The changes of a kind since `resourceVersion`, in order. Ends when the server ends it (`timeoutSeconds`); throws a
-   * KubeError when it fails, is silent for `idleSeconds`, or the server sends an ERROR event.
+   * KubeError when it fails, is silent for `idleSeconds` (`isIdle`), or the server sends an ERROR event.
    */
   watch<T extends KubeObject>(
     resource: Resource<T>,
@@ -228,6 +228,8 @@ export class KubeClient {
       readonly timeoutSeconds?: number;
       /** How long the connection may be silent, in seconds. Default 120. */
       readonly idleSeconds?: number;
+      /** Called once the server has begun to answer. */
+      readonly onOpen?: () => void;
     },
   ): AsyncGenerator<WatchEvent<T>, void, undefined> {
     const chunks = this.#transport.stream({
@@ -242,6 +244,7 @@ export class KubeClient {
       },
       signal: options.signal,
       idleSeconds: options.idleSeconds ?? 120,
+      onOpen: options.onOpen,
     });
     return decodeWatch<T>(chunks);
   }

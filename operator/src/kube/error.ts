@@ -15,7 +15,8 @@ export const NOT_SERVED = 'NotServed';
 
 /**
  * A request that the API server refused, or that never got an answer.
- * `status` is the HTTP status, or 0 without an answer; then `reason` is `Unreachable`, `Timeout`, `Aborted` or `BadAnswer`.
+ * `status` is the HTTP status, or 0 without an answer; then `reason` is `Unreachable`, `Timeout`, `Aborted`, `BadAnswer`, or
+ * `Idle`: a stream had begun, and nothing came through it for too long.
  * A 404 with `reason` `NotServed` is about the kind: a server that has just started says so of kinds that CRDs define,
  * until it has read them (503 since Kubernetes 1.23), and says nothing with it about the object.
  */
@@ -70,6 +71,11 @@ export function isUnavailable(error: unknown): error is KubeError {
     error.status >= 500 ||
     (error.status === 0 && error.reason !== 'BadAnswer')
   );
+}
+
+/** A stream that had begun was silent for too long, which is no failure of the server. */
+export function isIdle(error: unknown): error is KubeError {
+  return error instanceof KubeError && error.status === 0 && error.reason === 'Idle';
 }
 
 /** The resource version or the continue token is too old: list anew. */

@@ -23,19 +23,26 @@ export function errorOfAnswer(answer: {
 /** The error for whatever was thrown while a request was made or its answer read. */
 export function errorOfFailure(
   cause: unknown,
-  context: { readonly verb: string; readonly path: string; readonly deadline: Deadline; readonly parent: AbortSignal },
+  context: {
+    readonly verb: string;
+    readonly path: string;
+    readonly deadline: Deadline;
+    readonly parent: AbortSignal;
+    /** Whether the server had begun to answer with a stream. */
+    readonly streaming?: boolean;
+  },
 ): KubeError {
   if (cause instanceof KubeError) {
     return cause;
   }
-  const { verb, path, deadline, parent } = context;
+  const { verb, path, deadline, parent, streaming = false } = context;
   const fail = (reason: string, why: string) =>
     new KubeError({ status: 0, reason, message: `${verb} ${path}: ${why}`, cause });
   if (parent.aborted) {
     return fail('Aborted', 'given up by the caller');
   }
   if (deadline.expired) {
-    return fail('Timeout', String(deadline.signal.reason?.message ?? 'no answer in time'));
+    return fail(streaming ? 'Idle' : 'Timeout', String(deadline.signal.reason?.message ?? 'no answer in time'));
   }
   if (cause instanceof SyntaxError) {
     return fail('BadAnswer', 'the answer is no JSON object; is this the address of an API server?');

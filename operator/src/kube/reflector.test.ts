@@ -1,11 +1,13 @@
 // Tests of the reflector: whatever goes wrong between it and the API server, the store ends up right.
 import fc from 'fast-check';
+import { Registry } from 'prom-client';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { ApiStatus } from '../../../e2e/fake-apiserver/api-status.ts';
 import { FakeApiServer } from '../../../e2e/fake-apiserver/fake-api-server.ts';
 import { NOT_SERVED } from '../../../e2e/fake-apiserver/faults.ts';
 import { silentLog } from '../../../e2e/fake-apiserver/silent-log.ts';
 import type { ConfigMap } from './builtin.ts';
+import { createKubeMetrics } from './metrics.ts';
 import { Reflector, type ReflectorOptions } from './reflector.ts';
 import { configMaps } from './resource.ts';
 import { type Delta, Store } from './store.ts';
@@ -359,13 +361,77 @@ test('reduces objects before they are stored', async () => {
   expect(all.store.get('n/a')?.metadata).not.toHaveProperty('managedFields');
 });
 
-test('watches that end at once, without news, are failures and back off', async () => {
-  const all = await setUp({ backoff: { firstSeconds: 1000, maxSeconds: 1000, random: () => 1 } });
-  all.api.faults.inject(WATCH, { kind: 'text', text: '' }, 1000);
-  await all.reflector.synced;
-  all.api.watches.end();
-  await new Promise((resolve) => setTimeout(resolve, 100));
-  expect(all.api.seen(WATCH).length).toBeLessThanOrEqual(2);
+describe('what backs off', () => {
+  const never = { firstSeconds: 1000, maxSeconds: 1000, random: () => 1 };
+  const opened = (api: FakeApiServer) => api.seen(WATCH).length;
+
+  test('a watch that was silent is opened again at once, however often it is', async () => {
+    const metrics = createKubeMetrics(new Registry());
+    const all = await setUp({ idleSeconds: 0.03, backoff: never, metrics });
+    await all.reflector.synced;
+    await vi.waitFor(() => expect(opened(all.api)).toBeGreaterThan(5), PATIENCE);
+    change(all.api);
+    await converged(all);
+    expect((await metrics.reflectorErrors.get()).values).toEqual([]);
+  });
+
+  test('a watch that breaks after it had stood for longer than the longest delay counts from the first failure', async () => {
+    // Every one of these breaks would double the delay, up to 10 s.
+    const all = await setUp({ backoff: { firstSeconds: 0.04, maxSeconds: 0.04, random: () => 1 } });
+    const failures: number[] = [];
+    await all.reflector.synced;
+    for (let i = 0; i < 4; i += 1) {
+      await watching(all);
+      await new Promise((resolve) => setTimeout(resolve, 60));
+      all.api.watches.reset();
+      await vi.waitFor(() => expect(opened(all.api)).toBe(i + 2), PATIENCE);
+      failures.push(all.reflector.failures);
+    }
+    expect(failures).toEqual([1, 1, 1, 1]);
+  });
+
+  test.each<[string, Parameters<FakeApiServer['faults']['inject']>[1]]>([
+    ['a watch whose answer does not come', { kind: 'silence' }],
+    ['a watch that is refused', { kind: 'status', status: 500 }],
+    ['a watch whose connection is reset before it has begun', { kind: 'reset' }],
+    ['a watch that ends at once, without news', { kind: 'text', text: '' }],
+  ])('%s', async (_, fault) => {
+    const all = await setUp({ idleSeconds: 0.03, backoff: never });
+    all.api.faults.inject(WATCH, fault, 1000);
+    await all.reflector.synced;
+    await vi.waitFor(() => expect(all.reflector.failures).toBe(1), PATIENCE);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(opened(all.api)).toBe(1);
+  });
+
+  test('any sequence of silences, breaks and refusals: only what was no silence counts', {
+    timeout: 60_000,
+  }, async () => {
+    type Step = 'silence' | 'refusal' | 'reset';
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.constantFrom<Step>('silence', 'refusal', 'reset'), { maxLength: 8 }),
+        async (steps) => {
+          const metrics = createKubeMetrics(new Registry());
+          const all = await setUp({ idleSeconds: 0.02, metrics, backoff: { firstSeconds: 0.001, maxSeconds: 1000 } });
+          let failures = 0;
+          await all.reflector.synced;
+          for (const step of steps) {
+            const before = opened(all.api);
+            if (step !== 'silence') {
+              failures += 1;
+              all.api.faults.inject(WATCH, step === 'reset' ? { kind: 'reset' } : { kind: 'status', status: 500 });
+            }
+            await vi.waitFor(() => expect(opened(all.api)).toBeGreaterThan(before + 1), PATIENCE);
+          }
+          const counted = (await metrics.reflectorErrors.get()).values.reduce((sum, { value }) => sum + value, 0);
+          expect(counted).toBe(failures);
+          await endings.pop()?.();
+        },
+      ),
+      { numRuns: 15 },
+    );
+  });
 });
 
 test('ends at once when it is told to, also in the middle of a wait', async () => {

@@ -2,7 +2,7 @@
 import type { Logger } from 'pino';
 import { Backoff, type BackoffSettings } from './backoff.ts';
 import type { KubeClient } from './client.ts';
-import { isGone, KubeError } from './error.ts';
+import { isGone, isIdle, KubeError } from './error.ts';
 import type { KubeMetrics } from './metrics.ts';
 import { type KubeObject, keyOf } from './object.ts';
 import { pause, yieldToEventLoop } from './pause.ts';
@@ -22,13 +22,13 @@ export interface ReflectorOptions<T extends KubeObject> {
   readonly transform?: (object: T) => T;
   readonly log: Logger;
   readonly metrics?: KubeMetrics | undefined;
-  /** Delay before the n-th try after a failure. Default: full jitter, 0.8 to 30 s. */
+  /** Delay before the n-th try after a failure, which silence is not. Default: full jitter, 0.8 to 30 s. */
   readonly backoff?: BackoffSettings;
   /** Objects per page of a list. Default 500. */
   readonly pageSize?: number;
   /** Shortest time after which the server shall end a watch, in seconds; the longest is twice that. Default 300. */
   readonly watchSeconds?: number;
-  /** How long a watch may be silent before it is opened anew, in seconds. Default 120. */
+  /** How long a watch may be silent before it is opened again, in seconds. Default 120. */
   readonly idleSeconds?: number;
 }
 
@@ -77,6 +77,11 @@ export class Reflector<T extends KubeObject> {
   /** When the API server last sent anything, in milliseconds since the epoch; undefined before the first time. */
   get lastContact(): number | undefined {
     return this.#lastContact;
+  }
+
+  /** Failures in a row; 0 while all is well. A watch that was silent is none. */
+  get failures(): number {
+    return this.#backoff.failures;
   }
 
   /** Lists and watches until `signal` is aborted; resolves then, and never rejects. */
@@ -133,9 +138,10 @@ export class Reflector<T extends KubeObject> {
 
   /** Follows the changes since `version` until the server ends the watch in good order. */
   async #watch(version: string, signal: AbortSignal): Promise<void> {
-    const { client, resource, namespace, labelSelector, metrics } = this.#options;
+    const { client, resource, namespace, labelSelector, metrics, log } = this.#options;
     const watchSeconds = this.#options.watchSeconds ?? 300;
     const start = performance.now();
+    let opened = Number.POSITIVE_INFINITY;
     let events = 0;
     metrics?.watches.inc({ name: this.#name });
     const watch = client.watch(resource, {
@@ -145,12 +151,30 @@ export class Reflector<T extends KubeObject> {
       // Spread out, so that not all watches of all replicas end at once.
       timeoutSeconds: watchSeconds * (1 + Math.random()),
       idleSeconds: this.#options.idleSeconds ?? 120,
+      onOpen: () => {
+        opened = performance.now();
+        this.#lastContact = Date.now();
+      },
       signal,
     });
-    for await (const event of watch) {
-      events += 1;
-      this.#apply(event);
-      this.#backoff.reset();
+    try {
+      for await (const event of watch) {
+        events += 1;
+        this.#apply(event);
+        this.#backoff.reset();
+      }
+    } catch (error) {
+      if (isIdle(error)) {
+        // Nothing has happened, or a connection died without a word. Until the next watch is open, changes wait.
+        log.debug({ resource: this.#name }, `${this.#name} watches on at once: ${error.message}`);
+        this.#backoff.reset();
+        return;
+      }
+      if (performance.now() - opened > this.#backoff.maxSeconds * 1000) {
+        // It went well for so long that the failures before it have nothing to do with this one.
+        this.#backoff.reset();
+      }
+      throw error;
     }
     this.#lastContact = Date.now();
     if (events === 0 && performance.now() - start < 1000 && !signal.aborted) {
@@ -193,9 +217,8 @@ export class Reflector<T extends KubeObject> {
     const { failures } = this.#backoff;
     const { status, reason } = failure;
     const next = this.#version === undefined ? 'lists anew' : 'watches on';
-    // Silence and forgotten history are everyday things for a kind that seldom changes.
-    const everyday = reason === 'Timeout' || isGone(error);
-    const level = failures > 1 ? 'warn' : everyday ? 'debug' : 'info';
+    // Forgotten history is an everyday thing for a kind that seldom changes.
+    const level = failures > 1 ? 'warn' : isGone(error) ? 'debug' : 'info';
     log[level](
       { resource: this.#name, status, reason, failures },
       `${this.#name} ${next} in ${seconds.toFixed(1)} s: ${failure.message}`,

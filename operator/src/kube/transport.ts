@@ -23,6 +23,8 @@ export interface Request extends Call {
 export interface StreamRequest extends Call {
   /** How long the stream may be silent once it has begun, in seconds; default the transport's time limit. */
   readonly idleSeconds?: number;
+  /** Called once the server has begun to answer. */
+  readonly onOpen?: (() => void) | undefined;
 }
 
 /** Longest error body that is read, in bytes. */
@@ -65,12 +67,18 @@ export class Transport {
     }
   }
 
-  /** The chunks of an answer that goes on for long; the request is given up when the caller stops reading. */
+  /**
+   * The chunks of an answer that goes on for long; the request is given up when the caller stops reading. Throws a
+   * KubeError: `Timeout` where no answer begins in time, `Idle` where one that had begun is silent for `idleSeconds`.
+   */
   async *stream(request: StreamRequest): AsyncGenerator<Uint8Array, void, undefined> {
     const idleSeconds = request.idleSeconds ?? this.#timeoutSeconds;
     const deadline = startDeadline(request.signal, Math.min(idleSeconds, this.#timeoutSeconds));
+    let streaming = false;
     try {
       const answer = await this.#send({ ...request, method: 'GET' }, 'streams', deadline);
+      streaming = true;
+      request.onOpen?.();
       deadline.restart(idleSeconds);
       for await (const chunk of answer.body) {
         deadline.restart(idleSeconds);
@@ -82,6 +90,7 @@ export class Transport {
         path: request.path,
         deadline,
         parent: request.signal,
+        streaming,
       });
     } finally {
       deadline[Symbol.dispose]();
