@@ -7,6 +7,7 @@ import { parse, parseAllDocuments } from 'yaml';
 import { cacheFlags, cacheSettings } from '../operator/src/cache/settings.ts';
 import { readFlags } from '../operator/src/flags.ts';
 import { operatorFlags, operatorSettings } from '../operator/src/settings.ts';
+import { alertRules } from './alert-rules.ts';
 import { chart, helm } from './helm.ts';
 
 const OLD = '1.20.2';
@@ -251,19 +252,59 @@ test('what the Prometheus operator reads is made where it is there', async () =>
   expect(find(withIt, 'PrometheusRule', 'floe')['spec'].groups.length).toBeGreaterThan(0);
 });
 
-test('every alert has a runbook', async () => {
-  const [manifests, runbooks] = await Promise.all([
-    render({ 'metrics.prometheusRule.enabled': true }, NEW, '--api-versions', MONITORING),
-    readdir(join(chart, '..', '..', 'docs', 'runbooks')),
-  ]);
-  const alerts: Manifest[] = find(manifests, 'PrometheusRule', 'floe')['spec'].groups.flatMap(
-    (group: Manifest) => group['rules'],
-  );
-  for (const { alert, annotations } of alerts) {
+const rulesOf = async (values: Values = {}) =>
+  (await alertRules((args) => helm(...args), values)).groups.flatMap(({ rules }) => rules);
+
+test('every alert has a runbook, and its URL where the pages are published', async () => {
+  const runbooks = await readdir(join(chart, '..', '..', 'docs', 'runbooks'));
+  const published = await rulesOf({ 'metrics.prometheusRule.runbookUrl': 'https://docs.example.com/floe/runbooks/' });
+  const plain = await rulesOf();
+  for (const [at, { alert, annotations }] of published.entries()) {
     expect(runbooks).toContain(`${alert.toLowerCase()}.md`);
-    expect(annotations.runbook_url).toBe(`docs/runbooks/${alert.toLowerCase()}.md`);
-    expect(annotations.summary).toBeTypeOf('string');
+    expect(annotations['runbook_url']).toBe(`https://docs.example.com/floe/runbooks/${alert.toLowerCase()}.md`);
+    expect(annotations['summary']).toBeTypeOf('string');
+    // What is no URL leads nowhere.
+    expect(plain[at]?.annotations).not.toHaveProperty('runbook_url');
   }
+  expect(published.length).toBeGreaterThan(10);
+  expect(JSON.stringify(plain)).not.toMatch(/THRESHOLD|EXCEPT|threshold/);
+});
+
+test('thresholds, times, severities and namespaces of alerts can be changed, and alerts left out', async () => {
+  const rules = await rulesOf({
+    'metrics.prometheusRule.alerts': {
+      FloeMachinesOffline: { threshold: 0.6, for: '1h', severity: 'info', exceptNamespaces: ['laptops', 'lab'] },
+      FloeRolloutPaused: { enabled: false },
+      FloeMachinesUnhealthy: { threshold: 0 },
+    },
+  });
+  const named = (name: string) => rules.find(({ alert }) => alert === name);
+  expect(named('FloeRolloutPaused')).toBeUndefined();
+  expect(named('FloeMachinesUnhealthy')?.expr).toMatch(/> 0$/);
+  expect(named('FloeMachinesOffline')).toMatchObject({ for: '1h', labels: { severity: 'info' } });
+  expect(named('FloeMachinesOffline')?.expr).toContain('> 0.6 * max');
+  expect(named('FloeMachinesOffline')?.expr.match(/namespace!~"laptops\|lab"/g)).toHaveLength(3);
+  expect(named('FloeMachinesDrifted')?.expr).toContain('namespace!~""');
+});
+
+test.each([
+  ['an alert that does not exist', { FloeMachineOffline: { threshold: 1 } }, 'FloeMachinesOffline'],
+  ['a threshold where there is none', { FloeDown: { threshold: 1 } }, 'FloeDown'],
+  ['namespaces where there are none', { FloeDown: { exceptNamespaces: ['lab'] } }, 'FloeDown'],
+  ['a time that is none', { FloeDown: { for: '5 min' } }, 'for'],
+])('alerts: %s is refused', async (_, alerts, named) => {
+  await expect(rulesOf({ 'metrics.prometheusRule.alerts': alerts })).rejects.toThrow(named);
+});
+
+test('without an election there is one replica, which ends before the next one starts', async () => {
+  const manifests = await render({ 'operator.leaderElection': false });
+  const { replicas, strategy } = find(manifests, 'Deployment', 'floe-operator')['spec'];
+  expect({ replicas, strategy }).toEqual({ replicas: 1, strategy: { type: 'Recreate' } });
+  expect(has(manifests, 'PodDisruptionBudget')).toBe(false);
+  const none = await render({ 'operator.leaderElection': false, 'operator.replicas': 0 });
+  expect(find(none, 'Deployment', 'floe-operator')['spec'].replicas).toBe(0);
+  const elected = find(await render(), 'Deployment', 'floe-operator')['spec'];
+  expect(elected).toMatchObject({ replicas: 2, strategy: { rollingUpdate: { maxUnavailable: 0 } } });
 });
 
 test('the dashboard reaches Grafana as it is', async () => {
@@ -279,6 +320,7 @@ test.each([
   ['a URL that is none', 'cache.publicUrl', 'cache.example.com', 'publicUrl'],
   ['no cache at all', 'cache.enabled', false, 'cache.external.url'],
   ['a hostPath without a path', 'cache.persistence.type', 'hostPath', 'cache.persistence.hostPath'],
+  ['a page that is no URL', 'metrics.prometheusRule.runbookUrl', 'docs/runbooks', 'runbookUrl'],
   ['an Ingress without a host', 'cache.ingress.enabled', true, 'cache.ingress.host'],
 ])('%s is refused, and the message names the value', async (_, path, value, named) => {
   await expect(render({ [path]: value })).rejects.toThrow(named);

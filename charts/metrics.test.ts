@@ -3,19 +3,19 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { expect, test } from 'vitest';
-import { parse } from 'yaml';
 import { cacheMetrics } from '../operator/src/cache/metrics.ts';
 import { ConfigMetrics } from '../operator/src/config/config-metrics.ts';
 import { createHubMetrics } from '../operator/src/hub/hub-metrics.ts';
 import { createKubeMetrics } from '../operator/src/kube/metrics.ts';
 import { RolloutMetrics } from '../operator/src/rollout/rollout-metrics.ts';
-import { chart } from './helm.ts';
+import { alertRules } from './alert-rules.ts';
+import { chart, helm } from './helm.ts';
 
 /** Labels that Prometheus adds to what it scrapes, or that a histogram has. */
-const FREE = ['instance', 'le'];
+const FREE = ['job', 'instance', 'le'];
 
-/** Name to labels, of everything that operator and cache may show. */
-function known(): Map<string, readonly string[]> {
+/** The registries of operator and cache with everything that they may show. */
+function registered(): readonly [Registry, Registry] {
   const registries = [new Registry(), new Registry()] as const;
   const [operator, cache] = registries;
   collectDefaultMetrics({ register: operator });
@@ -23,8 +23,13 @@ function known(): Map<string, readonly string[]> {
   createHubMetrics(operator, { connections: () => 0, pendingWrites: () => 0, machines: () => [] });
   new ConfigMetrics(operator);
   new RolloutMetrics(operator);
-  cacheMetrics(cache, { stored: () => 0, uploads: () => 0 });
-  const all = registries.flatMap((registry) => registry.getMetricsAsArray()) as unknown as {
+  cacheMetrics(cache, { stored: () => 0, limit: () => 0, free: async () => 0, uploads: () => 0 });
+  return registries;
+}
+
+/** Name to labels, of everything that operator and cache may show. */
+function known(): Map<string, readonly string[]> {
+  const all = registered().flatMap((registry) => registry.getMetricsAsArray()) as unknown as {
     name: string;
     labelNames?: string[];
   }[];
@@ -47,7 +52,7 @@ function uses(query: string): Use[] {
 
 async function queries(): Promise<[string, string][]> {
   const dashboard = JSON.parse(await readFile(join(chart, 'dashboards', 'rollouts.json'), 'utf8'));
-  const alerts = parse(await readFile(join(chart, 'alerts', 'floe.yaml'), 'utf8'));
+  const alerts = await alertRules((args) => helm(...args));
   type Panel = { title: string; targets?: { expr: string }[] };
   const panels = (dashboard.panels as Panel[]).flatMap(({ title, targets = [] }) =>
     targets.map(({ expr }): [string, string] => [`panel ${title}`, expr]),
@@ -55,8 +60,7 @@ async function queries(): Promise<[string, string][]> {
   const variables = (dashboard.templating.list as { name: string; definition?: string }[]).flatMap(
     ({ name, definition }): [string, string][] => (definition === undefined ? [] : [[`variable ${name}`, definition]]),
   );
-  type Group = { rules: { alert: string; expr: string }[] };
-  const rules = (alerts.groups as Group[]).flatMap(({ rules: all }) =>
+  const rules = alerts.groups.flatMap(({ rules: all }) =>
     all.map(({ alert, expr }): [string, string] => [`alert ${alert}`, expr]),
   );
   return [...panels, ...variables, ...rules];
@@ -82,4 +86,32 @@ test('rates use the interval that Grafana derives from the scrape interval', asy
     if (!where.startsWith('panel')) continue;
     for (const [, window] of query.matchAll(/\[([^\]]+)\]/g)) expect(window, where).toBe('$__rate_interval');
   }
+});
+
+test('series that other operators have, too, are those of a target of Floe', async () => {
+  const own = /[a-z0-9_]+(\{[^}]*\})?(\[[^\]]*\])?\)? and on \(job, instance\) floe_hub_connections/g;
+  for (const [where, query] of await queries()) {
+    const rest = query
+      .replaceAll(own, '')
+      .replaceAll(/\b(by|on) \([^)]*\)/g, '')
+      .replace(/^label_values\((.*)\)$/, '$1');
+    for (const { metric } of uses(rest)) expect(metric, `${where}: ${query}`).toMatch(/^floe_/);
+  }
+});
+
+test('what an alert counts is there, as 0, before it happens for the first time', async () => {
+  const texts = await Promise.all(registered().map((registry) => registry.metrics()));
+  let counted = 0;
+  for (const [where, query] of await queries()) {
+    const counts = where.startsWith('alert')
+      ? query.matchAll(/\b(?:increase|rate)\((floe_\w+)\{(\w+)=~?"([^"]+)"\}/g)
+      : [];
+    for (const [, metric = '', label = '', values = ''] of counts) {
+      for (const value of values.split('|')) {
+        counted += 1;
+        expect(texts.join('\n'), where).toContain(`${metric}{${label}="${value}"} 0`);
+      }
+    }
+  }
+  expect(counted).toBeGreaterThan(5);
 });

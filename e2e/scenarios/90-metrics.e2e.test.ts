@@ -1,6 +1,9 @@
 // Every question of the dashboards and of the alerts, asked of a real Prometheus that scrapes Floe while revisions come, fail and are refused.
+import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { alertRules } from '../../charts/alert-rules.ts';
+import type { Daemon } from '../bed/daemon.ts';
 import { projectDir } from '../bed/paths.ts';
 import { run } from '../bed/run.ts';
 import { waitUntil } from '../bed/wait-until.ts';
@@ -11,7 +14,25 @@ import { condition, waitForFleet } from '../src/observe.ts';
 import { complaints, OperatorPods } from '../src/operator-pods.ts';
 import { calm, freshMarker, kubectlOf, marked, publishBuilt, rollout, waitDone } from '../src/scene.ts';
 
-const ALERTS = join(projectDir, 'charts/floe/alerts/floe.yaml');
+/** Another operator that Prometheus scrapes: its series have the same names, and `foreign` in every label. */
+const FOREIGN = `
+const { createServer } = require('node:http');
+let scrapes = 0;
+createServer((_, response) => {
+  scrapes += 1000;
+  response.end([
+    'leader_election_master_status{name="foreign"} 1',
+    'workqueue_depth{name="foreign"} 1000000',
+    'controller_runtime_reconcile_total{controller="foreign",result="error"} ' + scrapes,
+    'controller_runtime_reconcile_errors_total{controller="foreign"} ' + scrapes,
+    'rest_client_requests_total{method="foreign",code="200"} ' + scrapes,
+    'process_resident_memory_bytes 1',
+    'nodejs_eventloop_lag_p99_seconds 1000',
+    '',
+  ].join('\\n'));
+}).listen(9491, '127.0.0.1');
+`;
+const FOREIGN_TARGET = '127.0.0.1:9491';
 
 /** A key that no machine has. */
 const STRANGE_KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIL5VKh4T1WqdkYG8MOsR/ylwCRJT4SMuUPm4kfb+643E';
@@ -42,6 +63,9 @@ let floe: Installation;
 /** When the scenario began: what the logs held before is of others. */
 const began = new Date().toISOString();
 let prometheus: Prometheus;
+let foreign: Daemon;
+/** A folder with the rules as the chart renders them, and their tests. */
+let rulesDir: string;
 let range: { from: number; to: number };
 
 /** A good revision for all, then one that breaks a machine and cannot be built for another; then a machine with a wrong key. */
@@ -64,9 +88,18 @@ beforeAll(async () => {
   floe = await Installation.attach(inject('cluster'));
   await calm(floe);
   await new OperatorPods(floe).untilReady();
+  rulesDir = join(floe.cluster.dir, 'alerts');
+  await mkdir(rulesDir, { recursive: true });
+  const rules = await alertRules((args) => floe.cluster.helm(args));
+  // JSON is YAML.
+  await writeFile(join(rulesDir, 'rules.yaml'), JSON.stringify(rules));
+  await copyFile(join(projectDir, 'e2e/prometheus/alert-tests.yaml'), join(rulesDir, 'alert-tests.yaml'));
+  foreign = floe.cluster.addDaemon('foreign-operator', [process.execPath, '-e', FOREIGN]);
+  await foreign.start();
   prometheus = await Prometheus.start(floe.cluster, {
     namespace: SYSTEM,
-    rules: [ALERTS],
+    rules: [join(rulesDir, 'rules.yaml')],
+    targets: [{ targets: [FOREIGN_TARGET], labels: { pod: 'foreign' } }],
     onProgress: ({ detail, state }) => console.log(`${state}: ${detail}`),
   });
   const from = Date.now() / 1000;
@@ -79,6 +112,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await prometheus?.[Symbol.asyncDispose]();
+  await foreign?.stop();
   await calm(floe);
   const lines = (await new OperatorPods(floe).logs()).filter(({ time }) => time >= began);
   expect(complaints(lines)).toEqual([]);
@@ -94,6 +128,9 @@ test.each(questions())('$dashboard, panel $panel: $expr', async ({ panel, expr }
   const all = await prometheus.queryRange(asked(expr, allChosen()), range);
   expect(numbers(all).length, 'values').toBeGreaterThan(0);
   if (SEEN.includes(panel)) expect(Math.max(...numbers(all))).toBeGreaterThan(0);
+  expect(JSON.stringify(all.map(({ metric }) => metric)), 'series of another operator').not.toMatch(
+    new RegExp(`foreign|${FOREIGN_TARGET}`),
+  );
   const one = await prometheus.queryRange(
     asked(expr, { ...allChosen(), namespace: NAMESPACE, rollout: 'fleet' }),
     range,
@@ -111,7 +148,8 @@ test.each(choices())('$dashboard, variable $variable has choices', async ({ matc
 });
 
 test('the alert rules are in order, and each was evaluated', async () => {
-  await run(['promtool', 'check', 'rules', ALERTS]);
+  await run(['promtool', 'check', 'rules', join(rulesDir, 'rules.yaml')]);
+  await run(['promtool', 'test', 'rules', join(rulesDir, 'alert-tests.yaml')]);
   const rules = await waitUntil(
     async () => {
       const seen = await prometheus.rules();
@@ -138,7 +176,7 @@ test.each(['FloeRolloutFailed', 'FloeMachinesNotBuilt', 'FloeAgentsRefused', 'Fl
   },
 );
 
-test('no alert about the operator itself has begun', async () => {
+test('no alert about the operator itself has begun, though another operator fails', async () => {
   const own = ['FloeDown', 'FloeNoLeader', 'FloeReconcileErrors', 'FloeStatusWritesFail', 'FloeCacheFull'];
   const rules = await prometheus.rules();
   const begun = (rule: Rule): boolean => own.includes(rule.name) && rule.state !== 'inactive';
@@ -169,11 +207,12 @@ test.each([
   'floe_rollout_info',
   'floe_builds_total',
   'floe_cache_stored_bytes',
+  'floe_cache_free_bytes',
 ])('the metric %s, by its usual name, is there', async (name) => {
   expect((await prometheus.queryRange(name, range)).length).toBeGreaterThan(0);
 });
 
 test('of two replicas one leads, at every moment', async () => {
-  const sums = await prometheus.queryRange('sum(leader_election_master_status)', range);
+  const sums = await prometheus.queryRange('sum(leader_election_master_status{name="floe-operator"})', range);
   expect(new Set(numbers(sums))).toEqual(new Set([1]));
 });

@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import { type Address, parseAddress } from './address.ts';
 import { type Answer, busy, diskAnswer, refuse } from './answer.ts';
 import { type Authorizer, tokenOf } from './authorize.ts';
-import type { CacheMetrics } from './metrics.ts';
+import type { CacheMetrics, FailureCause } from './metrics.ts';
 import { putNar, type Upload, type UploadPorts } from './put-nar.ts';
 import { putNarinfo } from './put-narinfo.ts';
 import { read } from './read.ts';
@@ -17,7 +17,7 @@ export type CachePorts = UploadPorts & {
   readonly log: Logger;
 };
 
-const CAUSES: Readonly<Record<number, string>> = {
+const CAUSES: Readonly<Record<number, FailureCause>> = {
   401: 'refused',
   403: 'refused',
   409: 'conflict',

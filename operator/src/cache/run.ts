@@ -83,7 +83,12 @@ export async function runCache(settings: CacheSettings, options: CacheOptions): 
   const directory = await CacheDirectory.open(settings.directory);
   const space = new Space(settings, async () => directory.freeBytes());
   const slots = new Slots(settings.uploads);
-  const metrics = cacheMetrics(registry, { stored: () => space.stored, uploads: () => slots.taken });
+  const metrics = cacheMetrics(registry, {
+    stored: () => space.stored,
+    limit: () => settings.maxBytes,
+    free: () => space.left(),
+    uploads: () => slots.taken,
+  });
   const file = settings.uploadTokenFile;
   const review = settings.tokenReview ? options.reviewToken : undefined;
   const authorizer = anyOf([

@@ -290,6 +290,10 @@ test('a full cache says so, and keeps what it has', async () => {
   await restart({ maxBytes: 30 });
   const first = nar('twenty bytes of data');
   expect((await putNar(first)).status).toBe(200);
+  const before = await ask('GET', '/metrics', { port: base.httpPort });
+  expect(before.text).toContain('floe_cache_errors_total{cause="full"} 0');
+  expect(before.text).toContain('floe_cache_limit_bytes 30\n');
+  expect(before.text).toContain('floe_cache_free_bytes 10\n');
   const second = await putNar(nar('another twenty bytes'));
   expect(second).toMatchObject({ status: 507, text: expect.stringMatching(/cache is full.*20 B of 30 B.*--max-size/) });
   expect((await putNar(first)).status).toBe(200);

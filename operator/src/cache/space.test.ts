@@ -27,6 +27,21 @@ test('the disk keeps its reserve, and the message says what to do', async () => 
   expect(refused).toMatchObject({ kind: 'full', message: expect.stringMatching(/cache is full.*1 GiB.*volume/) });
 });
 
+test.each([
+  { maxBytes: 0, minFreeBytes: 10, disk: 110, left: 100 },
+  { maxBytes: 1000, minFreeBytes: 10, disk: 110, left: 100 },
+  { maxBytes: 60, minFreeBytes: 10, disk: 110, left: 60 },
+  { maxBytes: 60, minFreeBytes: 200, disk: 110, left: 0 },
+])('what is left: limit $maxBytes, reserve $minFreeBytes, $disk on the disk', async ({ disk, left, ...limits }) => {
+  const space = new Space(limits, async () => disk);
+  expect(await space.left()).toBe(left);
+  if (left === 0) return;
+  await space.reserve(25);
+  expect(await space.left()).toBe(left - 25);
+  expect((await space.reserve(left - 25)).kind).toBe('granted');
+  expect(await space.left()).toBe(0);
+});
+
 test('what is stored and promised never passes the limit', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(fc.nat({ max: 50 }), { maxLength: 30 }), async (sizes) => {

@@ -28,6 +28,14 @@ export class Space {
     return this.#stored;
   }
 
+  /** Bytes that uploads may still bring, beside those that were promised room already. */
+  async left(): Promise<number> {
+    const { maxBytes, minFreeBytes } = this.#limits;
+    const onDisk = (await this.#freeBytes()) - minFreeBytes;
+    const byLimit = maxBytes > 0 ? maxBytes - this.#stored : onDisk;
+    return Math.max(0, Math.min(onDisk, byLimit) - this.#promised);
+  }
+
   /** Adds what was found or written. */
   add(bytes: number): void {
     this.#stored += bytes;
