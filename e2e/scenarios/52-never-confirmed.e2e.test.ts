@@ -7,6 +7,7 @@ import { condition } from '../src/observe.ts';
 let apart: Apart;
 /** Its timer takes 45 s to go off: it is told first and looked at last. */
 let withoutAgent: Told;
+let stopReloading: () => Promise<void>;
 
 beforeAll(async () => {
   // Switching takes long enough to pull a plug meanwhile.
@@ -18,6 +19,7 @@ beforeAll(async () => {
     m4: '{ test.activationSeconds = 300; }',
     m5: '{ }',
   });
+  stopReloading = await (await apart.probe('m3')).keepReloading();
   withoutAgent = await apart.tell('m3');
 });
 afterAll(() => apart?.giveBack());
@@ -110,10 +112,11 @@ test('mode test lasts until the next boot, and the API says then that the old cl
   expect(condition(back, 'UpToDate')?.status).toBe('False');
 });
 
-test('a closure whose agent does not start is undone by the timer of the old one', async () => {
+test('a closure whose agent does not start is undone by the timer of the old one, though systemd is reloaded each second', async () => {
   const probe = await apart.probe('m3');
   const { closure, before } = withoutAgent;
   const object = await probe.untilEnded(closure, 'RolledBack', { timeoutSeconds: 120 });
+  await stopReloading();
   expect(await probe.closures()).toEqual(before);
   expect(object.status?.attempt?.message).toContain('its agent did not start');
   expect(object.status?.current?.closure).toBe(before.current);

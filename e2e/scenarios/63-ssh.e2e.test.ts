@@ -12,7 +12,7 @@ import { waitUntil } from '../bed/wait-until.ts';
 import { goodFleet } from '../src/apart.ts';
 import { Installation } from '../src/installation.ts';
 import { condition } from '../src/observe.ts';
-import { Probe } from '../src/probe.ts';
+import { Probe, RELOADS } from '../src/probe.ts';
 import { freshMarker, marked } from '../src/scene.ts';
 
 const NAME = 'scenario-ssh';
@@ -114,7 +114,7 @@ afterAll(async () => {
   const { spec: now, status } = await probe.object();
   const isBack = now.target === undefined && status?.desired?.rollout === 'fleet';
   if (!isBack || (await probe.unitState('floe-agent.service')) !== 'active') await backByHand();
-  await probe.machine.tryExec(['systemctl', 'stop', SERVER, PAGE.unit]);
+  await probe.machine.tryExec(['systemctl', 'stop', SERVER, PAGE.unit, RELOADS]);
   await floe.kubectl('delete', 'nixconfig', NAME, '--ignore-not-found');
   await floe.kubectl('delete', 'secret', NAME, '--ignore-not-found');
 });
@@ -238,8 +238,10 @@ test('a bad revision is rolled back there, and the run says so', async () => {
   expect(JSON.stringify(status?.failures)).toContain(MACHINE);
 });
 
-test('a machine that is cut off before it is confirmed goes back by a unit of its own', async () => {
+test('a machine that is cut off before it is confirmed goes back by a unit of its own, though systemd is reloaded each second', async () => {
   await floe.cluster.network.clear();
+  await probe.machine.tryExec(['systemctl', 'stop', RELOADS]);
+  const stopReloading = await probe.keepReloading();
   const before = await probe.closures();
   const last = (await probe.object()).status?.desired?.closure;
   // The timer goes off 30 s after the limit of the switch.
@@ -260,6 +262,7 @@ test('a machine that is cut off before it is confirmed goes back by a unit of it
     what: 'the timer to go back',
     timeoutSeconds: 90,
   });
+  await stopReloading();
   expect(await probe.closures()).toEqual(before);
   expect(await probe.unitState('hello.service')).toBe('active');
   expect((await probe.object()).status?.attempt?.finishedAt, 'nobody can have said so yet').toBeUndefined();

@@ -6,7 +6,7 @@ import { waitUntil } from '../bed/wait-until.ts';
 import { firstRevision } from './acts.ts';
 import type { Installation } from './installation.ts';
 import { condition, type Fleet, readFleet, waitForFleet } from './observe.ts';
-import { Probe } from './probe.ts';
+import { Probe, RELOADS } from './probe.ts';
 import { publishBuilt } from './scene.ts';
 
 /** A scenario's module for each machine, in Nix. */
@@ -121,7 +121,7 @@ export class Apart {
     for (const name of machineNames) {
       const { machine } = await this.probe(name);
       await machine.start();
-      await machine.tryExec(['systemctl', 'stop', 'hold-lock.service']);
+      await machine.tryExec(['systemctl', 'stop', 'hold-lock.service', RELOADS]);
     }
     await this.#floe.kubectl('delete', 'rollouts.floe.dev', this.#name, '--ignore-not-found');
     await this.#moveTo('fleet');

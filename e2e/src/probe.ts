@@ -11,6 +11,8 @@ import { type Installation, SYSTEM } from './installation.ts';
 type Undo = () => Promise<void>;
 
 const LOCK = '/run/nixos/switch-to-configuration.lock';
+/** Reloads systemd all the time. */
+export const RELOADS = 'keep-reloading.service';
 
 export class Probe {
   readonly machine: Machine;
@@ -124,6 +126,16 @@ export class Probe {
     await this.machine.sh('for i in $(seq 200); do [ -e /run/lock-is-held ] && exit 0; sleep 0.05; done; exit 1');
     return async () => {
       await this.machine.exec(['systemctl', 'stop', 'hold-lock.service']);
+    };
+  }
+
+  /** Has systemd read its units again each second, as no machine does and as any may: no timer may count on none. */
+  async keepReloading(): Promise<Undo> {
+    const loop = ['sh', '-c', 'while sleep 1; do systemctl daemon-reload; done'];
+    await this.machine.exec(['systemd-run', '--quiet', '--collect', `--unit=${RELOADS}`, '--', ...loop]);
+    return async () => {
+      if ((await this.unitState(RELOADS)) !== 'active') throw new Error(`${RELOADS} has ended by itself`);
+      await this.machine.exec(['systemctl', 'stop', RELOADS]);
     };
   }
 

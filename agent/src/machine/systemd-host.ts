@@ -11,6 +11,7 @@ import type { Host } from './host.ts';
 import { ownNetwork } from './network.ts';
 import { runEnd, runner } from './run-files.ts';
 import { switchUnitArguments } from './switch-unit.ts';
+import { timerDelay } from './timer-delay.ts';
 import { failedUnits, troubledUnits, unitStates } from './units.ts';
 
 type Settings = {
@@ -53,13 +54,15 @@ export class SystemdHost implements Host {
     return done;
   }
 
-  #startTimer(timer: DeadMan, signal: AbortSignal): Promise<Done> {
+  async #startTimer(timer: DeadMan, signal: AbortSignal): Promise<Done> {
+    const delay = await timerDelay(this.#settings, timer.seconds, signal);
+    if (delay.kind === 'unknown') return { kind: 'failed', message: delay.message };
     const rescue = ['rescue', '--attempt', timer.attempt, '--timer', String(timer.number), '--from', timer.from];
     return this.#systemdRun(
       [
         `--unit=${timerUnit(timer.attempt, timer.number)}`,
         `--description=Undo Floe's attempt ${timer.attempt} unless it is kept in time`,
-        `--on-active=${Math.ceil(timer.seconds)}s`,
+        delay.option,
         '--timer-property=AccuracySec=1s',
         '--collect',
         '--property=Restart=on-failure',

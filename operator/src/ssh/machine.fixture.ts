@@ -8,17 +8,19 @@ import ssh2 from 'ssh2';
 import type { Address } from './connection.ts';
 
 const SYSTEMD_RUN = `#!/bin/sh
-unit=run-$$ timer=
+unit=run-$$ timer= scope=
 while [ $# -gt 0 ]; do
   case "$1" in
     --unit=*) unit=\${1#--unit=} ;;
-    --on-active=*) timer=yes ;;
+    --on-*) timer=$1 ;;
+    --scope) scope=yes ;;
     --) shift; break ;;
   esac
   shift
 done
-if [ -n "$timer" ]; then
-  { printf 'exec'; for one in "$@"; do printf " '%s'" "$one"; done; echo; } > "$FLOE_ROOT/units/$unit.timer"
+if [ -n "$scope" ]; then exec "$@"
+elif [ -n "$timer" ]; then
+  { echo "# $timer"; printf 'exec'; for one in "$@"; do printf " '%s'" "$one"; done; echo; } > "$FLOE_ROOT/units/$unit.timer"
 else
   touch "$FLOE_ROOT/units/$unit.service"
   setsid sh -c '"$@"; rm -f "$0"' "$FLOE_ROOT/units/$unit.service" "$@" > /dev/null 2>&1 < /dev/null &
@@ -31,6 +33,11 @@ shift
 case "$verb" in
   is-active) [ -e "$FLOE_ROOT/units/$1" ] && echo active || { echo inactive; exit 3; } ;;
   stop) rm -f "$FLOE_ROOT/units/$1" ;;
+  show)
+    case "$*" in
+      *UserspaceTimestampMonotonic*) cat "$FLOE_ROOT/systemd-started" 2>/dev/null || echo 5000000 ;;
+      *ActiveEnterTimestampMonotonic*clock.scope) echo 65000000 ;;
+    esac ;;
   list-units) cat "$FLOE_ROOT/failed" 2>/dev/null || true ;;
 esac
 `;
@@ -145,6 +152,12 @@ export class LoopbackMachine {
       await rm(join(this.root, 'units', timer), { force: true });
     }
     return timers.length;
+  }
+
+  /** The timers that are armed: their option in a comment, and what they run. */
+  async timers(): Promise<string[]> {
+    const units = (await readdir(join(this.root, 'units'))).filter((name) => name.endsWith('.timer'));
+    return Promise.all(units.map((unit) => this.read(join('units', unit))));
   }
 
   /** What runs, what the profile names, and the timers that are armed. */

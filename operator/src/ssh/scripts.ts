@@ -119,7 +119,11 @@ return 0`;
 /** closure: kept from the garbage collector as the way back. */
 export const KEEP_WAY_BACK = `mkdir -p "$root/nix/var/nix/gcroots/floe-ssh" && ln -sfn "$1" "$root/nix/var/nix/gcroots/floe-ssh/old"`;
 
-/** owner, attempt, number, seconds, closure to go back to, limit of a run: arms the timer, then puts away the one before. */
+/**
+ * owner, attempt, number, seconds, closure to go back to, limit of a run: arms the timer, then puts away the one before.
+ * Its time is counted from the start of systemd, on the clock that systemd itself uses: \`OnActiveSec\` counts again from
+ * each daemon-reload. A scope that starts now says what that clock shows; /proc/uptime would not, as it goes on in suspend.
+ */
 export const ARM = `owned "$1" || return 1
 cat > "$dir/rescue.sh.new" <<'RESCUE'
 @RESCUE@
@@ -127,9 +131,15 @@ RESCUE
 sync "$dir/rescue.sh.new" && mv -f "$dir/rescue.sh.new" "$dir/rescue.sh" || return 1
 unit="floe-rescue-$2-$3"
 systemctl stop "$unit.timer" >/dev/null 2>&1
+started=$(systemctl show --value --property=UserspaceTimestampMonotonic) || return 1
+now=$(systemd-run --quiet --no-ask-password --scope --collect --unit="$unit-clock" -- \\
+  systemctl show --value --property=ActiveEnterTimestampMonotonic "$unit-clock.scope" 9>&-) || return 1
+case "$started:$now" in
+  :*|*:|0:*|*:0|*[!0-9:]*) echo "systemd does not say when it was started ($started) and what time it is ($now)" >&2; return 1 ;;
+esac
 before=$(cat "$dir/armed" 2>/dev/null)
 systemd-run --quiet --no-ask-password --collect --unit="$unit" --description="Undo Floe's attempt $2 unless it is kept in time" \\
-  --on-active="$4s" --timer-property=AccuracySec=1s --setenv=FLOE_ROOT="$root" -- /bin/sh "$dir/rescue.sh" "$2" "$3" "$5" "$6" 9>&- || return 1
+  --on-startup="$(( (now - started) / 1000 + $4 * 1000 ))ms" --timer-property=AccuracySec=1s --setenv=FLOE_ROOT="$root" -- /bin/sh "$dir/rescue.sh" "$2" "$3" "$5" "$6" 9>&- || return 1
 printf '%s %s' "$2" "$3" | keep "$dir/armed" || return 1
 set -- $before
 [ $# -lt 2 ] || [ "floe-rescue-$1-$2" = "$unit" ] || systemctl stop "floe-rescue-$1-$2.timer" >/dev/null 2>&1
@@ -260,9 +270,9 @@ export const READ = 'base64 < "$root$1"';
 /** program, arguments… */
 export const COMMAND = '"$@"';
 
-/** owner: restarts the machine, once the answer is out. */
+/** owner: restarts the machine, once the answer is out. No timer of systemd, which a daemon-reload would wind back. */
 export const REBOOT = `owned "$1" || return 1
-systemd-run --quiet --no-ask-password --collect --on-active=1s -- systemctl reboot 9>&-`;
+systemd-run --quiet --no-ask-password --collect --setenv=PATH="$PATH" -- /bin/sh -c 'sleep 1; exec systemctl reboot' 9>&-`;
 
 /** The texts that a script puts into files of the machine. */
 export function complete(script: string): string {

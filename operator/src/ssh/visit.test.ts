@@ -96,6 +96,23 @@ describe.concurrent('visits', () => {
     expect(await machine.state()).toEqual(OLD);
   });
 
+  test('the timer has its time counted from the start of systemd, which no daemon-reload changes', async ({
+    machine,
+  }) => {
+    await cutAt(machine, 'switch');
+    // systemd has run for 60 s, and a switch of 30 s has a timer of 60 s.
+    expect(await machine.timers()).toEqual([expect.stringMatching(/^# --on-startup=120000ms\n/)]);
+  });
+
+  test('a systemd that does not say when it was started gets no switch to undo', async ({ machine }) => {
+    await machine.write('systemd-started', '0');
+    const state = await go(machine);
+    expect(state?.attempt?.phase).toBe('Failed');
+    expect(state?.attempt?.message).toContain("can't be armed: systemd does not say when it was started (0)");
+    expect(state?.attempt?.message).toContain('Nothing was changed');
+    expect(await machine.read('switched')).toBe('');
+  });
+
   test('what is not desired any more is undone', async ({ machine }) => {
     const state = await go(machine, { judge: async () => ({ kind: 'denied', message: 'the order is now another' }) });
     expect(state?.attempt?.phase).toBe('Cancelled');
