@@ -119,7 +119,7 @@ in
       default = null;
       example = "/run/keys/floe-join";
       description = ''
-        File on the machine with a join token (`floe token create`), for a machine whose NixMachine has no
+        File on the machine with a join token (`kubectl floe token create`), for a machine whose NixMachine has no
         `spec.identity` yet: its key becomes visible there, and a person approves it. The token lets nobody in by itself,
         and the file may be removed once the machine is connected.
       '';

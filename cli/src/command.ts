@@ -2,32 +2,15 @@
 import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import { VERBS, type Verb } from '@floe/crds/constants';
+import { commandFirst } from './command-first.ts';
 import { courseCommand } from './course-command.ts';
+import { failureOutput } from './failure-output.ts';
+import { HELP } from './help.ts';
 import { InputError } from './input-error.ts';
 import { HOLD_HELP, holdCommand } from './machine-verbs.ts';
 import { PLAN_HELP, planCommand } from './plan-command.ts';
 import { TOKEN_HELP, tokenCommand } from './token-command.ts';
 import { verbCommand, verbHelp } from './verb-command.ts';
-
-const HELP = `floe: NixOS machines run by Kubernetes
-
-  floe plan -f FILE|-           what a Rollout would do now, from manifests; touches nothing; --course: all that follows
-  floe diff ROLLOUT             what it changes on its machines: packages, units, reboots, bytes
-  floe get rollout NAME         how far it is; --watch: until it ends
-  floe machine NAME             why it has not moved, what it runs
-  floe approve ROLLOUT          answer the pause that it waits in; machine/NAME: let that machine join
-  floe retry ROLLOUT            tell the machines that failed again
-  floe continue ROLLOUT         accept the failures of the step and go on
-  floe promote ROLLOUT          leave steps and pauses out: everyone may have it now
-  floe urgent ROLLOUT           pass windows, freezes and consent
-  floe abort ROLLOUT            tell nobody else
-  floe rollback ROLLOUT         take the machines back to the stable revision
-  floe reconcile ROLLOUT        look again now; nc/NAME: at that NixConfig's source and cache
-  floe hold | unhold MACHINE    leave a machine alone, and end that
-  floe token create             a join token for machines whose key nobody has written down
-  floe operator | cache | builder   the processes of Floe; each has --help
-
-floe COMMAND --help says more.  floe --version says which version this is.`;
 
 async function readInput(file: string): Promise<string> {
   if (file === '-') return text(process.stdin);
@@ -60,7 +43,8 @@ const WATCH_LIMIT_MS = 604_800_000;
 const USAGE = 2;
 
 /** Runs the command line and returns its exit code: 0 well, 1 failed, 2 wrong input. */
-export async function main(argv: readonly string[]): Promise<number> {
+export async function main(given: readonly string[]): Promise<number> {
+  const argv = commandFirst(given);
   const [command = '', ...rest] = argv;
   if (PROGRAMS.includes(command)) {
     // Loaded only when asked for: a plan needs no cluster.
@@ -70,7 +54,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   try {
     return await commandOf(command)(rest);
   } catch (error) {
-    return failed(error);
+    return failed(error, argv);
   }
 }
 
@@ -87,7 +71,7 @@ function commandOf(command: string): Command {
   if (command === '--version' || command === 'version')
     return async () => say(process.env['FLOE_VERSION'] ?? 'from source');
   if (['', '--help', '-h', 'help'].includes(command)) return async () => say(HELP, command === '' ? USAGE : 0);
-  throw new InputError({ error: `${command} is not known`, field: 'COMMAND', remedy: 'see floe --help' });
+  throw new InputError({ error: `${command} is not known`, field: 'COMMAND', remedy: 'see kubectl floe --help' });
 }
 
 function say(text: string, code = 0): number {
@@ -160,13 +144,10 @@ async function verb(name: Verb, argv: readonly string[]): Promise<number> {
   return say(await verbCommand(name, argv, { connect, now: () => new Date(), signal, userOf: kubeconfigUser }));
 }
 
-function failed(error: unknown): number {
-  if (error instanceof InputError) {
-    // Programs find it where the plan would be; a person sees it once.
-    if (!process.stdout.isTTY) print(error, process.stdout);
-    print(error, process.stderr);
-    return USAGE;
-  }
-  process.stderr.write(`floe: ${error instanceof Error ? error.message : String(error)}\n`);
-  return 1;
+function failed(error: unknown, argv: readonly string[]): number {
+  const { stdout, stderr } = process;
+  const output = failureOutput(error, argv, { stdout: stdout.isTTY, stderr: stderr.isTTY });
+  stdout.write(output.stdout);
+  stderr.write(output.stderr);
+  return output.code;
 }

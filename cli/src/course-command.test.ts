@@ -39,11 +39,20 @@ const machine = (name: string, online = true) => ({
 });
 const objects = [rollout, config, ...['m1', 'm2', 'm3', 'm4', 'm5', 'm6'].map((name) => machine(name, name !== 'm6'))];
 
-const run = (...argv: string[]) =>
+const courseOver = (input: object, ...argv: string[]) =>
   courseCommand(['-f', '-', '--course', '--now', '2026-03-01T14:00:00Z', ...argv], {
-    read: () => Promise.resolve(JSON.stringify(objects)),
+    read: () => Promise.resolve(JSON.stringify(input)),
     now: new Date(),
   });
+const run = (...argv: string[]) => courseOver(objects, ...argv);
+
+/** The same objects, with one machine on hold for two days. */
+const holding = (name: string) =>
+  objects.map((object) =>
+    object.metadata.name === name
+      ? { ...object, spec: { ...object.spec, hold: { reason: 'new disk', until: '2026-03-03T14:00:00Z' } } }
+      : object,
+  );
 
 test('the table says who moves when, what it waits for, and how it ends', async () => {
   expect(await run()).toBe(`\
@@ -51,12 +60,23 @@ Rollout web   3f9c2ab   from 1111111   started 14:00 UTC
 STEP                   FROM        MACHINES   THEN IT WAITS FOR
 1 batch of 1           14:00 UTC   1 switch   batch of 1: 1 soaks until 14:12 UTC
 2 batch of 50 %        14:12 UTC   2 switch
-3 pause for approval   14:14 UTC   -          waiting for approval: kubectl floe approve web
+3 pause for approval   14:14 UTC   -          waiting for approval: kubectl floe approve web -n shop
 
-waits from 14:14 UTC on: waiting for approval: kubectl floe approve web
-without it at the end: m3, m1: StepPaused, waiting for approval: kubectl floe approve web
+waits from 14:14 UTC on: waiting for approval: kubectl floe approve web -n shop
+without it at the end: m3, m1: StepPaused, waiting for approval: kubectl floe approve web -n shop
 without it at the end: m6: Offline, offline, follows on return
 a machine takes 2 min from its go (assumed, no batch is known yet), comes up healthy, and stays online or offline as it is`);
+});
+
+test.each(['m1', 'm3'])('the hold of %s outlasts the pause, and does not move it', async (held) => {
+  const text = await courseOver(holding(held));
+  expect(text).toMatch(/^3 pause for approval {3}14:14 UTC/m);
+  expect(text).toContain('waits from 14:14 UTC on');
+});
+
+test('taken as approved, a pause is left at once, whatever hold goes on', async () => {
+  const { waves } = JSON.parse(await courseOver(holding('m1'), '--json', '--approved'));
+  expect(waves.find(({ step }: { step: number }) => step === 3)?.at).toMatch(/^2026-03-01T14:14:/);
 });
 
 test('JSON has the waves and the end', async () => {

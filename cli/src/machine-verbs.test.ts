@@ -45,7 +45,7 @@ test('retry is for machines that no Rollout moves', async () => {
   await verbCommand('retry', ['nm/m2', '-n', 'shop'], ports);
   expect(api.get(nixMachines, 'shop/m2')?.metadata.annotations).toEqual({ 'floe.dev/retry': NOW.toISOString() });
   await expect(verbCommand('retry', ['nm/m3', '-n', 'shop'], ports)).rejects.toMatchObject({
-    remedy: 'floe retry web tells the machines that failed again',
+    remedy: 'kubectl floe retry web -n shop orders the machines that failed again',
   });
 });
 
@@ -57,7 +57,10 @@ test('hold and unhold', async () => {
   expect(specOf('m4')?.hold).toEqual({ reason: 'new disk', until: '2026-03-01T13:30:00Z' });
   await holdCommand(true, ['machine/m4', '-n', 'shop', '--reason=for good'], ports);
   expect(specOf('m4')?.hold).toEqual({ reason: 'for good' });
-  await holdCommand(false, ['m4', '-n', 'shop'], ports);
+  expect(await holdCommand(false, ['m4', '-n', 'shop'], ports)).toBe(
+    'machine m4: the hold has ended; its reason was: for good',
+  );
+  expect(await holdCommand(false, ['m4', '-n', 'shop'], ports)).toBe('machine m4: was not on hold');
   expect(specOf('m4')).toEqual({ configRef: { name: 'web' } });
 });
 

@@ -37,7 +37,7 @@ export async function approveMachine(client: Client, key: Key, { signal }: Ports
     throw new InputError({
       error: `machine ${key.name}: ${state}`,
       field: 'NAME',
-      remedy: 'make a join token with floe token create, and let the agent come with it',
+      remedy: `make a join token with kubectl floe token create -n ${key.namespace}, and let the agent come with it`,
     });
   }
   const { resourceVersion } = metadata;
@@ -57,7 +57,7 @@ export async function retryMachine(client: Client, key: Key, { now, signal }: Po
     throw new InputError({
       error: `machine ${key.name} is moved by rollout ${rollout}`,
       field: 'NAME',
-      remedy: `floe retry ${rollout} tells the machines that failed again`,
+      remedy: `kubectl floe retry ${rollout} -n ${key.namespace} orders the machines that failed again`,
     });
   }
   const patch: object = { metadata: { annotations: { [verbAnnotation('retry')]: now().toISOString() } } };
@@ -65,29 +65,30 @@ export async function retryMachine(client: Client, key: Key, { now, signal }: Po
   return `machine ${key.name}: is told its closure again`;
 }
 
-export const HOLD_HELP = `floe hold MACHINE --reason TEXT [--for DURATION]
-floe unhold MACHINE
+export const HOLD_HELP = `kubectl floe hold MACHINE --reason TEXT [--for DURATION]
+kubectl floe unhold MACHINE
 
 Leaves a machine alone: nobody tells it anything until the hold ends. It writes spec.hold.
 
       --reason TEXT          why, for the people who look
-      --for DURATION         90m or 48h for instance; without it until floe unhold
+      --for DURATION         90m or 48h for instance; without it until kubectl floe unhold
 ${CLUSTER_HELP}`;
 
 /** Carries out `floe hold`, and `floe unhold`. Throws InputError on wrong input. */
 export async function holdCommand(on: boolean, argv: readonly string[], ports: ClusterPorts): Promise<string> {
   const more = on ? ({ reason: 'text', for: 'text' } as const) : {};
   const flags = readFlags(argv, { ...clusterFlags, ...more }, { n: 'namespace' });
-  const usage = on ? 'floe hold MACHINE --reason TEXT' : 'floe unhold MACHINE';
+  const usage = on ? 'kubectl floe hold MACHINE --reason TEXT' : 'kubectl floe unhold MACHINE';
   const name = oneName(flags, MACHINE_KIND, usage);
   const hold = on ? holdOf({ reason: flags.text('reason'), length: flags.text('for') }, ports.now()) : null;
   return withCluster(flags, ports, async (client, namespace) => {
     const key = { namespace, name };
+    const before = await findMachine(client, key, ports.signal);
+    if (hold === null && before.spec.hold === undefined) return `machine ${name}: was not on hold`;
     const patch: object = { spec: { hold: hold === null ? null : { until: null, ...hold } } };
-    const asked = client.mergePatch(nixMachines, key, patch, { signal: ports.signal });
-    await found(asked, { key, kind: 'NixMachine', plural: 'nixmachines' });
-    if (hold === null) return `machine ${name}: not on hold`;
-    return `machine ${name}: on hold ${hold.until === undefined ? 'until floe unhold' : `until ${hold.until}`}: ${hold.reason}`;
+    await client.mergePatch(nixMachines, key, patch, { signal: ports.signal });
+    if (hold === null) return `machine ${name}: the hold has ended; its reason was: ${before.spec.hold?.reason}`;
+    return `machine ${name}: on hold ${hold.until === undefined ? 'until kubectl floe unhold' : `until ${hold.until}`}: ${hold.reason}`;
   });
 }
 

@@ -22,7 +22,7 @@ export async function planInput(
 ): Promise<{ readonly snapshot: Snapshot; readonly now: Date }> {
   const [extra] = flags.rest;
   if (extra !== undefined) {
-    throw new InputError({ error: `${extra} is not understood`, field: extra, remedy: 'see floe plan --help' });
+    throw new InputError({ error: `${extra} is not understood`, field: extra, remedy: 'see kubectl floe plan --help' });
   }
   const file = flags.text('file');
   if (file === undefined) {

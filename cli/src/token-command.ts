@@ -17,10 +17,10 @@ export type TokenPorts = {
   readonly signal: AbortSignal;
 };
 
-export const TOKEN_HELP = `floe token create [-n NAMESPACE] [--machine NAME | --selector KEY=VALUE,…] [--uses N] [--ttl DURATION]
+export const TOKEN_HELP = `kubectl floe token create [-n NAMESPACE] [--machine NAME | --selector KEY=VALUE,…] [--uses N] [--ttl DURATION]
 
 Makes a join token and prints it; it is shown this once. A machine whose NixMachine has no spec.identity shows it to make
-its SSH host key visible in status.pendingKey, where a person approves it: floe approve machine/NAME. The token lets
+its SSH host key visible in status.pendingKey, where a person approves it: kubectl floe approve machine/NAME. The token lets
 nobody in by itself. On the machine: services.floe-agent.joinTokenFile.
 
   -n, --namespace NAMESPACE  of the machines; default: the namespace of the kubeconfig's context
@@ -52,7 +52,7 @@ export async function tokenCommand(argv: readonly string[], ports: TokenPorts): 
   const flags = readFlags(argv, known, { n: 'namespace' });
   const [verb, extra] = flags.rest;
   if (verb !== 'create' || extra !== undefined) {
-    throw wrong('COMMAND', `${extra ?? verb ?? 'nothing'} is not known`, 'floe token create');
+    throw wrong('COMMAND', `${extra ?? verb ?? 'nothing'} is not known`, 'kubectl floe token create');
   }
   const machine = flags.text('machine');
   const selector = flags.text('selector');

@@ -55,7 +55,7 @@ With machine/NAME it tells that machine its closure again; for machines of a Nix
 /** The help of a verb. */
 export function verbHelp(verb: Verb): string {
   const config = verb === 'reconcile' ? '\n      --config               NAME is a NixConfig, as nc/NAME says it' : '';
-  return `floe ${verb} ROLLOUT [-n NAMESPACE]
+  return `kubectl floe ${verb} ROLLOUT [-n NAMESPACE]
 
 ${VERB_HELP[verb]}
 ${MORE_HELP[verb] ?? ''}
@@ -66,7 +66,7 @@ ${CLUSTER_HELP}${config}`;
 export async function verbCommand(verb: Verb, argv: readonly string[], ports: VerbPorts): Promise<string> {
   const known = { ...clusterFlags, config: 'flag' } as const;
   const flags = readFlags(argv, known, { n: 'namespace' });
-  const given = oneName(flags, /^$/, `floe ${verb} NAME`);
+  const given = oneName(flags, /^$/, `kubectl floe ${verb} NAME`);
   return withCluster(flags, ports, (client, namespace) => {
     const named = (kind: RegExp) => ({ namespace, name: given.replace(kind, '') });
     const machine = named(MACHINE_KIND);
@@ -106,13 +106,13 @@ async function reconcileConfig(key: Key, client: Client, { now, signal }: VerbPo
 }
 
 /** `<run>.<step>` of the pause that the Rollout waits in: what is approved is what the person could see. */
-function approval({ status }: Rollout, { name }: Key): string {
+function approval({ status }: Rollout, { name, namespace }: Key): string {
   const message = status?.conditions?.find(({ type }) => type === 'Ready')?.message ?? 'nothing has begun';
   if (status?.phase !== 'Paused' || status.run === undefined || status.step === undefined) {
     throw new InputError({
       error: `rollout ${name} does not wait for approval: ${status?.phase ?? 'Idle'}, ${message}`,
       field: 'NAME',
-      remedy: `see kubectl get rollouts.floe.dev ${name}`,
+      remedy: `see kubectl get rollouts.floe.dev ${name} -n ${namespace}`,
     });
   }
   return `${status.run}.${status.step.index}`;

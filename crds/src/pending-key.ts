@@ -23,6 +23,6 @@ export const PendingKey = Type.Object(
   },
   {
     description:
-      'Key of a machine that has no `spec.identity` and came with a join token. It is let in once a person has approved it: by writing `publicKey` into `spec.identity.sshHostKey`, as `floe approve machine/NAME` does, or by the annotation `floe.dev/approve-key` with the fingerprint.',
+      'Key of a machine that has no `spec.identity` and came with a join token. It is let in once a person has approved it: by writing `publicKey` into `spec.identity.sshHostKey`, as `kubectl floe approve machine/NAME` does, or by the annotation `floe.dev/approve-key` with the fingerprint.',
   },
 );

@@ -120,7 +120,10 @@ test('JSON: packages, units, reboots, bytes, by pair of closures', async () => {
   expect(first.closure.fetch.paths).toBe(11);
   expect(first.closure.fetch.bytes).toBeGreaterThan(1000);
   expect(second.closure).toBeUndefined();
-  expect(second.unknown[0]).toMatch(/somewhere-else.* not in the cache/);
+  expect(second.unknown).toEqual([
+    expect.stringMatching(/somewhere-else, is not in the cache: .* by hand, .*KiB in \d+ paths/),
+  ]);
+  expect(second.unknown[0]).toContain(`nix store diff-closures /run/current-system ${systems.after}`);
 });
 
 test('text for people', async () => {

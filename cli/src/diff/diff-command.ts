@@ -16,7 +16,7 @@ import { openCache } from './cache-files.ts';
 import { diffText } from './diff-text.ts';
 import { type Difference, differenceOf, pairsOf } from './fleet-difference.ts';
 
-export const DIFF_HELP = `floe diff ROLLOUT [--cache URL] [--all]
+export const DIFF_HELP = `kubectl floe diff ROLLOUT [--cache URL] [--all]
 
 Says what the newest revision changes on the machines of a Rollout, compared with what they run now: packages, units
 that restart, whether a reboot is due, and bytes to fetch. Machines with the same pair of closures are one entry.
@@ -40,7 +40,7 @@ export async function diffCommand(argv: readonly string[], ports: ClusterPorts):
     { n: 'namespace', o: 'output' },
   );
   const json = wantsJson(flags);
-  const name = oneName(flags, ROLLOUT_KIND, 'floe diff ROLLOUT');
+  const name = oneName(flags, ROLLOUT_KIND, 'kubectl floe diff ROLLOUT');
   const { signal } = ports;
   const snapshot = await withCluster(flags, ports, (client, namespace) =>
     snapshotIn(client, { namespace, name }, signal),
@@ -56,7 +56,7 @@ export async function diffCommand(argv: readonly string[], ports: ClusterPorts):
     } catch (cause) {
       if (!(cause instanceof CacheUnreachable)) throw cause;
       const remedy =
-        'where that address holds in the cluster only, forward its port and give --cache: floe diff --help';
+        'where that address holds in the cluster only, forward its port and give --cache: kubectl floe diff --help';
       throw new Error(`${cause.message}; ${remedy}`, { cause });
     } finally {
       await files.close();

@@ -1,5 +1,6 @@
 // What a rollout changes on its machines: pairs of closures, each with the machines that go from one to the other.
 import type { NixMachine } from '@floe/crds/nix-machine';
+import { spokenBytes } from '@floe/operator/conditions/spoken';
 import type { Narinfo } from '@floe/operator/nix/narinfo';
 import { ownership } from '@floe/operator/rollout/ownership';
 import type { Snapshot } from '@floe/operator/rollout/snapshot';
@@ -59,6 +60,7 @@ export async function differenceOf(pair: Pair, files: StoreFiles): Promise<Diffe
     return { ...pair, closure: undefined, system: undefined, unknown: ['what they run now is not known yet'] };
   }
   const old = await closureOf(pair.from, files);
+  if (old.paths.size === 0) return { ...pair, closure: undefined, system: undefined, unknown: [unbuilt(pair, next)] };
   const missing = [...old.missing, ...next.missing];
   const some = missing.length > 1 ? ` and ${missing.length - 1} more paths` : '';
   const unknown =
@@ -71,6 +73,14 @@ export async function differenceOf(pair: Pair, files: StoreFiles): Promise<Diffe
     system,
     unknown: [...unknown, ...(system?.unknown ?? [])],
   };
+}
+
+/** What a machine runs that was installed by hand, or before this cache: there is nothing to compare with. */
+function unbuilt({ from, to, machines }: Pair, next: Closure): string {
+  const bytes = [...next.paths.values()].reduce((sum, { fileSize, narSize }) => sum + (fileSize ?? narSize), 0);
+  const most = next.paths.size === 0 ? '' : `; at most ${spokenBytes(bytes)} in ${next.paths.size} paths are fetched`;
+  const who = machines.length === 1 ? 'it runs' : 'they run';
+  return `what ${who}, ${from}, is not in the cache: Floe did not build it, as after an installation by hand, or the cache has lost it${most}. Once the new closure is fetched, compare on the machine: nix store diff-closures /run/current-system ${to}`;
 }
 
 /** Lookups that run at once. */

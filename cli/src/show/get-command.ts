@@ -19,7 +19,7 @@ import { outputFlags, wantsJson } from '../output.ts';
 import { rolloutLine, rolloutPage } from './rollout-text.ts';
 import { type RolloutView, rolloutView } from './rollout-view.ts';
 
-export const GET_HELP = `floe get rollout NAME [--watch]
+export const GET_HELP = `kubectl floe get rollout NAME [--watch]
 
 Shows a Rollout: its steps, who is in hand, what it waits for, when it will probably end.
 
@@ -64,7 +64,7 @@ function nameOf(rest: readonly string[]): string {
     throw new InputError({
       error: first === '' ? 'nothing is named' : `${rest.join(' ')} can't be shown`,
       field: 'NAME',
-      remedy: 'floe get rollout NAME; a machine is shown by floe machine NAME',
+      remedy: 'kubectl floe get rollout NAME; a machine is shown by kubectl floe machine NAME',
     });
   }
   return name;

@@ -165,7 +165,7 @@ test.each([
   [
     'one that asks to join',
     {},
-    ['connection    never connected', `pending key   ${FINGERPRINT}: floe approve machine/new -n shop`],
+    ['connection    never connected', `pending key   ${FINGERPRINT}: kubectl floe approve machine/new -n shop`],
   ],
   [
     'one whose key an annotation approves',

@@ -14,10 +14,10 @@ import { outputFlags, wantsJson } from '../output.ts';
 import { machinePage } from './machine-text.ts';
 import { machineView } from './machine-view.ts';
 
-export const MACHINE_HELP = `floe machine NAME
+export const MACHINE_HELP = `kubectl floe machine NAME
 
-Shows a machine: why it has not moved, with the reasons of floe plan, its place in the queue, its closures, its last
-attempt and its connection. When it gets its go is an estimate, as of floe plan --course.
+Shows a machine: why it has not moved, with the reasons of kubectl floe plan, its place in the queue, its closures, its last
+attempt and its connection. When it gets its go is an estimate, as of kubectl floe plan --course.
 
   -o, --output json          JSON for programs; --json is the same
 ${CLUSTER_HELP}`;
@@ -26,7 +26,7 @@ ${CLUSTER_HELP}`;
 export async function machineCommand(argv: readonly string[], ports: ClusterPorts): Promise<string> {
   const flags = readFlags(argv, { ...clusterFlags, ...outputFlags }, { n: 'namespace', o: 'output' });
   const json = wantsJson(flags);
-  const name = oneName(flags, MACHINE_KIND, 'floe machine NAME');
+  const name = oneName(flags, MACHINE_KIND, 'kubectl floe machine NAME');
   return withCluster(flags, ports, async (client, namespace) => {
     const machine = await findMachine(client, { namespace, name }, ports.signal);
     const now = ports.now();

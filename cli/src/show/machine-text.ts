@@ -99,7 +99,7 @@ function connection(machine: NixMachine, now: Date): Rows {
 }
 
 function pendingKey({ metadata }: NixMachine, { fingerprint }: PendingKey): readonly string[] {
-  return ['pending key', `${fingerprint}: floe approve machine/${metadata.name} -n ${metadata.namespace}`];
+  return ['pending key', `${fingerprint}: kubectl floe approve machine/${metadata.name} -n ${metadata.namespace}`];
 }
 
 /** Where only the day is kept, nobody knows for how long. */

@@ -159,7 +159,7 @@ function pending(machine: NixMachine, publicKey: string): Refusal {
   return {
     kind: 'refused',
     reason: 'PendingApproval',
-    message: `the key ${keyFingerprint(publicKey)} waits for a person's approval: floe approve machine/${name} -n ${namespace}`,
+    message: `the key ${keyFingerprint(publicKey)} waits for a person's approval: kubectl floe approve machine/${name} -n ${namespace}`,
     retryAfterSeconds: RETRY_PENDING,
     machine,
   };
@@ -169,7 +169,7 @@ function bad(machine: NixMachine, why: string): Refusal {
   return {
     kind: 'refused',
     reason: 'BadToken',
-    message: `the join token is not taken: ${why} (floe token create)`,
+    message: `the join token is not taken: ${why} (kubectl floe token create)`,
     retryAfterSeconds: RETRY_BAD,
     machine,
   };

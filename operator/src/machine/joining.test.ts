@@ -46,5 +46,5 @@ test.each<[string, NixMachine, string | undefined]>([
   const ready = write?.next.status?.conditions?.find(({ type }) => type === 'Ready');
   expect(ready).toMatchObject({ status: 'False', reason: 'PendingApproval' });
   expect(ready?.message).toContain(`${pendingKey.fingerprint}: compare it`);
-  expect(ready?.message).toContain('floe approve machine/web-01 -n shop');
+  expect(ready?.message).toContain('run kubectl floe approve machine/web-01 -n shop');
 });

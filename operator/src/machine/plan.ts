@@ -87,7 +87,7 @@ function wrongKey({ machine, keyHolders }: MachineSnapshot): Reason | undefined 
   const pending = keyToApprove(machine);
   if (pending !== undefined) {
     const { name, namespace } = machine.metadata;
-    const message = `asks to join with the key ${pending.fingerprint}: compare it with the machine's, then run floe approve machine/${name} -n ${namespace}`;
+    const message = `asks to join with the key ${pending.fingerprint}: compare it with the machine's, then run kubectl floe approve machine/${name} -n ${namespace}`;
     return { reason: 'PendingApproval', message };
   }
   if (specOf(machine).identity === undefined && keyOfMachine(machine) === undefined) {

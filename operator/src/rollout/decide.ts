@@ -17,6 +17,7 @@ import { type Hold, type Order, type Told, tell } from './tell.ts';
 import { clockTime } from './time.ts';
 import { frozenHold, momentOf, timeHold } from './time-holds.ts';
 import { windowEnds, withdrawn } from './withdraw.ts';
+import { asArguments } from './wording.ts';
 
 export type Decision = {
   readonly state: State;
@@ -171,8 +172,8 @@ function maySickBeTold(stage: BatchStage, batch: Batch | undefined): boolean {
 function restHold(position: Position, member: Member, context: Context): Hold[] {
   const { snapshot, now } = context;
   const { state, stage } = position;
-  const { name } = snapshot.rollout.metadata;
-  const fixed = fixedReason(member, name, now);
+  const named = asArguments(snapshot.rollout.metadata);
+  const fixed = fixedReason(member, named, now);
   if (fixed !== undefined) return [{ machine: member.facts.name, ...fixed }];
   if (member.standing.kind === 'updated') return [];
   return [{ machine: member.facts.name, ...commonReason(member, common()) }];
@@ -183,9 +184,9 @@ function restHold(position: Position, member: Member, context: Context): Hold[] 
     }
     if (snapshot.rollout.spec.suspend === true)
       return { reason: 'Suspended', message: 'spec.suspend of the Rollout is true' };
-    const analysis = analysisWait(position, name, now);
+    const analysis = analysisWait(position, named, now);
     if (analysis !== undefined) return { reason: 'WaitingForAnalysis', message: analysis };
-    if (stage.kind === 'pause') return { reason: 'StepPaused', message: pauseMessage(position, name, now) };
+    if (stage.kind === 'pause') return { reason: 'StepPaused', message: pauseMessage(position, named, now) };
     return (
       dependencyHold(context) ??
       frozenHold(momentOf(position, context)) ?? { reason: 'LaterStep', message: 'its turn comes in a later step' }
@@ -197,7 +198,7 @@ function dependencyHold({ blocker }: Context): Omit<Hold, 'machine'> | undefined
   return blocker && { reason: 'WaitingForDependency', message: blocker.message };
 }
 
-/** What a pause waits for. */
+/** What a pause waits for; `rollout` as the arguments of a command name it. */
 export function pauseMessage({ stage, state }: Position, rollout: string, now: number): string {
   if (stage.kind === 'pause' && stage.durationMs !== undefined) {
     return `paused until ${clockTime((state.run.step.startedAt ?? now) + stage.durationMs, now)}`;

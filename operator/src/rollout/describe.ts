@@ -12,7 +12,7 @@ import type { Context } from './state.ts';
 import type { HoldReason } from './tell.ts';
 import { clockTime } from './time.ts';
 import { frozenHold, momentOf } from './time-holds.ts';
-import { clip, names } from './wording.ts';
+import { asArguments, clip, names } from './wording.ts';
 
 export type Description = {
   readonly phase: RolloutPhase;
@@ -40,12 +40,12 @@ export type DescribeInput = {
 export function describe(input: DescribeInput): Description {
   const { position, counts, elsewhere, context } = input;
   const { run } = position.state;
-  const { name } = context.snapshot.rollout.metadata;
+  const named = asArguments(context.snapshot.rollout.metadata);
   const what = current(input);
   const empty = counts.total === 0;
   return {
     ...what,
-    stalled: run.stopped === undefined ? stuck(input) : `${run.stopped.message}. ${wayOn(run.stopped.reason, name)}`,
+    stalled: run.stopped === undefined ? stuck(input) : `${run.stopped.message}. ${wayOn(run.stopped.reason, named)}`,
     incomplete: run.completed ? incomplete(input) : undefined,
     overlapping: elsewhere.length === 0 ? undefined : overlap(elsewhere),
     nothingSelected: empty ? nothing(elsewhere.length) : undefined,
@@ -77,7 +77,7 @@ function current(input: DescribeInput): What {
       message: `suspended at step ${stepText(position)}: spec.suspend is true`,
     };
   }
-  const analysis = analysisWait(position, rollout.metadata.name, context.now);
+  const analysis = analysisWait(position, asArguments(rollout.metadata), context.now);
   if (analysis !== undefined) {
     const inconclusive = position.analysis.verdict.kind === 'inconclusive';
     return {
@@ -87,7 +87,11 @@ function current(input: DescribeInput): What {
     };
   }
   if (position.stage.kind === 'pause') {
-    return { phase: 'Paused', reason: 'Paused', message: pauseMessage(position, rollout.metadata.name, context.now) };
+    return {
+      phase: 'Paused',
+      reason: 'Paused',
+      message: pauseMessage(position, asArguments(rollout.metadata), context.now),
+    };
   }
   if (context.blocker !== undefined) return { phase: 'Progressing', ...context.blocker };
   if (position.stage.kind !== 'batch') return { phase: 'Progressing', reason: 'Progressing', message: 'goes on' };
@@ -179,14 +183,14 @@ function waits({ batch }: Position, { hold, opening }: Decision, { limit, unavai
   return parts.length === 0 ? 'no machine matches it that could be tested' : parts.join('; ');
 }
 
-function wayOn(reason: 'Failed' | 'Aborted' | 'RolledBack', name: string): string {
+function wayOn(reason: 'Failed' | 'Aborted' | 'RolledBack', named: string): string {
   switch (reason) {
     case 'Failed':
-      return `Next: kubectl floe retry, continue, rollback or abort ${name}, or a new revision`;
+      return `Next: kubectl floe retry, continue, rollback or abort ${named}, or a new revision`;
     case 'Aborted':
-      return `Next: kubectl floe retry or rollback ${name}, or a new revision`;
+      return `Next: kubectl floe retry or rollback ${named}, or a new revision`;
     case 'RolledBack':
-      return `Next: a new revision, or kubectl floe retry ${name}`;
+      return `Next: a new revision, or kubectl floe retry ${named}`;
     default:
       return reason satisfies never;
   }

@@ -44,7 +44,7 @@ test('the canary fails: the run fails, tells nobody else, and says what happened
   expect(condition(plan, 'Ready')).toMatchObject({ status: 'False', reason: 'Failed' });
   expect(condition(plan, 'Ready')?.message).toBe('m1: hello.service failed (exit 1), rolled back to 1111111');
   expect(condition(plan, 'Stalled')).toMatchObject({ status: 'True' });
-  expect(condition(plan, 'Stalled')?.message).toContain('kubectl floe retry, continue, rollback or abort web');
+  expect(condition(plan, 'Stalled')?.message).toContain('kubectl floe retry, continue, rollback or abort web -n shop');
   expect(condition(plan, 'Reconciling')?.status).toBe('False');
   expect(reasons(plan)).toEqual({ m1: 'Failed', m2: 'Failed', m3: 'Failed', m4: 'Failed' });
   expect(plan.status.failures).toMatchObject([

@@ -81,12 +81,13 @@ export class World {
     }
   }
 
-  /** Approves the pause in hand; false where the run waits for something else. */
+  /** Approves the pause that waits for a person; false where the run waits for something else. */
   approve({ phase, status }: Plan): boolean {
     const reason = status.conditions?.find(({ type }) => type === 'Ready')?.reason;
-    if (phase !== 'Paused' || reason === 'Suspended' || status.run === undefined || status.step === undefined) {
+    if (phase !== 'Paused' || reason !== 'Paused' || status.run === undefined || status.step === undefined)
       return false;
-    }
+    const pause = this.#rollout.spec.steps?.[status.step.index]?.pause;
+    if (pause === undefined || pause.duration !== undefined) return false;
     const value = `${status.run}.${status.step.index}`;
     if (status.lastHandled?.['approve'] === value) return false;
     const { metadata } = this.#rollout;

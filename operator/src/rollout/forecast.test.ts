@@ -76,7 +76,7 @@ test('canary, soak, pause with a duration, the rest in waves, the end', () => {
 
 test('a pause without a duration ends the course; taken as approved, it goes on', () => {
   const scene = { spec: { ...online, steps: [batch(1), pause()] }, machines: fleet(3) };
-  const waits = 'waiting for approval: kubectl floe approve web';
+  const waits = 'waiting for approval: kubectl floe approve web -n shop';
   expect(courseOf(scene).end).toEqual({ kind: 'waits', at: at(2 * MINUTE), phase: 'Paused', waitsFor: waits });
   const course = courseOf(scene, { approved: true });
   expect(lines(course)).toEqual([

@@ -76,16 +76,25 @@ export function forecast(snapshot: Snapshot, now: Date, options: ForecastOptions
     const planned = world.step();
     const wave = waveOf(planned, world);
     if (isNews(wave, waves.at(-1))) waves.push(wave);
+    if (options.approved === true && world.approve(planned)) {
+      approved = true;
+      continue;
+    }
     const next = nextOf(planned, world, { ...limits, look });
     if (typeof next === 'number') world.advance(next);
-    else if (next.kind === 'waits' && options.approved === true && world.approve(planned)) approved = true;
-    else return { ...headOf(planned), waves, end: next, left: planned.hold, pace, approved };
+    else return { ...headOf(planned), waves, end: since(next, waves.at(-1)), left: planned.hold, pace, approved };
   }
 }
 
 function headOf({ rollout, status }: Plan): Pick<Course, 'rollout' | 'revision' | 'from' | 'startedAt'> {
   const { revision, stableRevision, startedAt } = status;
   return { rollout, revision, from: stableRevision === revision ? undefined : stableRevision, startedAt };
+}
+
+/** A run waits from the first word of it on: what changed nothing since then, the end of a hold for instance, is no start. */
+function since(end: CourseEnd, last: Wave | undefined): CourseEnd {
+  const isSame = end.kind === 'waits' && last !== undefined && !movesAny(last) && last.waitsFor === end.waitsFor;
+  return isSame && last.phase === end.phase ? { ...end, at: last.at } : end;
 }
 
 type Limits = { readonly horizon: number; readonly looks: number; readonly look: number };

@@ -85,7 +85,7 @@ test('the canary is done: a pause waits for approval of this run and step, and o
     now: 2 * MINUTE,
   });
   expect([first.phase, first.step.index, first.dispatch]).toEqual(['Paused', 1, []]);
-  expect(condition(first, 'Ready')?.message).toBe('waiting for approval: kubectl floe approve web');
+  expect(condition(first, 'Ready')?.message).toBe('waiting for approval: kubectl floe approve web -n shop');
   expect(new Set(Object.values(reasons(first)))).toEqual(new Set(['StepPaused']));
   expect(first.nextCheck).toBeNull();
   const go = (value: string) =>

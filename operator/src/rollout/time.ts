@@ -53,10 +53,14 @@ export function wholeSeconds(ms: number): number {
   return Math.floor(ms / 1000) * 1000;
 }
 
-/** `14:31 UTC` where it is of the day of `now`, else `2026-03-01 14:31 UTC`; seconds are rounded up. */
+/**
+ * `14:31 UTC` where it is of the day of `now`, else `2026-03-01 14:31 UTC`. Seconds of what is to come are rounded up, those
+ * of what was are cut: nothing that has happened is said to lie ahead.
+ */
 export function clockTime(ms: number, now: number): string {
   const minute = 60_000;
-  const text = rfc3339Exact(Math.ceil(ms / minute) * minute);
+  const round = ms > now ? Math.ceil : Math.floor;
+  const text = rfc3339Exact(round(ms / minute) * minute);
   const day = text.slice(0, 10);
   const time = `${text.slice(11, 16)} UTC`;
   return day === rfc3339Exact(now).slice(0, 10) ? time : `${day} ${time}`;

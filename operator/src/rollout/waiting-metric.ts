@@ -13,7 +13,7 @@ export class WaitingMetric {
   constructor(registry: Registry) {
     this.#gauge = new Gauge({
       name: 'floe_rollout_waiting_machines',
-      help: 'Selected machines that are neither done nor told now, by the reason that floe plan gives.',
+      help: 'Selected machines that are neither done nor told now, by the reason that kubectl floe plan gives.',
       labelNames: ['namespace', 'rollout', 'reason'],
       registers: [registry],
     });

@@ -29,6 +29,11 @@ function whatFailed({ machine }: Facts, attempt: Attempt): string {
   return exitCode === undefined ? 'the switch failed' : `switch-to-configuration failed${exit}`;
 }
 
+/** A Rollout as the arguments of a command name it, `web -n fleet`; manifests without a namespace leave it out. */
+export function asArguments({ name, namespace }: { readonly name: string; readonly namespace?: string }): string {
+  return namespace === undefined ? name : `${name} -n ${namespace}`;
+}
+
 /** Cuts a text that is too long for its field. */
 export function clip(text: string, limit: number = LIMIT): string {
   return text.length <= limit ? text : `${text.slice(0, limit - 1)}…`;

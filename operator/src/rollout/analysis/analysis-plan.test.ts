@@ -160,7 +160,7 @@ test('inconclusive waits for a person, and nothing is measured meanwhile', () =>
   expect(plan).toMatchObject({ phase: 'Paused', measure: [], step: { index: 1 } });
   expect(reasons(plan)['m2']).toBe('WaitingForAnalysis');
   expect(plan.conditions.find(({ type }) => type === 'Ready')).toMatchObject({ reason: 'Inconclusive' });
-  expect(plan.conditions[0]?.message).toContain('kubectl floe continue, retry or abort web');
+  expect(plan.conditions[0]?.message).toContain('kubectl floe continue, retry or abort web -n shop');
   expect(plan.conditions.find(({ type }) => type === 'Stalled')?.status).toBe('False');
 
   const goesOn = look(plan.status, { now: 4000, annotations: { 'floe.dev/continue': '1' } });
