@@ -12,7 +12,7 @@ const REQUIRE =
 
 /** What the command line says where an older Node runs it, before that Node misses anything. */
 const NODE_24 =
-  'if (Number.parseInt(process.versions.node, 10) < 24) { process.stderr.write(`floe: Node ${process.versions.node} is too old for this program; put Node 24 or later first in the PATH, or use npx floe in a checkout, which brings its own\\n`); process.exit(1); }';
+  'if (Number.parseInt(process.versions.node, 10) < 24) { process.stderr.write("floe: Node " + process.versions.node + " is too old for this program; put Node 24 or later first in the PATH, or use npx floe in a checkout, which brings its own\\n"); process.exit(1); }';
 
 /**
  * Modules of Node by `require`: what an older Node lacks is then missed where it is used. A static import of it would end
