@@ -107,10 +107,27 @@ const CASES = VARIANTS.flatMap(([name, values]) => [OLD, NEW].map((version) => [
 test.each(CASES)('%s, Kubernetes %s: the operator understands its settings', async (_, version, values) => {
   const manifests = await render(values, version);
   const settings = operatorSettings([], environment(manifests, 'floe-operator'));
-  expect(settings.reportUrl).toMatch(/^https:\/\/floe-hub\.floe-system\.svc:\d+\/v1\/builds$/);
+  expect(settings.reportUrl).toBe('https://floe-builds.floe-system.svc:8444/v1/builds');
+  expect(settings.buildsPort).toBe(8444);
+  expect(find(manifests, 'Service', 'floe-builds')['spec']).toMatchObject({
+    type: 'ClusterIP',
+    ports: [{ port: 8444 }],
+  });
+  expect(find(manifests, 'Service', 'floe-hub')['spec'].ports).toHaveLength(1);
   expect(settings.cacheSubstituter).toContain('/{namespace}');
   expect(settings.cacheSubstituter).not.toContain('?');
   expect(settings.leaderElection).toBe(values['operator.replicas'] !== 1);
+});
+
+test('pods alone may dial the port of build reports, everybody that of the hub', async () => {
+  const { ingress, podSelector } = find(await render(), 'NetworkPolicy', 'floe-operator')['spec'];
+  expect(podSelector.matchLabels).toMatchObject({ 'app.kubernetes.io/component': 'operator' });
+  const withPort = (port: string) =>
+    ingress.filter((rule: Manifest) => rule['ports'].some((one: Manifest) => one['port'] === port));
+  expect(withPort('builds')).toMatchObject([{ from: [{ namespaceSelector: {} }] }]);
+  expect(withPort('https')).toHaveLength(1);
+  expect(withPort('https')[0].from).toBeUndefined();
+  expect(has(await render({ 'operator.networkPolicy': false }), 'NetworkPolicy')).toBe(false);
 });
 
 test('the cache understands its settings', async () => {

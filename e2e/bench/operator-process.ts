@@ -57,13 +57,15 @@ export class OperatorProcess {
       namespace: SYSTEM,
       'pod-name': replica,
       'https-port': String(https),
+      // Nothing is built here: any port that is free.
+      'builds-port': '0',
       'http-port': String(http),
       'tls-cert': certFile,
       'tls-key': keyFile,
       // Nothing is built here, so that nothing asks for these three.
       image: 'localhost/floe:bench',
       'cache-url': 'http://127.0.0.1:8080/{namespace}',
-      'report-url': `https://127.0.0.1:${https}/v1/builds`,
+      'report-url': 'https://127.0.0.1:8444/v1/builds',
       'log-level': 'info',
       kubeconfig,
     };

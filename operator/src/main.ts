@@ -1,13 +1,13 @@
 // The entry of the operator's programs, and the only place where their parts are put together.
 import { readFile } from 'node:fs/promises';
+import { AUDIENCE_BUILDS } from '@floe/crds/constants';
 import type { Logger } from 'pino';
 import { pino } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { BUILDER_VERBS, isBuilderVerb, runBuilder } from './builder/run.ts';
 import { runCache } from './cache/run.ts';
 import { cacheFlags, cacheSettings } from './cache/settings.ts';
-import type { ReviewToken } from './cache/token-review.ts';
-import { handleBuildReport } from './config/build-report.ts';
+import { admitReporter } from './config/build-report.ts';
 import { startConfigController } from './config/controller.ts';
 import { helpText, readFlags, SettingError } from './flags.ts';
 import { type RunningHub, startHub } from './hub/start-hub.ts';
@@ -17,7 +17,7 @@ import { EventRecorder } from './kube/events.ts';
 import { isInCluster } from './kube/in-cluster.ts';
 import { LeaderElection } from './kube/lease.ts';
 import { createKubeMetrics, type KubeMetrics } from './kube/metrics.ts';
-import { tokenReviews } from './kube/resource.ts';
+import { BoundedTokenReviewer, reviewToken } from './kube/token-review.ts';
 import { startMachineController } from './machine/controller.ts';
 import { startRolloutController } from './rollout/controller.ts';
 import { type OperatorSettings, operatorFlags, operatorSettings } from './settings.ts';
@@ -101,6 +101,7 @@ async function operator(argv: readonly string[]): Promise<number> {
   const watching = watched.run(serving.signal);
   const recording = events.run(signal);
   const window = new CongestionWindow();
+  const tokens = new BoundedTokenReviewer({ review: reviewToken(client), audience: AUDIENCE_BUILDS, signal });
   const hub = await startHub({
     client,
     window,
@@ -109,7 +110,7 @@ async function operator(argv: readonly string[]): Promise<number> {
     registry,
     log,
     events,
-    buildReport: (body, token) => handleBuildReport(body, token, { client, now: () => new Date(), signal }),
+    buildReport: (token, from) => admitReporter(token, from, { client, tokens, now: () => new Date(), signal }),
     signal,
   });
   // The Lease is given back only when the controllers have ended: two leaders never overlap.
@@ -148,14 +149,7 @@ async function cache(argv: readonly string[]): Promise<number> {
   const settings = cacheSettings(values);
   const { log, registry, signal } = makeRoot(values.need('log-level'));
   const client = settings.tokenReview ? await connect(values.text('kubeconfig')) : undefined;
-  const { apiVersion, kind } = tokenReviews;
-  const reviewToken: ReviewToken | undefined =
-    client &&
-    (async (spec, options) => {
-      const review = await client.create(tokenReviews, { apiVersion, kind, metadata: { name: '' }, spec }, options);
-      return review.status ?? {};
-    });
-  await runCache(settings, { signal, log, registry, ...(reviewToken ? { reviewToken } : {}) });
+  await runCache(settings, { signal, log, registry, ...(client ? { reviewToken: reviewToken(client) } : {}) });
   await client?.close();
   return 0;
 }

@@ -14,6 +14,8 @@ export type OperatorSettings = {
   readonly watchNamespace: string | undefined;
   readonly leaderElection: boolean;
   readonly httpsPort: number;
+  /** Port of build reports, inside the cluster only. */
+  readonly buildsPort: number;
   readonly httpPort: number;
   readonly tlsCertFile: string;
   readonly tlsKeyFile: string;
@@ -72,7 +74,14 @@ export const operatorFlags: readonly Flag[] = [
     env: 'FLOE_HTTPS_PORT',
     type: 'integer',
     default: '8443',
-    description: 'Port of the hub and of build reports (TLS).',
+    description: 'Port of the hub, which machines dial (TLS).',
+  },
+  {
+    name: 'builds-port',
+    env: 'FLOE_BUILDS_PORT',
+    type: 'integer',
+    default: '8444',
+    description: 'Port of build reports (TLS). It is for pods of the cluster alone: publish it nowhere.',
   },
   {
     name: 'http-port',
@@ -142,7 +151,7 @@ export const operatorFlags: readonly Flag[] = [
     env: 'FLOE_REPORT_URL',
     type: 'string',
     required: true,
-    description: 'Where build Jobs report: https://SERVICE.NAMESPACE.svc:8443/v1/builds.',
+    description: 'Where build Jobs report: https://SERVICE.NAMESPACE.svc:8444/v1/builds, which leads to --builds-port.',
   },
   {
     name: 'report-ca-file',
@@ -234,6 +243,7 @@ export function operatorSettings(
     watchNamespace: values.text('watch-namespace'),
     leaderElection: values.boolean('leader-election'),
     httpsPort: values.integer('https-port'),
+    buildsPort: values.integer('builds-port'),
     httpPort: values.integer('http-port'),
     tlsCertFile: values.need('tls-cert'),
     tlsKeyFile: values.need('tls-key'),

@@ -54,8 +54,12 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{ include "floe.fullname" . }}-hub
 {{- end -}}
 
+{{- define "floe.buildsService" -}}
+{{ include "floe.fullname" . }}-builds
+{{- end -}}
+
 {{- define "floe.reportUrl" -}}
-{{- default (printf "https://%s.%s.svc:%v/v1/builds" (include "floe.hubService" .) .Release.Namespace .Values.hub.service.port) .Values.operator.reportUrl -}}
+{{- default (printf "https://%s.%s.svc:8444/v1/builds" (include "floe.buildsService" .) .Release.Namespace) .Values.operator.reportUrl -}}
 {{- end -}}
 
 {{- define "floe.cacheService" -}}
@@ -92,7 +96,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{/* DNS names in the hub's certificate, as a JSON list in a fixed order. */}}
 {{- define "floe.tlsNames" -}}
 {{- $service := include "floe.hubService" . -}}
-{{- $inside := list $service (printf "%s.%s" $service .Release.Namespace) (printf "%s.%s.svc" $service .Release.Namespace) (printf "%s.%s.svc.cluster.local" $service .Release.Namespace) "localhost" -}}
+{{- $inside := list $service (printf "%s.%s" $service .Release.Namespace) (printf "%s.%s.svc" $service .Release.Namespace) (printf "%s.%s.svc.cluster.local" $service .Release.Namespace) (printf "%s.%s.svc" (include "floe.buildsService" .) .Release.Namespace) "localhost" -}}
 {{- concat $inside .Values.tls.names | uniq | toJson -}}
 {{- end -}}
 

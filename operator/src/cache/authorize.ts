@@ -9,9 +9,12 @@ export type Verdict =
   /** Nobody could be asked; the client may come back. */
   | { readonly kind: 'unknown'; readonly reason: string };
 
+/** `address` is where the client comes from: who shows many wrong tokens is asked about less often. */
+export type AuthorizeOptions = { readonly signal: AbortSignal; readonly address: string };
+
 /** The port through which the cache asks. It never throws for a token that is merely wrong. */
 export interface Authorizer {
-  authorize(token: string, namespace: string, options: { signal: AbortSignal }): Promise<Verdict>;
+  authorize(token: string, namespace: string, options: AuthorizeOptions): Promise<Verdict>;
 }
 
 /** The token of an `Authorization` header: the password of Basic (any user), or a Bearer token. */
@@ -70,12 +73,12 @@ export function remembering(
 ): Authorizer {
   const verdicts = new Map<string, { verdict: Verdict; until: number }>();
   return {
-    async authorize(token, namespace, { signal }) {
+    async authorize(token, namespace, asked) {
       const key = `${namespace}/${digest(token).toString('base64')}`;
       const known = verdicts.get(key);
       if (known !== undefined && options.now() < known.until) return known.verdict;
       verdicts.delete(key);
-      const verdict = await inner.authorize(token, namespace, { signal });
+      const verdict = await inner.authorize(token, namespace, asked);
       if (verdict.kind === 'unknown') return verdict;
       const oldest = verdicts.keys().next();
       if (verdicts.size >= options.size && !oldest.done) verdicts.delete(oldest.value);

@@ -35,7 +35,8 @@ async function permission(
   if (token === undefined) {
     return refuse(401, 'uploads need a token as password', { 'www-authenticate': 'Basic realm="floe cache"' });
   }
-  const verdict = await ports.authorizer.authorize(token, namespace, { signal });
+  const address = request.socket.remoteAddress ?? 'unknown';
+  const verdict = await ports.authorizer.authorize(token, namespace, { signal, address });
   switch (verdict.kind) {
     case 'allowed':
       return undefined;

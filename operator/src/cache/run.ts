@@ -5,6 +5,7 @@ import { createServer as createTlsServer } from 'node:https';
 import { AUDIENCE_CACHE } from '@floe/crds/constants';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
+import { BoundedTokenReviewer, type ReviewToken } from '../kube/token-review.ts';
 import { anyOf, remembering, staticToken } from './authorize.ts';
 import { CacheDirectory } from './directory.ts';
 import { type CachePorts, handle } from './handler.ts';
@@ -13,7 +14,7 @@ import { probeServer } from './probes.ts';
 import type { CacheSettings } from './settings.ts';
 import { Slots } from './slots.ts';
 import { Space } from './space.ts';
-import { type ReviewToken, tokenReview } from './token-review.ts';
+import { tokenReview } from './token-review.ts';
 import { Turns } from './turns.ts';
 
 export type CacheOptions = {
@@ -96,7 +97,7 @@ export async function runCache(settings: CacheSettings, options: CacheOptions): 
     ...(review === undefined
       ? []
       : [
-          remembering(tokenReview(review, AUDIENCE_CACHE), {
+          remembering(tokenReview(new BoundedTokenReviewer({ review, audience: AUDIENCE_CACHE, signal })), {
             now: () => performance.now(),
             seconds: REMEMBER_SECONDS,
             size: 1000,

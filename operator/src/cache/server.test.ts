@@ -9,9 +9,9 @@ import { toNixBase32 } from '@floe/crds/nix-base32';
 import pino from 'pino';
 import { Registry } from 'prom-client';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { ReviewToken } from '../kube/token-review.ts';
 import { runCache } from './run.ts';
 import type { CacheSettings } from './settings.ts';
-import type { ReviewToken } from './token-review.ts';
 
 const HASH = 'miacmq2d49l5qm1xgkpr982m3rd9ax08';
 const AUTH = { authorization: `Basic ${Buffer.from('floe:secret').toString('base64')}` };

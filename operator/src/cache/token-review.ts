@@ -1,19 +1,6 @@
 // Asks the API server who a token belongs to: a build Job may write to its own namespace only.
+import type { ReviewStatus, TokenReviewer } from '../kube/token-review.ts';
 import type { Authorizer, Verdict } from './authorize.ts';
-
-/** The part of a TokenReview's status that counts. */
-export type ReviewStatus = {
-  readonly authenticated?: boolean;
-  readonly audiences?: readonly string[];
-  readonly error?: string;
-  readonly user?: { readonly username?: string };
-};
-
-/** The port to the API server: posts a TokenReview and returns its status. Throws when nobody answered. */
-export type ReviewToken = (
-  spec: { token: string; audiences: string[] },
-  options: { signal: AbortSignal },
-) => Promise<ReviewStatus>;
 
 /** `system:serviceaccount:<namespace>:<name>` -> namespace. */
 function namespaceOf(username: string | undefined): string | undefined {
@@ -37,12 +24,14 @@ function judge(status: ReviewStatus, namespace: string, audience: string): Verdi
   return { kind: 'refused', reason: `the token belongs to ${who}, and may not write to namespace ${namespace}` };
 }
 
-/** Allows service accounts of the namespace whose token has the audience. */
-export function tokenReview(review: ReviewToken, audience: string): Authorizer {
+/** Allows service accounts of the namespace whose token has the audience of `tokens`. */
+export function tokenReview(tokens: TokenReviewer): Authorizer {
   return {
-    async authorize(token, namespace, { signal }) {
+    async authorize(token, namespace, { signal, address }) {
       try {
-        return judge(await review({ token, audiences: [audience] }, { signal }), namespace, audience);
+        const answer = await tokens.review(token, { address });
+        if (answer.kind === 'busy') return { kind: 'unknown', reason: 'too many tokens are asked about at the moment' };
+        return judge(answer.status, namespace, tokens.audience);
       } catch (cause) {
         signal.throwIfAborted();
         const why = cause instanceof Error ? cause.message : String(cause);

@@ -1,4 +1,4 @@
-// Answers `POST /v1/builds`: checks who reports, and stores the result of a build as ControllerRevisions.
+// Judges build reports: checks who reports, and stores the result of a build as ControllerRevisions.
 
 import { basename } from 'node:path/posix';
 import type { BuildRequest, BuildResult } from '@floe/crds/build';
@@ -12,124 +12,137 @@ import type { ControllerRevision, Job, Pod } from '../kube/builtin.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { isAlreadyExists, isNotFound, KubeError } from '../kube/error.ts';
 import type { KubeObject, ObjectKey } from '../kube/object.ts';
-import {
-  configMaps,
-  controllerRevisions,
-  jobs,
-  nixConfigs,
-  pods,
-  type Resource,
-  tokenReviews,
-} from '../kube/resource.ts';
+import { configMaps, controllerRevisions, jobs, nixConfigs, pods, type Resource } from '../kube/resource.ts';
+import type { TokenReviewer } from '../kube/token-review.ts';
 import { buildRecords, contradiction } from './build-record.ts';
 import { canonicalJson } from './canonical.ts';
 import { ANNOTATION_ATTRIBUTE, ANNOTATION_SOURCE } from './job-manifest.ts';
 import { labelValue } from './names.ts';
 
-/** Bytes of a report at most; the server stops reading beyond. */
-export const MAX_REPORT_BYTES = 16 << 20;
-
 export type ReportPorts = {
   readonly client: Pick<KubeClient, 'get' | 'create'>;
+  /** Of the audience `floe-builds`. */
+  readonly tokens: TokenReviewer;
   readonly now: () => Date;
   readonly signal: AbortSignal;
 };
 
 /** The answer, as JSON: `{stored}` or `{error, field?, remedy?}`. A client tries again after 5xx only. */
 export type ReportAnswer = {
-  readonly status: 200 | 400 | 401 | 403 | 404 | 409 | 413 | 503;
+  readonly status: 200 | 400 | 401 | 403 | 409 | 503;
   readonly body:
     | { readonly stored: number }
     | { readonly error: string; readonly field?: string; readonly remedy?: string };
+  readonly retryAfterSeconds?: number;
+};
+
+/** Someone who may send a result for `namespace`, whose pod it is. */
+export type Reporter = {
+  readonly kind: 'admitted';
+  readonly namespace: string;
+  /**
+   * Stores the result of the pod's Job. The same Job may report any number of times: what is stored already is not
+   * stored again, and never changed. Never throws.
+   */
+  readonly store: (result: unknown) => Promise<ReportAnswer>;
 };
 
 /** A refusal on its way out of the checks. */
 class Refusal extends Error {
   readonly answer: ReportAnswer;
-  constructor(status: ReportAnswer['status'], error: string, more: { field?: string; remedy?: string } = {}) {
+  constructor(
+    status: ReportAnswer['status'],
+    error: string,
+    { retryAfterSeconds, ...more }: { field?: string; remedy?: string; retryAfterSeconds?: number } = {},
+  ) {
     super(error);
-    this.answer = { status, body: { error, ...more } };
+    const retry = retryAfterSeconds === undefined ? {} : { retryAfterSeconds };
+    this.answer = { status, body: { error, ...more }, ...retry };
   }
 }
 
 /**
- * Stores the result of a build Job. `token` is the Job's projected token (audience `floe-builds`), without `Bearer`.
- * The same Job may report any number of times: what is stored already is not stored again, and never changed.
+ * Whether the holder of `token` may report: it is the projected token (audience `floe-builds`, without `Bearer`) of a
+ * pod of a build Job that is there now. Nothing that it wants to send is looked at before.
  * Never throws: what the API server refuses becomes 503, so that the Job tries again.
  */
-export async function handleBuildReport(
-  body: string,
+export async function admitReporter(
   token: string | undefined,
+  from: { readonly address: string },
   ports: ReportPorts,
-): Promise<ReportAnswer> {
+): Promise<Reporter | (ReportAnswer & { readonly kind: 'refused' })> {
   try {
-    const result = readResult(body);
-    const pod = await authenticate(token, result, ports);
-    const { job, config } = await ownersOf(pod, result, ports);
-    const request = await readRequest(result, ports);
-    const wrong = contradiction(request, result);
-    if (wrong !== undefined) throw new Refusal(400, wrong.message, { field: wrong.field });
-    return { status: 200, body: { stored: await store({ config, job, request, result }, ports) } };
-  } catch (error) {
-    if (error instanceof Refusal) return error.answer;
-    const reason = error instanceof Error ? error.message : String(error);
+    const pod = await authenticate(token, from, ports);
+    const { namespace = '' } = pod.metadata;
     return {
-      status: 503,
-      body: { error: `the result could not be stored: ${reason}`, remedy: 'report again in a few seconds' },
+      kind: 'admitted',
+      namespace,
+      store: (result) => storeResult(result, pod, ports).catch(answerTo),
     };
+  } catch (error) {
+    return { kind: 'refused', ...answerTo(error) };
   }
 }
 
-function readResult(body: string): BuildResult {
-  if (Buffer.byteLength(body) > MAX_REPORT_BYTES) {
-    throw new Refusal(413, `the report is larger than ${MAX_REPORT_BYTES} bytes`, {
-      remedy: 'build fewer machines with one NixConfig',
-    });
-  }
-  let value: unknown;
-  try {
-    value = JSON.parse(body);
-  } catch {
-    throw new Refusal(400, 'the body is not JSON', { remedy: 'send a BuildResult as JSON' });
-  }
+/** What is said about a failure. */
+function answerTo(error: unknown): ReportAnswer {
+  if (error instanceof Refusal) return error.answer;
+  const reason = error instanceof Error ? error.message : String(error);
+  return {
+    status: 503,
+    body: { error: `the result could not be stored: ${reason}`, remedy: 'report again in a few seconds' },
+  };
+}
+
+async function storeResult(value: unknown, pod: Pod, ports: ReportPorts): Promise<ReportAnswer> {
   const parsed = parseBuildResult(value);
   if (!parsed.ok) throw new Refusal(400, parsed.message, { field: parsed.field });
-  return parsed.value;
+  const result = parsed.value;
+  if (result.namespace !== pod.metadata.namespace) {
+    const message = `a pod of namespace ${pod.metadata.namespace} may not report for namespace ${result.namespace}`;
+    throw new Refusal(403, message, { field: 'namespace' });
+  }
+  const { job, config } = await ownersOf(pod, result, ports);
+  const request = await readRequest(result, ports);
+  const wrong = contradiction(request, result);
+  if (wrong !== undefined) throw new Refusal(400, wrong.message, { field: wrong.field });
+  return { status: 200, body: { stored: await store({ config, job, request, result }, ports) } };
 }
 
-/** The pod that a token belongs to; the token's namespace must be the one that the result speaks of. */
-async function authenticate(token: string | undefined, result: BuildResult, ports: ReportPorts): Promise<Pod> {
+/** The pod that a token belongs to; it must be there, and belong to a Job of a NixConfig. */
+async function authenticate(
+  token: string | undefined,
+  from: { readonly address: string },
+  ports: ReportPorts,
+): Promise<Pod> {
   if (token === undefined || token === '') {
     throw new Refusal(401, 'there is no token', {
       remedy: `send the projected token of the pod, audience ${AUDIENCE_BUILDS}`,
     });
   }
-  const review = await ports.client.create(
-    tokenReviews,
-    {
-      apiVersion: tokenReviews.apiVersion,
-      kind: tokenReviews.kind,
-      metadata: { name: '' },
-      spec: { token, audiences: [AUDIENCE_BUILDS] },
-    },
-    { signal: ports.signal },
-  );
-  const { authenticated, audiences, user } = review.status ?? {};
-  if (authenticated !== true || audiences?.includes(AUDIENCE_BUILDS) !== true) {
-    throw new Refusal(401, `the token is not valid for the audience ${AUDIENCE_BUILDS}`);
+  const answer = await ports.tokens.review(token, from);
+  if (answer.kind === 'busy') {
+    throw new Refusal(503, 'too many tokens are asked about', { retryAfterSeconds: answer.retryAfterSeconds });
   }
-  const [kind, namespace] = (user?.username ?? '').split(':').slice(1);
-  if (kind !== 'serviceaccount' || namespace !== result.namespace) {
-    throw new Refusal(403, `${user?.username ?? 'this user'} may not report for namespace ${result.namespace}`, {
-      field: 'namespace',
-    });
+  if (!answer.isValid) throw new Refusal(401, `the token is not valid for the audience ${AUDIENCE_BUILDS}`);
+  const { user } = answer.status;
+  const [, kind, namespace] = (user?.username ?? '').split(':');
+  if (kind !== 'serviceaccount' || namespace === undefined) {
+    throw new Refusal(403, `${user?.username ?? 'this user'} may not report: it is no service account`);
   }
   const name = user?.extra?.['authentication.kubernetes.io/pod-name']?.[0];
   const uid = user?.extra?.['authentication.kubernetes.io/pod-uid']?.[0];
   if (name === undefined) throw new Refusal(403, 'the token belongs to no pod');
   const pod = await find(pods, { namespace, name }, ports);
   if (pod === undefined || (uid !== undefined && pod.metadata.uid !== uid)) {
-    throw new Refusal(403, `pod ${name} is gone`);
+    throw new Refusal(
+      403,
+      `pod ${name} of namespace ${namespace} is gone; ${user?.username} may not report without it`,
+    );
+  }
+  const isOfJob = pod.metadata.ownerReferences?.some(({ controller, kind: owner }) => controller && owner === 'Job');
+  if (isOfJob !== true || pod.metadata.labels?.[LABEL_CONFIG] === undefined) {
+    throw new Refusal(403, `pod ${name} of namespace ${namespace} does not belong to a build Job`);
   }
   return pod;
 }

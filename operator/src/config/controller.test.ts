@@ -23,8 +23,9 @@ import {
   secrets,
 } from '../kube/resource.ts';
 import { Store } from '../kube/store.ts';
+import { BoundedTokenReviewer, reviewToken } from '../kube/token-review.ts';
 import type { RunProgram } from '../nix/process.ts';
-import { handleBuildReport } from './build-report.ts';
+import { admitReporter } from './build-report.ts';
 import { CLOSURE, config, machine, pod, SETTINGS } from './config.fixture.ts';
 import { startConfigController } from './controller.ts';
 import { type ConfigStores, jobIndexes, podIndexes, rolloutIndexes } from './stores.ts';
@@ -155,11 +156,11 @@ async function finish(
     builtDerivations: 3,
   };
   const { signal } = stop;
-  const answer = await handleBuildReport(JSON.stringify(result), 't0ken', {
-    client: api.client(),
-    now: () => new Date(),
-    signal,
-  });
+  const client = api.client();
+  const tokens = new BoundedTokenReviewer({ review: reviewToken(client), audience: 'floe-builds', signal });
+  const ports = { client, tokens, now: () => new Date(), signal };
+  const reporter = await admitReporter('t0ken', { address: '10.0.0.1' }, ports);
+  const answer = reporter.kind === 'refused' ? reporter : await reporter.store(result);
   api.seed(jobs, {
     ...job,
     status: { completionTime: new Date().toISOString(), conditions: [{ type: 'Complete', status: 'True' }] },

@@ -1,4 +1,4 @@
-// The HTTPS server of a replica: `GET /agent` becomes a WebSocket, `POST /agent/poll` is its stand-in, `POST /v1/builds` goes to whoever takes reports.
+// The HTTPS server of a replica: `GET /agent` becomes a WebSocket, `POST /agent/poll` is its stand-in.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -6,9 +6,8 @@ import type { Duplex } from 'node:stream';
 import { MAX_MESSAGE_BYTES } from '@floe/crds/protocol-limits';
 import type { Logger } from 'pino';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { AddressLimit } from './address-limit.ts';
+import { RateLimit } from '../kube/rate-limit.ts';
 import type { AgentHub } from './agent-hub.ts';
-import { answerBuildReport, type BuildReportHandler } from './build-reports.ts';
 import { listen } from './listen.ts';
 import { peerAddress } from './peer-address.ts';
 import { PollServer } from './poll-server.ts';
@@ -20,7 +19,6 @@ export interface AgentServerOptions {
   /** 0 takes a free one. */
   readonly port: number;
   readonly hub: AgentHub;
-  readonly buildReport: BuildReportHandler;
   /** Connections of agents at most. */
   readonly maxConnections: number;
   readonly log: Logger;
@@ -40,13 +38,13 @@ const ADDRESS_LIMIT = { burst: 2000, perSecond: 500 };
 const CLOSE_MS = 5000;
 /** How long an idle connection is kept: longer than an agent takes to its next long poll. */
 const KEEP_ALIVE_MS = 75_000;
-/** Connections beyond those of agents: builds that report, handshakes that are under way. */
+/** Connections beyond those of agents: handshakes and answers that are under way. */
 const OTHER_CONNECTIONS = 1000;
 
 /** Starts the server; rejects when the port is taken or the certificate can't be read. */
 export async function startAgentServer(options: AgentServerOptions): Promise<AgentServer> {
   const { hub, log, maxConnections } = options;
-  const addresses = new AddressLimit(ADDRESS_LIMIT);
+  const addresses = new RateLimit(ADDRESS_LIMIT);
   const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: MAX_MESSAGE_BYTES });
   const polls = new PollServer({ hub, maxConnections, addresses });
   const server = createServer({
@@ -68,10 +66,11 @@ export async function startAgentServer(options: AgentServerOptions): Promise<Age
     const address = peerAddress(request.socket);
     // Without a listener an error on a socket that is being refused would end the process.
     socket.on('error', () => socket.destroy());
-    if (pathOf(request) !== '/agent') refuseUpgrade(socket, '404 Not Found');
+    // The limit comes first: what is refused for another reason has cost as much.
+    if (!addresses.take(address, performance.now() / 1000)) refuseUpgrade(socket, '429 Too Many Requests');
+    else if (pathOf(request) !== '/agent') refuseUpgrade(socket, '404 Not Found');
     else if (host === undefined) refuseUpgrade(socket, '400 Bad Request');
     else if (hub.connections >= maxConnections) refuseUpgrade(socket, '503 Service Unavailable');
-    else if (!addresses.take(address, performance.now() / 1000)) refuseUpgrade(socket, '429 Too Many Requests');
     else sockets.handleUpgrade(request, socket, head, (ws) => serve(ws, { hub, host, address }));
   });
   server.on('tlsClientError', (error) => log.debug({ err: error }, 'TLS handshake failed'));
@@ -117,10 +116,6 @@ function route(
   options: AgentServerOptions & { readonly polls: PollServer },
 ): void {
   const path = pathOf(request);
-  if (path === '/v1/builds') {
-    void answerBuildReport(request, response, options.buildReport);
-    return;
-  }
   if (path === '/agent/poll') {
     void options.polls.serve(request, response);
     return;
@@ -128,6 +123,7 @@ function route(
   const [status, error] = path === '/agent' ? [426, 'this is a WebSocket'] : [404, 'there is nothing here'];
   response.writeHead(status, {
     'content-type': 'application/json',
+    connection: 'close',
     ...(status === 426 ? { upgrade: 'websocket' } : {}),
   });
   response.end(JSON.stringify({ error }));
@@ -137,9 +133,11 @@ function pathOf(request: IncomingMessage): string {
   return (request.url ?? '/').split('?')[0] ?? '/';
 }
 
+/** Answers and ends the connection for good: who was refused decides nothing about when its socket is closed. */
 function refuseUpgrade(socket: Duplex, status: string): void {
   const retry = status.startsWith('429') || status.startsWith('503') ? 'Retry-After: 5\r\n' : '';
-  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\n${retry}Content-Length: 0\r\n\r\n`);
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\n${retry}Content-Length: 0\r\n\r\n`, () => socket.destroy());
+  setTimeout(() => socket.destroy(), CLOSE_MS).unref();
 }
 
 async function closeServer(server: Server, sockets: WebSocketServer): Promise<void> {

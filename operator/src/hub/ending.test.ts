@@ -55,16 +55,17 @@ test('an attempt in Confirming is confirmed by a process that was told to end', 
     'current-context': 'x',
   };
   await writeFile(kubeconfig, JSON.stringify(config));
-  const [https, http] = [await freePort(), await freePort()];
+  const [https, builds, http] = [await freePort(), await freePort(), await freePort()];
   const flags = {
     'pod-name': 'floe-0',
     'https-port': https,
+    'builds-port': builds,
     'http-port': http,
     'tls-cert': join(certificate.folder, 'tls.crt'),
     'tls-key': join(certificate.folder, 'tls.key'),
     image: 'localhost/floe',
     'cache-url': 'http://127.0.0.1:8080/{namespace}',
-    'report-url': `https://127.0.0.1:${https}/v1/builds`,
+    'report-url': `https://127.0.0.1:${builds}/v1/builds`,
     kubeconfig,
   };
   const args = Object.entries(flags).map(([name, value]) => `--${name}=${value}`);

@@ -17,6 +17,7 @@ import { EventRecorder } from '../kube/events.ts';
 import { Reflector } from '../kube/reflector.ts';
 import { nixMachines } from '../kube/resource.ts';
 import { Store } from '../kube/store.ts';
+import { echoReports } from './replica.fixture.ts';
 import { type RunningHub, startHub } from './start-hub.ts';
 
 const names = Array.from({ length: 12 }, (_, index) => `web-${index}`);
@@ -58,6 +59,7 @@ beforeEach(async () => {
       namespace: 'floe-system',
       replica: 'floe-0',
       httpsPort: 0,
+      buildsPort: 0,
       httpPort: 0,
       drainSeconds: 2,
       tlsCertFile: join(folder, 'tls.crt'),
@@ -66,7 +68,7 @@ beforeEach(async () => {
     registry: new Registry(),
     log,
     events: new EventRecorder({ client, instance: 'floe-0', log }),
-    buildReport: () => Promise.resolve({ status: 200, body: {} }),
+    buildReport: echoReports,
     signal: end.signal,
   });
   ended.push(hub.closed);

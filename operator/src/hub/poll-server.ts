@@ -3,8 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { parsePollRequest } from '@floe/crds/parse';
 import type { PollRequest } from '@floe/crds/poll';
 import { MAX_POLL_BYTES } from '@floe/crds/protocol-limits';
-import type { AddressLimit } from './address-limit.ts';
-import { AddressLimit as RateLimit } from './address-limit.ts';
+import { RateLimit } from '../kube/rate-limit.ts';
 import type { AgentHub } from './agent-hub.ts';
 import type { Connection } from './connection.ts';
 import { peerAddress } from './peer-address.ts';
@@ -18,6 +17,8 @@ const BODY_SECONDS = 15;
 /** Seconds that a channel which has ended can still be asked for its last words, and how many such there may be. */
 const LINGER_SECONDS = 30;
 const LINGERING = 1000;
+/** Seconds that the connection of a channel is kept idle before its hello has held; afterwards as the server says. */
+const STRANGER_IDLE_SECONDS = 15;
 /** Requests of one channel at once, and each second in the long run. */
 const REQUESTS = { burst: 60, perSecond: 10 };
 
@@ -28,7 +29,7 @@ export interface PollServerOptions {
   readonly hub: AgentHub;
   readonly maxConnections: number;
   /** Shared with the WebSockets: an address opens no more than its share by either way. */
-  readonly addresses: AddressLimit;
+  readonly addresses: RateLimit;
 }
 
 export class PollServer {
@@ -108,12 +109,14 @@ export class PollServer {
       },
     };
     this.#channels.set(channel.id, { channel, connection });
+    leaveSoon(response);
     channel.open((answer) => send(response, 200, answer));
     return undefined;
   }
 
   async #continue(open: Open, request: IncomingMessage, response: ServerResponse): Promise<Refused | undefined> {
     const { channel, connection } = open;
+    if (connection.peer === undefined) leaveSoon(response);
     const limit = connection.phase === 'greeting' ? GREETING_BYTES : MAX_POLL_BYTES;
     const text = await readBody(request, { bytes: limit, seconds: BODY_SECONDS });
     if (text === undefined) {
@@ -182,6 +185,14 @@ function send(
     ...headers,
   });
   response.end(text);
+}
+
+/** Strangers can't fill the places of others with connections that they leave idle. */
+function leaveSoon(response: ServerResponse): void {
+  const { socket } = response;
+  response.setHeader('keep-alive', `timeout=${STRANGER_IDLE_SECONDS}`);
+  // After Node's own listener, which sets the limit of all connections.
+  response.once('finish', () => socket?.setTimeout(STRANGER_IDLE_SECONDS * 1000));
 }
 
 const seconds = (): number => performance.now() / 1000;

@@ -13,6 +13,7 @@ import { EventRecorder } from '../kube/events.ts';
 import { Reflector } from '../kube/reflector.ts';
 import { nixMachines } from '../kube/resource.ts';
 import { Store } from '../kube/store.ts';
+import type { BuildReportHandler } from './build-reports.ts';
 import { type HubSettings, type RunningHub, startHub } from './start-hub.ts';
 
 export const quietLog: Logger = pino({ level: 'silent' });
@@ -38,6 +39,18 @@ export async function makeCertificate(name = 'localhost'): Promise<Certificate> 
   await writeFile(join(folder, 'tls.key'), pem.private);
   return { folder, ca: pem.cert, remove: () => rm(folder, { recursive: true, force: true }) };
 }
+
+/** Admits every token for its own namespace and answers with what it was sent. */
+export const echoReports: BuildReportHandler = (token) =>
+  Promise.resolve(
+    token === undefined
+      ? { kind: 'refused', status: 401, body: { error: 'there is no token' } }
+      : {
+          kind: 'admitted',
+          namespace: token,
+          store: (result) => Promise.resolve({ status: 200, body: { result, token } }),
+        },
+  );
 
 export type TestReplica = RunningHub & {
   readonly machines: Store<NixMachine>;
@@ -86,6 +99,7 @@ export async function startReplica(given: {
       namespace: 'floe-system',
       replica: name,
       httpsPort: 0,
+      buildsPort: 0,
       httpPort: 0,
       tlsCertFile: join(certificate.folder, 'tls.crt'),
       tlsKeyFile: join(certificate.folder, 'tls.key'),
@@ -93,7 +107,7 @@ export async function startReplica(given: {
       drainSeconds: 2,
       ...given.settings,
     },
-    buildReport: (body, token) => Promise.resolve({ status: 200, body: { body, token } }),
+    buildReport: echoReports,
   });
   await reflector.synced;
   const stop = async () => {

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { request as httpsRequest } from 'node:https';
+import { connect as dialTcp } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as dialTls } from 'node:tls';
@@ -20,6 +21,7 @@ import { Reflector } from '../kube/reflector.ts';
 import { leases, nixMachines } from '../kube/resource.ts';
 import { Store } from '../kube/store.ts';
 import { helloFor, machineKey, machineState, ScriptedAgent } from './agent.fixture.ts';
+import { echoReports } from './replica.fixture.ts';
 import { CLOSE } from './session.ts';
 import { type HubSettings, type HubStores, type RunningHub, startHub } from './start-hub.ts';
 
@@ -73,6 +75,7 @@ async function replica(name = 'floe-0', over: Partial<HubSettings> & { synced?: 
       namespace: 'floe-system',
       replica: name,
       httpsPort: 0,
+      buildsPort: 0,
       httpPort: 0,
       tlsCertFile: join(folder, 'tls.crt'),
       tlsKeyFile: join(folder, 'tls.key'),
@@ -80,7 +83,7 @@ async function replica(name = 'floe-0', over: Partial<HubSettings> & { synced?: 
       drainSeconds: 2,
       ...over,
     },
-    buildReport: (body, token) => Promise.resolve({ status: 200, body: { body, token } }),
+    buildReport: echoReports,
   });
   if (over.synced !== false) await reflector.synced;
   const stop = async () => {
@@ -333,6 +336,32 @@ describe('who is refused', () => {
     );
   });
 
+  test.each([
+    ['another path', '/elsewhere', 'localhost', 404],
+    ['no host', '/agent', undefined, 400],
+    ['a broken upgrade', '/agent', 'localhost', 400],
+  ])('an upgrade to %s is answered, and its socket closed whatever the peer does', async (_, path, host, code) => {
+    const hub = await replica();
+    const raw = dialTcp({ port: hub.ports.https, host: 'localhost', allowHalfOpen: true });
+    const socket = dialTls({ socket: raw, rejectUnauthorized: false });
+    socket.on('error', () => undefined);
+    await once(socket, 'secureConnect');
+    const lines = [
+      `GET ${path} HTTP/1.${host === undefined ? 0 : 1}`,
+      ...(host === undefined ? [] : [`Host: ${host}`]),
+    ];
+    // The peer never ends its side of the connection.
+    socket.write(`${[...lines, 'Connection: Upgrade', 'Upgrade: websocket'].join('\r\n')}\r\n\r\n`);
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    expect(String(answer)).toContain(` ${code} `);
+    socket.resume();
+    await vi.waitFor(async () => {
+      // A socket that the hub has destroyed answers what is written to it with a reset.
+      socket.write('x');
+      expect(raw.closed || raw.errored !== null).toBe(true);
+    });
+  });
+
   test('more connections than there may be', async () => {
     seed();
     const hub = await replica('floe-0', { maxConnections: 1 });
@@ -405,28 +434,21 @@ describe('the end of a replica', () => {
 });
 
 describe('what else it serves', () => {
-  const post = (port: number, path: string, body: string, headers: Record<string, string> = {}) =>
-    new Promise<{ status: number | undefined; text: string }>((resolve, reject) => {
-      const sent = httpsRequest({ port, path, method: 'POST', headers, rejectUnauthorized: false }, (response) => {
-        let text = '';
-        response.on('data', (chunk) => {
-          text += String(chunk);
-        });
-        response.on('end', () => resolve({ status: response.statusCode, text }));
-      });
-      sent.on('error', reject);
-      sent.end(body);
-    });
-
-  test('build reports go to their handler', async () => {
+  test('build reports have a port of their own, which agents do not see', async () => {
     const hub = await replica();
-    const { status: code, text } = await post(hub.ports.https, '/v1/builds', '{"a":1}', {
-      authorization: 'Bearer t0ken',
-    });
-    expect([code, JSON.parse(text)]).toEqual([200, { body: '{"a":1}', token: 't0ken' }]);
-    expect((await post(hub.ports.https, '/v1/builds', 'x'.repeat(17 << 20))).status).toBe(413);
-    expect((await post(hub.ports.https, '/elsewhere', '')).status).toBe(404);
-    expect((await post(hub.ports.https, '/agent', '')).status).toBe(426);
+    const ask = (port: number, path: string) =>
+      new Promise<number | undefined>((resolve, reject) => {
+        const sent = httpsRequest({ port, path, method: 'POST', rejectUnauthorized: false }, (response) => {
+          response.resume();
+          response.on('end', () => resolve(response.statusCode));
+        });
+        sent.on('error', reject);
+        sent.end();
+      });
+    expect(await ask(hub.ports.https, '/v1/builds')).toBe(404);
+    expect(await ask(hub.ports.https, '/agent')).toBe(426);
+    expect(await ask(hub.ports.builds, '/v1/builds')).toBe(401);
+    expect(await ask(hub.ports.builds, '/agent')).toBe(404);
   });
 
   test('metrics and probes', async () => {

@@ -22,6 +22,7 @@ import { JoinGate } from './join.ts';
 import { joinApi } from './join-api.ts';
 import type { News } from './news.ts';
 import { startPlainServer } from './plain-server.ts';
+import { startReportServer } from './report-server.ts';
 import { SecretDelivery } from './secret-delivery.ts';
 import { secretReader } from './secret-reader.ts';
 import { type MachineApi, StatusWriter } from './status-writer.ts';
@@ -44,6 +45,8 @@ export interface HubSettings {
   readonly replica: string;
   /** 0 takes a free port. */
   readonly httpsPort: number;
+  /** Port of build reports; 0 takes a free one. */
+  readonly buildsPort: number;
   readonly httpPort: number;
   readonly tlsCertFile: string;
   readonly tlsKeyFile: string;
@@ -81,7 +84,7 @@ export interface RunningHub {
   readonly submit: (key: string, news: News) => void;
   /** Reads a machine from the API server itself and brings the store forward; bounded in time. */
   readonly readMachine: (key: string) => Promise<NixMachine>;
-  readonly ports: { readonly https: number; readonly http: number };
+  readonly ports: { readonly https: number; readonly builds: number; readonly http: number };
   /** Fulfilled when all is closed, at most some ten seconds after the drain. Until then the stores must be kept up to date. */
   readonly closed: Promise<void>;
 }
@@ -150,10 +153,10 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
     tls,
     port: settings.httpsPort,
     hub,
-    buildReport: options.buildReport,
     maxConnections: settings.maxConnections ?? 20_000,
     log,
   });
+  const reports = await startReportServer({ tls, port: settings.buildsPort, handler: options.buildReport, log });
   const plain = await startPlainServer({
     port: settings.httpPort,
     registry,
@@ -166,7 +169,7 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
   const looking = secrets.run();
   const sweeper = setInterval(() => hub.sweep(), SWEEP_SECONDS * 1000);
   const certificates = setInterval(
-    () => void renewCertificate({ settings, server, tls, log }),
+    () => void renewCertificate({ settings, servers: [server, reports], tls, log }),
     CERTIFICATE_SECONDS * 1000,
   );
   // Held as long as machines may still be connected here.
@@ -181,7 +184,10 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
     signal: alive.signal,
     leaseSeconds: LEASE_SECONDS,
   });
-  log.info({ https: server.port, http: plain.port, replica: settings.replica }, 'hub is listening');
+  log.info(
+    { https: server.port, builds: reports.port, http: plain.port, replica: settings.replica },
+    'hub is listening',
+  );
   const end = async () => {
     clearInterval(sweeper);
     clearInterval(certificates);
@@ -190,7 +196,7 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
     await writer.drain(AbortSignal.timeout(LAST_WRITES_SECONDS * 1000));
     writes.abort();
     alive.abort();
-    await Promise.all([server.close(), plain.close(), lease, looking]);
+    await Promise.all([server.close(), reports.close(), plain.close(), lease, looking]);
     log.info('hub is closed');
   };
   const closed = new Promise<void>((resolve) => {
@@ -198,7 +204,7 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
     signal.addEventListener('abort', () => resolve(), { once: true });
   }).then(end);
   const submit = (key: string, news: News) => writer.submit(key, news);
-  return { submit, readMachine, ports: { https: server.port, http: plain.port }, closed };
+  return { submit, readMachine, ports: { https: server.port, builds: reports.port, http: plain.port }, closed };
 }
 
 function machineApi(client: KubeClient): MachineApi {
@@ -233,15 +239,15 @@ async function readCertificate({ tlsCertFile, tlsKeyFile }: HubSettings): Promis
 /** Takes a certificate that was renewed in its files; keeps the old one where the new can't be read. */
 async function renewCertificate(given: {
   settings: HubSettings;
-  server: AgentServer;
+  servers: readonly Pick<AgentServer, 'renew'>[];
   tls: Certificate;
   log: Logger;
 }): Promise<void> {
-  const { settings, server, tls, log } = given;
+  const { settings, servers, tls, log } = given;
   try {
     const fresh = await readCertificate(settings);
     if (fresh.cert === tls.cert && fresh.key === tls.key) return;
-    server.renew(fresh);
+    for (const server of servers) server.renew(fresh);
     Object.assign(tls, fresh);
     log.info('took a renewed certificate');
   } catch (error) {
