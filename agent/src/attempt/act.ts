@@ -163,7 +163,11 @@ export async function act(record: AttemptRecord, ports: AttemptPorts, signal: Ab
       const question = {
         checks: order.healthChecks,
         failedBefore: beforeOf(record).failedUnits,
+        // Across a boot units come and go by themselves.
+        activeBefore: record.cameUp ? [] : (beforeOf(record).activeUnits ?? []),
         exitCode: record.exitCode,
+        ...(record.said === undefined ? {} : { said: record.said }),
+        ...(record.blamedUnits === undefined ? {} : { blamed: record.blamedUnits }),
       };
       return { step, result: await machine.checkHealth(question, signal) };
     }
@@ -185,6 +189,7 @@ export async function act(record: AttemptRecord, ports: AttemptPorts, signal: Ab
       return { step, result: (await machine.startUnits?.(units, signal)) ?? { kind: 'ok' } };
     }
     case 'boot':
+      return { step, run: await run(record, ports, signal), seen: await machine.see() };
     case 'undo-boot':
     case 'undo-system':
       return { step, run: await run(record, ports, signal) };

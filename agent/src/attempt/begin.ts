@@ -10,6 +10,7 @@ function beforeFrom({ seen, failedUnits, program, online, activeUnits }: Begun, 
   return {
     system,
     ...(seen.profile === undefined ? {} : { profile: seen.profile }),
+    ...(seen.bootDefault?.verified === true ? { bootDefault: seen.bootDefault.closure } : {}),
     failedUnits,
     bootId: seen.bootId,
     program,

@@ -1,14 +1,14 @@
 // An attempt under faults: the agent is killed or the power cut between any two effects, and the machine must still be right.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { Model, NEW, OLD, type Script, type UnderJournal } from './model.fixture.ts';
+import { LOCK_TAKEN, LOGIND_SILENT, Model, NEW, OLD, type Script, type UnderJournal } from './model.fixture.ts';
 import type { RunOutcome } from './outcome.ts';
 
 const exited = (code: number): RunOutcome => ({ kind: 'exited', code });
 
 const run = fc.oneof(
   { weight: 6, arbitrary: fc.constant(exited(0)) },
-  fc.constantFrom(exited(1), exited(2), exited(4), exited(11), exited(100)),
+  fc.constantFrom(exited(1), exited(2), exited(4), exited(11), exited(100), LOCK_TAKEN, LOGIND_SILENT),
   fc.constantFrom<RunOutcome>(
     { kind: 'timed-out', seconds: 10 },
     { kind: 'killed', signal: 'SIGKILL' },
@@ -22,6 +22,7 @@ const script: fc.Arbitrary<Script> = fc.record({
   fetched: fc.constantFrom('fetched', 'fetched', 'fetched', 'fetched', 'refused', 'unavailable'),
   test: fc.array(run, { minLength: 1, maxLength: 3 }),
   boot: fc.constantFrom(exited(0), exited(0), exited(0), exited(1), exited(11), { kind: 'timed-out', seconds: 10 }),
+  back: fc.constantFrom(exited(0), exited(0), exited(4), LOGIND_SILENT),
   healthy: fc.constantFrom(true, true, true, false),
   hub: fc.constantFrom('confirmed', 'confirmed', 'confirmed', 'denied', 'unreachable'),
   handsOver: fc.boolean(),
@@ -144,6 +145,20 @@ test.each<{ name: string; change: Partial<Script>; phase: string; exitCode: numb
   },
   { name: 'lock busy once', change: { test: [exited(11), exited(0)] }, phase: 'Committed', exitCode: 0, undone: false },
   { name: 'lock busy for ever', change: { test: [exited(11)] }, phase: 'Failed', exitCode: 11, undone: false },
+  {
+    name: 'lock busy, in its own words',
+    change: { test: [LOCK_TAKEN, exited(0)] },
+    phase: 'Committed',
+    exitCode: 0,
+    undone: false,
+  },
+  {
+    name: 'logind does not answer once it was activated',
+    change: { test: [LOGIND_SILENT], back: LOGIND_SILENT },
+    phase: 'RolledBack',
+    exitCode: 11,
+    undone: true,
+  },
   { name: 'needs a reboot', change: { test: [exited(100)] }, phase: 'RebootRequired', exitCode: 100, undone: false },
   {
     name: 'needs a reboot, but may only test',

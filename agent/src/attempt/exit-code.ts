@@ -9,23 +9,40 @@ export type Verdict =
   | { readonly kind: 'degraded' }
   /** Nothing was activated; the closure needs a reboot. */
   | { readonly kind: 'reboot-required' }
-  /** Somebody else holds the lock; nothing was changed. */
+  /** Another switch-to-configuration holds the lock; this one changed nothing. */
   | { readonly kind: 'busy' }
   /** It refused before it changed anything. */
   | { readonly kind: 'refused'; readonly message: string }
   /** It stopped half-way. */
   | { readonly kind: 'broken'; readonly message: string };
 
+/** What is read from the machine after a run. */
+export type Evidence = {
+  /** The closure that ran before still runs, and no list of units is left to be finished. */
+  readonly untouched: boolean;
+  /** switch-to-configuration left lists of units that it had still to start, restart or reload. */
+  readonly unfinished: boolean;
+};
+
 const EAGAIN = 11;
+const LOCK_TAKEN = 'Could not acquire lock';
+const NO_ACTIVATION = /^This is not a NixOS installation|^Unable to list users|^Could not |^Error: /;
+const ACTIVATION_FAILED = /Activation script snippet|Failed to run activate script/;
 
 /**
- * Judges a run of switch-to-configuration. `untouched`: the old closure still runs, read from the machine, and no
- * list of units is left to be finished; an exit code alone does not say so.
+ * Whether a run found that another switch-to-configuration holds its lock. The program ends with the last errno of the
+ * process wherever it gives up, so the code alone does not say so: what counts is that it said so and began nothing.
  */
-export function judgeRun(run: RunOutcome, untouched: boolean): Verdict {
+export function isLockTaken(run: RunOutcome): boolean {
+  if (run.kind !== 'exited' || run.code !== EAGAIN || run.began === true) return false;
+  return run.said === undefined || run.said.startsWith(LOCK_TAKEN);
+}
+
+/** Judges a run of switch-to-configuration by what is seen then and by its own words; an exit code alone does not say. */
+export function judgeRun(run: RunOutcome, evidence: Evidence): Verdict {
   switch (run.kind) {
     case 'exited':
-      return judgeCode(run, untouched);
+      return judgeCode(run, evidence);
     case 'killed':
       return { kind: 'broken', message: `the switch was killed by ${run.signal}` };
     case 'timed-out':
@@ -33,32 +50,44 @@ export function judgeRun(run: RunOutcome, untouched: boolean): Verdict {
     case 'lost':
       return { kind: 'broken', message: 'the switch ended without leaving its exit code' };
     case 'not-started':
-      return untouched
+      return evidence.untouched
         ? { kind: 'refused', message: `the switch could not be started: ${run.message}` }
         : { kind: 'broken', message: `the switch could not be started: ${run.message}` };
   }
 }
 
-function judgeCode(run: Extract<RunOutcome, { kind: 'exited' }>, untouched: boolean): Verdict {
-  const { code } = run;
+type Exited = Extract<RunOutcome, { kind: 'exited' }>;
+
+function judgeCode(run: Exited, evidence: Evidence): Verdict {
+  const { code, said = '' } = run;
+  const activationFailed: Verdict = { kind: 'broken', message: `the activation script failed (${describeRun(run)})` };
   switch (code) {
     case 0:
       return { kind: 'active' };
     case 2:
-      return { kind: 'broken', message: `the activation script failed (${describeRun(run)})` };
+      return NO_ACTIVATION.test(said) ? stopped(run, evidence) : activationFailed;
     case 3:
     case 4:
-      return { kind: 'degraded' };
+      if (evidence.unfinished) return stopped(run, evidence);
+      // A unit that failed later has taken the place of the exit code 2.
+      return ACTIVATION_FAILED.test(said) ? activationFailed : { kind: 'degraded' };
     case EAGAIN:
-      // It takes the lock before all else, so whatever changed was not its doing.
-      return { kind: 'busy' };
+      // With its words whatever changed was another's doing: it takes the lock before all else.
+      return isLockTaken(run) && (run.said !== undefined || evidence.untouched)
+        ? { kind: 'busy' }
+        : stopped(run, evidence);
     case 100:
       return { kind: 'reboot-required' };
     default:
-      return untouched
-        ? { kind: 'refused', message: `the switch refused before it changed anything (${describeRun(run)})` }
-        : { kind: 'broken', message: `the switch failed half-way (${describeRun(run)})` };
+      return stopped(run, evidence);
   }
+}
+
+/** It gave up: before it changed anything, or half-way. */
+function stopped(run: Exited, { untouched }: Evidence): Verdict {
+  return untouched && run.began !== true
+    ? { kind: 'refused', message: `the switch refused before it changed anything (${describeRun(run)})` }
+    : { kind: 'broken', message: `the switch failed half-way (${describeRun(run)})` };
 }
 
 /** The code that a run ended with; undefined where it has none. */

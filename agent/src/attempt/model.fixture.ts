@@ -21,6 +21,8 @@ export type Script = {
   /** How the `test` runs of the new closure end, the last one over and over. */
   readonly test: readonly RunOutcome[];
   readonly boot: RunOutcome;
+  /** How `test` of the old closure ends, which always makes it the running one; default 0. */
+  readonly back?: RunOutcome;
   readonly healthy: boolean;
   readonly hub: Confirmation['kind'];
   /** There is systemd: the new closure's agent takes over. */
@@ -36,6 +38,21 @@ export type Script = {
   /** Another order comes while it waits for leave to restart. */
   readonly superseded?: boolean;
 };
+
+/** As switch-to-configuration ends where logind does not answer: it has activated, and units wait in its lists. */
+export const LOGIND_SILENT: RunOutcome = {
+  kind: 'exited',
+  code: 11,
+  said: 'Unable to list users with logind: Did not receive a reply.',
+  began: true,
+};
+/** As it ends where another one holds its lock. */
+export const LOCK_TAKEN: RunOutcome = { kind: 'exited', code: 11, said: 'Could not acquire lock' };
+
+/** Whether a run gave up with units in its lists. */
+function leavesLists(outcome: RunOutcome): boolean {
+  return outcome.kind === 'exited' && outcome.began === true && ![0, 2, 4].includes(outcome.code);
+}
 
 class KilledError extends Error {}
 class PowerCutError extends Error {}
@@ -76,6 +93,8 @@ export class Model implements Machine {
   readonly timers = new Set<number>();
   #runs = new Map<string, RunOutcome>();
   #tests = 0;
+  /** switch-to-configuration left lists. */
+  #unfinished = false;
   #effects = 0;
   #time = 0;
   #faults: Fault[];
@@ -204,9 +223,12 @@ export class Model implements Machine {
 
   #carryOut({ verb, closure }: Run): RunOutcome {
     if (closure === OLD) {
-      if (verb !== 'boot') this.current = OLD;
       if (verb !== 'test') this.bootDefault = OLD;
-      return { kind: 'exited', code: 0 };
+      if (verb === 'boot') return { kind: 'exited', code: 0 };
+      this.current = OLD;
+      const { back = { kind: 'exited', code: 0 } } = this.#script;
+      this.#unfinished = leavesLists(back);
+      return back;
     }
     if (verb === 'boot') {
       if (this.#script.boot.kind === 'exited' && this.#script.boot.code === 0) this.bootDefault = NEW;
@@ -215,13 +237,16 @@ export class Model implements Machine {
     const { test } = this.#script;
     const outcome = test[Math.min(this.#tests, test.length - 1)] ?? { kind: 'lost' };
     this.#tests += 1;
-    const changedNothing = outcome.kind === 'exited' && [1, 11, 100].includes(outcome.code);
-    if (!changedNothing && outcome.kind !== 'not-started') this.current = NEW;
+    const began = outcome.kind === 'exited' && outcome.began === true;
+    const changedNothing = outcome.kind === 'exited' && [1, 11, 100].includes(outcome.code) && !began;
+    if (changedNothing || outcome.kind === 'not-started') return outcome;
+    this.current = NEW;
+    this.#unfinished = leavesLists(outcome);
     return outcome;
   }
 
   async unfinished(): Promise<boolean> {
-    return false;
+    return this.#unfinished;
   }
 
   setProfile(closure: string): Promise<Done> {

@@ -1,8 +1,8 @@
 // Decides what an attempt does next from what its last step came to. Pure: no clock, no file, no process.
 import { begin } from './begin.ts';
-import { describeRun, exitCodeOf } from './exit-code.ts';
+import { describeRun, exitCodeOf, isLockTaken } from './exit-code.ts';
 import { toCommit, toConfirm } from './forward.ts';
-import type { Confirmation, Done, Fetched, Health, Outcome } from './outcome.ts';
+import type { Confirmation, Done, Fetched, Health, Outcome, Seen } from './outcome.ts';
 import { type AttemptRecord, type Before, type Order, runsNew } from './record.ts';
 import { switched } from './switched.ts';
 import {
@@ -20,6 +20,7 @@ import {
 import { checkedUndo, firstUndo, undidProfile, undidRun } from './way-back.ts';
 
 const WAITS = 'It starts with the next boot; the machine waits for leave to restart.';
+type BootSeen = Pick<Seen, 'bootDefault' | 'bootDefaultIs'>;
 /** Name of the check that is always made, as it stands among the results. */
 const BUILT_IN_CHECK = 'units';
 
@@ -36,14 +37,39 @@ function answered(record: AttemptRecord, answer: Confirmation): AttemptRecord {
   }
 }
 
+const LOADER_REMEDY =
+  "Look which entry the boot loader's default is set to, and how many generations its menu may have.";
+
+/** The closure that the next boot starts in place of the new one; undefined where it is the new one, or can't be read. */
+function bootsAnother({ order }: AttemptRecord, { bootDefault, bootDefaultIs }: BootSeen): string | undefined {
+  if (bootDefault?.verified !== true) return undefined;
+  const { closure } = bootDefault;
+  return closure === order.closure || bootDefaultIs?.closure === order.closure ? undefined : closure;
+}
+
+/** The installer of the boot loader ended well; what the loader itself says decides what that is worth. */
+function bootWritten(record: AttemptRecord, seen: BootSeen): AttemptRecord {
+  const { staged, cameUp, rebootOnly } = record;
+  const other = bootsAnother(record, seen);
+  if (other !== undefined) {
+    const says = `its boot entry was written (exit code 0), but the boot loader starts ${other} at the next boot. ${LOADER_REMEDY}`;
+    if ((staged && !cameUp) || rebootOnly) return undo(record, 'RolledBack', `It needs a boot: ${says}`);
+    return end(record, 'Committed', `It runs; ${says}`);
+  }
+  if (staged && !cameUp) return enter(record, 'stand-down');
+  const known = seen.bootDefault?.verified === true;
+  if (rebootOnly) {
+    const written = 'Its boot entry is written; the boot loader could not be read to see that it is the next to start.';
+    return end(record, 'RebootRequired', known ? 'It starts with the next boot.' : written);
+  }
+  const starts = known ? 'the next boot starts it' : 'its boot entry is written';
+  return end(record, 'Committed', `It runs, and ${starts}.`);
+}
+
 function wroteBoot(record: AttemptRecord, outcome: Extract<Outcome, { step: 'boot' }>, at: Moment): AttemptRecord {
   const code = exitCodeOf(outcome.run);
-  if (code === 0) {
-    if (record.staged && !record.cameUp) return enter(record, 'stand-down');
-    if (record.rebootOnly) return end(record, 'RebootRequired', 'It starts with the next boot.');
-    return end(record, 'Committed', 'It runs, and the next boot starts it.');
-  }
-  const again = code === 11 ? retryLock(record, at, lockSeconds(record)) : undefined;
+  if (code === 0) return bootWritten(record, outcome.seen);
+  const again = isLockTaken(outcome.run) ? retryLock(record, at, lockSeconds(record)) : undefined;
   if (again !== undefined) return enter(again, 'boot');
   const failed = code === undefined ? record : { ...record, exitCode: code };
   return undo(failed, 'RolledBack', `The boot entry could not be written (${describeRun(outcome.run)}).`);
@@ -100,6 +126,14 @@ function allowed(record: AttemptRecord, order: Order | undefined): AttemptRecord
 function stoodDown(record: AttemptRecord, canReboot: boolean): AttemptRecord {
   if (canReboot) return enter(record, 'await-reboot', { message: [WAITS, ...(record.remarks ?? [])].join(' ') });
   return end(record, 'RebootRequired', "It starts with the next boot; restarting is not the agent's to do here.");
+}
+
+function startedAgain(record: AttemptRecord, result: Done): AttemptRecord {
+  if (result.kind === 'ok') return enter(record, 'undo-check');
+  return enter(
+    remark(record, `Not all units that ran before could be started again: ${result.message}.`),
+    'undo-check',
+  );
 }
 
 function setProfile(record: AttemptRecord, result: Done): AttemptRecord {
@@ -169,7 +203,7 @@ function decide(record: AttemptRecord, outcome: Outcome, at: Moment): AttemptRec
     case 'undo-system':
       return undidRun(record, outcome, at);
     case 'undo-units':
-      return enter(record, 'undo-check');
+      return startedAgain(record, outcome.result);
     case 'undo-check':
       return checkedUndo(record, outcome, at);
     case 'reboot': {

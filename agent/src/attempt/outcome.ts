@@ -2,11 +2,11 @@
 
 import type { CheckResult } from '@floe/crds/health-check';
 import type { Order } from './record.ts';
+import type { SwitchWords } from './switch-words.ts';
 
 /** How one run of switch-to-configuration ended. */
 export type RunOutcome =
-  /** `said`: its last lines. */
-  | { readonly kind: 'exited'; readonly code: number; readonly said?: string }
+  | ({ readonly kind: 'exited'; readonly code: number } & SwitchWords)
   | { readonly kind: 'killed'; readonly signal: string }
   | { readonly kind: 'timed-out'; readonly seconds: number }
   /** It is not running and left no exit code. */
@@ -93,7 +93,7 @@ export type Outcome =
   | { readonly step: 'health'; readonly result: Health }
   | { readonly step: 'confirm'; readonly result: Confirmation }
   | { readonly step: 'profile'; readonly result: Done }
-  | { readonly step: 'boot'; readonly run: RunOutcome }
+  | { readonly step: 'boot'; readonly run: RunOutcome; readonly seen: Pick<Seen, 'bootDefault' | 'bootDefaultIs'> }
   | { readonly step: 'stand-down'; readonly canReboot: boolean }
   /** Without an order another one took its place. */
   | { readonly step: 'await-reboot'; readonly order: Order | undefined }

@@ -27,8 +27,14 @@ export type DeadMan = {
 export type HealthQuestion = {
   readonly checks: Order['healthChecks'];
   readonly failedBefore: readonly string[];
+  /** Units that were active before the switch: those that are wanted still must be active again. */
+  readonly activeBefore: readonly string[];
   /** Exit code of the switch: where no unit can be asked, it decides. */
   readonly exitCode: number | undefined;
+  /** Why it ended so, in the words of switch-to-configuration. */
+  readonly said?: string;
+  /** Units that it names as not started. */
+  readonly blamed?: readonly string[];
 };
 
 export interface Machine {

@@ -86,6 +86,8 @@ export type Before = {
   readonly system: string;
   /** Closure that the system profile named; absent where there was none. */
   readonly profile?: string;
+  /** Closure that the next boot started; absent where the boot loader could not be read. */
+  readonly bootDefault?: string;
   /** Units that had failed already. */
   readonly failedUnits: readonly string[];
   /** The boot in which the machine was touched. */
@@ -136,6 +138,10 @@ export type AttemptRecord = {
   readonly confirmBy?: number;
   /** Exit code of the switch that brought the new closure, or of writing its boot entry where that failed. */
   readonly exitCode?: number;
+  /** Why the switch ended with that code, in the words of switch-to-configuration. */
+  readonly said?: string;
+  /** Units that it names as not started. */
+  readonly blamedUnits?: readonly string[];
   /** Units that failed on the new closure and had not before. */
   readonly failedUnits?: readonly string[];
   /** What each health check came to. */

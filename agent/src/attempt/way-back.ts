@@ -1,5 +1,5 @@
 // The decisions of a roll-back: profile, boot entry, system, and whether all of it is back.
-import { describeRun, exitCodeOf } from './exit-code.ts';
+import { describeRun, exitCodeOf, isLockTaken } from './exit-code.ts';
 import { undoSeconds } from './limits.ts';
 import type { Outcome, Seen } from './outcome.ts';
 import type { AttemptRecord } from './record.ts';
@@ -35,7 +35,7 @@ export function undidRun(
   { step, run }: Extract<Outcome, { step: 'undo-boot' | 'undo-system' }>,
   at: Moment,
 ): AttemptRecord {
-  const again = exitCodeOf(run) === 11 ? retryLock(record, at, undoSeconds(record.order)) : undefined;
+  const again = isLockTaken(run) ? retryLock(record, at, undoSeconds(record.order)) : undefined;
   if (again !== undefined) return enter(again, step);
   const said = exitCodeOf(run) === 0 ? record : { ...record, undoFault: describeRun(run) };
   // What was booted is undone by a boot; the live way is kept for where that is not to be had.
@@ -46,10 +46,14 @@ export function undidRun(
 
 function bootIsBack(record: AttemptRecord, seen: Seen): boolean {
   if (!record.bootTouched) return true;
-  const { before, leftProfile } = record;
+  const { before, leftProfile, order } = record;
   const profile = leftProfile ?? before?.profile;
   if (seen.profile !== profile) return false;
-  return seen.bootDefault?.verified !== true || seen.bootDefault.closure === (profile ?? before?.system);
+  if (seen.bootDefault?.verified !== true) return true;
+  const { closure } = seen.bootDefault;
+  // The boot loader may have started something else before, and the attempt does not change that.
+  const asBefore = closure === before?.bootDefault && closure !== order.closure;
+  return closure === (profile ?? before?.system) || asBefore;
 }
 
 function systemIsBack({ systemTouched, before, cameUp }: AttemptRecord, seen: Seen): boolean {

@@ -4,6 +4,7 @@ import type { Clock, HealthQuestion } from '../attempt/ports.ts';
 import { runCommand } from './command.ts';
 import { checkHealth } from './health.ts';
 import { ownNetwork } from './network.ts';
+import type { Units } from './unit-checks.ts';
 import type { UnitState } from './units.ts';
 
 const unit = (name: string, active: string, sub = active, restarts = 0, exitStatus = 0): UnitState => ({
@@ -28,13 +29,15 @@ async function judge(timeline: readonly (readonly UnitState[])[], question: Part
     },
   };
   const now = () => timeline[Math.min(Math.floor(seconds), timeline.length - 1)] ?? [];
-  const units = {
+  const units: Units = {
     troubled: async () => now().filter((one) => one.active === 'failed' || one.sub === 'auto-restart'),
     states: async (names: readonly string[]) =>
       names.map((name) => now().find((one) => one.name === name) ?? unit(name, 'inactive', 'not-found')),
+    off: async (names: readonly string[]) =>
+      now().filter((one) => names.includes(one.name) && ['left-off', 'queued'].includes(one.sub)),
   };
   const health = await checkHealth(
-    { checks: [], failedBefore: [], exitCode: 0, ...question },
+    { checks: [], failedBefore: [], activeBefore: [], exitCode: 0, ...question },
     { units, clock, command: runCommand, named: '/nowhere', network: ownNetwork((path) => path) },
     AbortSignal.timeout(5_000),
   );
@@ -72,6 +75,62 @@ test('a unit that fails over and over is not taken for well between two starts',
 
 test('a unit that fails shortly after the switch is caught', async () => {
   expect((await judge([[up('a.service')], [up('a.service')], [failed('a.service')]])).health.kind).toBe('unhealthy');
+});
+
+test('a unit that ran before, is wanted and is off now is bad, also where the switch ended well', async () => {
+  const off = unit('web.service', 'inactive', 'left-off');
+  const { health } = await judge([[off]], { activeBefore: ['web.service'] });
+  expect(health).toMatchObject({
+    kind: 'unhealthy',
+    units: ['web.service'],
+    message: 'web.service is off, though it ran before the switch and is wanted.',
+  });
+});
+
+test('one that systemd is about to start is waited for', async () => {
+  const queued = unit('web.service', 'inactive', 'queued');
+  const activeBefore = ['web.service'];
+  expect((await judge([[queued], [queued], [up('web.service')]], { activeBefore })).health.kind).toBe('healthy');
+  expect((await judge([[queued]], { activeBefore })).health).toMatchObject({ kind: 'unhealthy' });
+});
+
+const USER = 'warning: user activation for ann failed';
+const NAMED = 'Failed to start web.service';
+
+test.each<{ name: string; question: Partial<HealthQuestion>; now: UnitState[]; kind: string; says: string }>([
+  {
+    name: 'no unit explains it',
+    question: { said: USER },
+    now: [],
+    kind: 'unhealthy',
+    says: `the switch ended with exit code 4: ${USER}`,
+  },
+  {
+    name: 'its unit does not run',
+    question: { said: NAMED, blamed: ['web.service'] },
+    now: [unit('web.service', 'inactive', 'dead')],
+    kind: 'unhealthy',
+    says: `the switch ended with exit code 4: ${NAMED}`,
+  },
+  {
+    name: 'its unit runs by now',
+    question: { said: NAMED, blamed: ['web.service'] },
+    now: [up('web.service')],
+    kind: 'healthy',
+    says: 'web.service failed at first and runs now',
+  },
+  {
+    name: 'its unit had failed before',
+    question: { said: NAMED, blamed: ['web.service'], failedBefore: ['web.service'] },
+    now: [failed('web.service')],
+    kind: 'healthy',
+    says: 'no unit failed',
+  },
+  { name: 'an older agent kept no words', question: {}, now: [], kind: 'healthy', says: 'no unit failed' },
+])('exit code 4, and $name: $kind', async ({ question, now, kind, says }) => {
+  const { health } = await judge([now], { exitCode: 4, ...question });
+  expect(health.kind).toBe(kind);
+  expect(health.checks?.[0]?.message).toContain(says);
 });
 
 const check = (timeout?: string) => ({

@@ -2,6 +2,7 @@
 import type { CheckResult } from '@floe/crds/health-check';
 import type { Health } from '../attempt/outcome.ts';
 import type { Clock, HealthQuestion } from '../attempt/ports.ts';
+import { offUnits } from './broken-units.ts';
 import type { Commander } from './command.ts';
 import { httpProbe } from './http-probe.ts';
 import { namedProbe } from './named-check.ts';
@@ -9,6 +10,7 @@ import type { Network } from './network.ts';
 import { type Probe, tryCheck } from './probe.ts';
 import { tcpProbe } from './tcp-probe.ts';
 import { inWords, nothingNewFailed, type Units, unitsActive, type Verdict } from './unit-checks.ts';
+import { troubledUnits, unitStates } from './units.ts';
 
 /** What the checks need of the machine. */
 export type Checking = {
@@ -56,7 +58,42 @@ function byExitCode(exitCode: number | undefined): Judged {
 async function builtIn(question: HealthQuestion, { units, clock }: Checking, signal: AbortSignal): Promise<Judged> {
   if (units === undefined) return byExitCode(question.exitCode);
   const verdict = await nothingNewFailed(question, units, clock, signal);
-  return ofUnits(BUILT_IN, verdict, 'no unit failed that had not failed before');
+  const otherwise = 'no unit failed that had not failed before';
+  if (verdict.kind !== 'good') return ofUnits(BUILT_IN, verdict, otherwise);
+  return (await unexplained(question, units, signal)) ?? ofUnits(BUILT_IN, verdict, otherwise);
+}
+
+/** Exit codes by which switch-to-configuration says that something failed on the new closure. */
+const DEGRADED: ReadonlySet<number | undefined> = new Set([3, 4]);
+
+/**
+ * What the switch complained of and no failed unit explains; undefined where nothing is left to be explained. Units that
+ * it names are excused where they run by now, or had failed before.
+ */
+async function unexplained(
+  { exitCode, said, blamed = [], failedBefore }: HealthQuestion,
+  units: Units,
+  signal: AbortSignal,
+): Promise<Judged | undefined> {
+  // Without its words, as in the journal of an older agent, the units alone decide.
+  if (!DEGRADED.has(exitCode) || said === undefined) return undefined;
+  const words = `the switch ended with exit code ${exitCode}: ${said}`;
+  if (blamed.length === 0) return { name: BUILT_IN, passed: false, said: words, units: [] };
+  const fresh = blamed.filter((unit) => !failedBefore.includes(unit));
+  const states = fresh.length === 0 ? [] : await units.states(fresh, signal);
+  const still = states.filter((unit) => unit.active !== 'active').map((unit) => unit.name);
+  if (still.length > 0) return { name: BUILT_IN, passed: false, said: words, units: still };
+  if (fresh.length === 0) return undefined;
+  return { name: BUILT_IN, passed: true, said: `${fresh.join(', ')} failed at first and runs now`, units: [] };
+}
+
+/** The units of a machine, asked by its systemctl. */
+export function systemdUnits(command: Commander): Units {
+  return {
+    troubled: (signal) => troubledUnits(command, signal),
+    states: (names, signal) => unitStates(command, names, signal),
+    off: (names, signal) => offUnits(command, names, signal),
+  };
 }
 
 function probeOf(check: Check, { command, named, network }: Checking): Probe {

@@ -85,7 +85,7 @@ const once = { interval: '10ms', timeout: '300ms' } as const;
 
 async function make(check: Omit<HealthCheck, 'name'>, clock: Clock = realClock) {
   const health = await checkHealth(
-    { checks: [{ name: 'it', ...once, ...check }], failedBefore: [], exitCode: 0 },
+    { checks: [{ name: 'it', ...once, ...check }], failedBefore: [], activeBefore: [], exitCode: 0 },
     { command: runCommand, clock, named: join(folder, 'checks'), network: ownNetwork((path) => join(folder, path)) },
     AbortSignal.timeout(20_000),
   );

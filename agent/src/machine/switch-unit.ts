@@ -5,6 +5,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RunOutcome } from '../attempt/outcome.ts';
 import type { Run } from '../attempt/ports.ts';
+import { type SwitchWords, SwitchWordsReader } from '../attempt/switch-words.ts';
 import type { Paths } from '../paths.ts';
 import { claimRun, endRun, noteSwitchProcess } from './run-files.ts';
 
@@ -12,8 +13,6 @@ import { claimRun, endRun, noteSwitchProcess } from './run-files.ts';
 const GRACE_MS = 5_000;
 const FOLLOW_MS = 200;
 const CHUNK_BYTES = 64 * 1024;
-/** Characters of its last words that are kept for the message. */
-const LAST_WORDS = 400;
 
 /** Command line of `switch-unit` for a run, after the agent's own. */
 export function switchUnitArguments(paths: Paths, run: Run): string[] {
@@ -32,17 +31,17 @@ export function switchUnitArguments(paths: Paths, run: Run): string[] {
   ];
 }
 
-/** Passes on what is appended to a file, until it is stopped; then returns the last lines. */
-function follow(file: FileHandle, say: (text: string) => void): { stop(): Promise<string> } {
+/** Passes on what is appended to a file, until it is stopped; then returns what it says of the switch. */
+function follow(file: FileHandle, say: (text: string) => void): { stop(): Promise<SwitchWords> } {
+  const words = new SwitchWordsReader();
   let at = 0;
-  let last = '';
   let reading = Promise.resolve();
   const read = async () => {
     const { buffer, bytesRead } = await file.read({ buffer: Buffer.alloc(CHUNK_BYTES), position: at });
     at += bytesRead;
     const text = buffer.subarray(0, bytesRead).toString('utf8');
     if (text !== '') say(text);
-    last = `${last}${text}`.slice(-2 * LAST_WORDS);
+    words.add(text);
     if (bytesRead === CHUNK_BYTES) await read();
   };
   const timer = setInterval(() => {
@@ -53,12 +52,7 @@ function follow(file: FileHandle, say: (text: string) => void): { stop(): Promis
       clearInterval(timer);
       await reading;
       await read().catch(() => undefined);
-      const lines = last.split('\n').map((line) => line.trim());
-      return lines
-        .filter((line) => line !== '')
-        .slice(-3)
-        .join(' / ')
-        .slice(-LAST_WORDS);
+      return words.end();
     },
   };
 }
@@ -113,7 +107,7 @@ export async function runSwitchUnit(paths: Paths, run: Run): Promise<void> {
   const output = await open(join(paths.runs, `${run.name}.output`), 'a+', 0o600);
   const following = follow(output, (text) => process.stdout.write(text));
   const outcome = await execute(paths, run, output.fd);
-  const said = await following.stop();
+  const words = await following.stop();
   await output.close();
-  await endRun(paths.runs, run.name, outcome.kind === 'exited' && said !== '' ? { ...outcome, said } : outcome);
+  await endRun(paths.runs, run.name, outcome.kind === 'exited' ? { ...outcome, ...words } : outcome);
 }

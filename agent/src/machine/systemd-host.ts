@@ -6,13 +6,13 @@ import { awaitRun } from './await-run.ts';
 import { activeUnits, startBroken } from './broken-units.ts';
 import { type Commander, complaintOf } from './command.ts';
 import { carriedEnvironment } from './environment.ts';
-import { checkHealth } from './health.ts';
+import { checkHealth, systemdUnits } from './health.ts';
 import type { Host } from './host.ts';
 import { ownNetwork } from './network.ts';
 import { runEnd, runner } from './run-files.ts';
 import { switchUnitArguments } from './switch-unit.ts';
 import { timerDelay } from './timer-delay.ts';
-import { failedUnits, troubledUnits, unitStates } from './units.ts';
+import { failedUnits } from './units.ts';
 
 type Settings = {
   readonly paths: Paths;
@@ -120,10 +120,7 @@ export class SystemdHost implements Host {
 
   checkHealth(question: HealthQuestion, signal: AbortSignal): Promise<Health> {
     const { command, clock, paths } = this.#settings;
-    const units = {
-      troubled: (stop: AbortSignal) => troubledUnits(command, stop),
-      states: (names: readonly string[], stop: AbortSignal) => unitStates(command, names, stop),
-    };
+    const units = systemdUnits(command);
     const { checks: named, resolve } = paths;
     return checkHealth(question, { units, command, clock, named, network: ownNetwork(resolve) }, signal);
   }

@@ -9,6 +9,8 @@ export interface Units {
   /** Units that failed or wait for their restart. */
   troubled(signal: AbortSignal): Promise<readonly UnitState[]>;
   states(names: readonly string[], signal: AbortSignal): Promise<readonly UnitState[]>;
+  /** Of units that were active, those that are off now though an active unit wants them: `left-off`, or `queued`. */
+  off(names: readonly string[], signal: AbortSignal): Promise<readonly UnitState[]>;
 }
 
 const SAMPLE_MS = 1_000;
@@ -44,6 +46,7 @@ async function settle(
 
 /** The state of a unit in a few words. */
 export function inWords(unit: UnitState): string {
+  if (unit.sub === 'left-off') return `${unit.name} is off, though it ran before the switch and is wanted`;
   if (unit.sub === 'not-found') return `${unit.name} does not exist`;
   const code = unit.exitStatus === 0 ? '' : ` (exit code ${unit.exitStatus})`;
   if (unit.active === 'failed') return `${unit.name} failed${code}`;
@@ -65,7 +68,12 @@ export async function nothingNewFailed(
     // A unit seen between two starts is watched from then on, since a later sample may find it up for a moment.
     for (const unit of troubled) restarts.set(unit.name, unit.restarts);
     if (failed.length > 0) return { kind: 'bad', units: failed };
-    if (troubled.length > 0) return { kind: 'unsettled', units: troubled };
+    const off = (await units.off(question.activeBefore, signal)).filter(
+      (unit) => !troubled.some(({ name }) => name === unit.name),
+    );
+    const left = off.filter((unit) => unit.sub === 'left-off');
+    if (left.length > 0) return { kind: 'bad', units: left };
+    if (troubled.length + off.length > 0) return { kind: 'unsettled', units: [...troubled, ...off] };
     if (restarts.size === 0) return { kind: 'good' };
     const watched = await units.states([...restarts.keys()], signal);
     const moved = watched.filter((unit) => unit.restarts !== restarts.get(unit.name));

@@ -18,7 +18,8 @@ export class SystemdError extends Error {
   override readonly name = 'SystemdError';
 }
 
-async function systemctl(command: Commander, args: readonly string[], signal: AbortSignal): Promise<string> {
+/** What systemctl prints. @throws SystemdError where it fails: what could not be asked is not well */
+export async function systemctl(command: Commander, args: readonly string[], signal: AbortSignal): Promise<string> {
   const result = await command('systemctl', args, { signal, limitSeconds: 60 });
   if (result.code !== 0) throw new SystemdError(`systemctl ${args[0]} failed: ${complaintOf(result)}`);
   return result.stdout;

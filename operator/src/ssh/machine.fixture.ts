@@ -66,6 +66,7 @@ case "$1" in
 esac
 [ ! -e "$self/seconds" ] || sleep "$(cat "$self/seconds")"
 ln -sfn "$self" "$FLOE_ROOT/run/current-system"
+cat "$self/says" 2>/dev/null
 exit $(cat "$self/exit-code" 2>/dev/null || echo 0)
 `;
 

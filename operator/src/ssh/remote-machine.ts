@@ -2,11 +2,12 @@
 import type { Done, Fetched, Health, RunOutcome, Seen } from '@floe/agent/attempt/outcome';
 import type { Clock, DeadMan, HealthQuestion, Machine, Run } from '@floe/agent/attempt/ports';
 import type { Order } from '@floe/agent/attempt/record';
+import { switchWords } from '@floe/agent/attempt/switch-words';
 import { activeUnits, startBroken } from '@floe/agent/machine/broken-units';
 import { type Commander, complaintOf } from '@floe/agent/machine/command';
-import { checkHealth } from '@floe/agent/machine/health';
+import { checkHealth, systemdUnits } from '@floe/agent/machine/health';
 import { changedKeys, parseKeys } from '@floe/agent/machine/key-file';
-import { failedUnits, troubledUnits, unitStates } from '@floe/agent/machine/units';
+import { failedUnits } from '@floe/agent/machine/units';
 import { substituterFault } from '@floe/agent/store/substituters';
 import type { ScriptOptions, ScriptResult } from './connection.ts';
 import type { Link } from './link.ts';
@@ -181,10 +182,7 @@ export class RemoteMachine implements Machine {
 
   checkHealth(question: HealthQuestion, signal: AbortSignal): Promise<Health> {
     const command = this.#command;
-    const units = {
-      troubled: (stop: AbortSignal) => troubledUnits(command, stop),
-      states: (names: readonly string[], stop: AbortSignal) => unitStates(command, names, stop),
-    };
+    const units = systemdUnits(command);
     // Checks by name are refused with the spec: it is the agent's module that defines them.
     const checks = question.checks.filter((check) => check.named === undefined);
     const network = remoteNetwork(this.#parts.link);
@@ -269,13 +267,10 @@ export function runOutcome(text: string, limitSeconds: number): RunOutcome | und
   const match = /^ended (\d+)$/.exec(first);
   if (match === null) return { kind: 'lost' };
   const code = Number(match[1]);
-  const said = rest
-    .map((line) => line.trim())
-    .filter((line) => line !== '')
-    .join(' / ');
+  const words = switchWords(rest.join('\n'));
   // timeout(1): 124 in time with SIGTERM, 137 only with SIGKILL.
   if (code === 124 || code === 137) return { kind: 'timed-out', seconds: limitSeconds };
-  if (code === 126 || code === 127) return { kind: 'not-started', message: said || `exit code ${code}` };
+  if (code === 126 || code === 127) return { kind: 'not-started', message: words.said ?? `exit code ${code}` };
   if (code > 128) return { kind: 'killed', signal: `signal ${code - 128}` };
-  return { kind: 'exited', code, ...(said === '' ? {} : { said: said.slice(-400) }) };
+  return { kind: 'exited', code, ...words };
 }

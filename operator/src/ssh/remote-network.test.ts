@@ -49,7 +49,7 @@ async function make(check: Omit<HealthCheck, 'name'>, link = new Link({ address:
     await link.run(':', [], { signal, limitSeconds: 30 });
     const remote = new RemoteMachine({ link, owner: 'test', clock: realClock, signal });
     const checks = [{ name: 'it', interval: '20ms', timeout: '3s', ...check }];
-    const health = await remote.checkHealth({ checks, failedBefore: [], exitCode: 0 }, signal);
+    const health = await remote.checkHealth({ checks, failedBefore: [], activeBefore: [], exitCode: 0 }, signal);
     return health.checks?.find(({ name }: CheckResult) => name === 'it');
   } finally {
     link.close();

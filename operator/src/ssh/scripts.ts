@@ -204,13 +204,14 @@ sync "$dir/run.sh.new" && mv -f "$dir/run.sh.new" "$dir/run.sh" || return 1
 systemd-run --quiet --no-ask-password --collect --service-type=exec --unit="floe-switch-$3" --description="Floe: $5 $4" \\
   --setenv=FLOE_ROOT="$root" -- /bin/sh "$dir/run.sh" "$3" "$4" "$5" "$6" "$7" 9>&-`;
 
-/** name -> \`ended CODE\` with the last lines, \`running\`, or \`lost\`; waits a few seconds for its end. */
+/** name -> \`ended CODE\` with what it said, \`running\`, or \`lost\`; waits a few seconds for its end. */
 export const AWAIT_RUN = `i=0
 while :; do
   active=$(systemctl is-active "floe-switch-$1.service" 2>/dev/null)
   if [ -e "$dir/runs/$1.ended" ]; then
     echo "ended $(cat "$dir/runs/$1.ended")"
-    tail -n 3 "$dir/runs/$1.output" | cut -c -400
+    grep -m 1 -E '^(stopping the following units|stopping swap device|activating the configuration)' "$dir/runs/$1.output"
+    tail -c 65536 "$dir/runs/$1.output"
     return 0
   fi
   case "$active" in

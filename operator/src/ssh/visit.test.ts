@@ -113,6 +113,18 @@ describe.concurrent('visits', () => {
     expect(await machine.read('switched')).toBe('');
   });
 
+  test('a switch that ends with 11 after it has activated is no taken lock: it is undone', async ({ machine }) => {
+    await machine.write(`${closure('new')}/exit-code`, '11');
+    const noise = 'web.service reloaded\n'.repeat(10_000);
+    const says = `activating the configuration...\n${noise}Unable to list users with logind: no reply\n`;
+    await machine.write(`${closure('new')}/says`, says);
+    const state = await go(machine);
+    expect(state?.attempt).toMatchObject({ phase: 'RolledBack', exitCode: 11 });
+    expect(state?.attempt?.message).toContain('half-way (exit code 11: Unable to list users with logind: no reply)');
+    expect(await machine.read('switched')).toMatch(/^test \S+-new\ntest \S+-old\n$/);
+    expect(await machine.state()).toEqual(OLD);
+  });
+
   test('what is not desired any more is undone', async ({ machine }) => {
     const state = await go(machine, { judge: async () => ({ kind: 'denied', message: 'the order is now another' }) });
     expect(state?.attempt?.phase).toBe('Cancelled');
