@@ -1,17 +1,26 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { desiredId, nextSequence, runId } from './desired-id.ts';
+import { desiredId, desiredIdWithoutClosure, nextSequence, runId } from './desired-id.ts';
 
 describe('desiredId', () => {
-  const base = { rollout: 'web', run: '1a2b3c4d', machine: 'web-01', retry: 0 };
+  const base = { rollout: 'web', run: '1a2b3c4d', machine: 'web-01', retry: 0, closure: '/nix/store/a' };
 
   test('is stable and 16 hex digits', () => {
     expect(desiredId(base)).toBe(desiredId({ ...base }));
     expect(desiredId(base)).toMatch(/^[0-9a-f]{16}$/);
   });
 
-  test.each([{ rollout: 'db' }, { run: 'x' }, { machine: 'web-02' }, { retry: 1 }])('differs with %o', (change) => {
-    expect(desiredId({ ...base, ...change })).not.toBe(desiredId(base));
+  test.each([{ rollout: 'db' }, { run: 'x' }, { machine: 'web-02' }, { retry: 1 }, { closure: '/nix/store/b' }])(
+    'differs with %o',
+    (change) => {
+      expect(desiredId({ ...base, ...change })).not.toBe(desiredId(base));
+    },
+  );
+
+  test('is never one that was made without the closure', () => {
+    expect(desiredIdWithoutClosure(base)).not.toBe(desiredId(base));
+    // Orders that stand at an upgrade have such ids: they must be found again for ever.
+    expect(desiredIdWithoutClosure(base)).toBe('b3baf3687ae976b7');
   });
 
   test('keeps its parts apart', () => {

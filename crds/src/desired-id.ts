@@ -1,7 +1,7 @@
 // Ids of orders to machines: pure functions that every writer of `status.desired` shares.
 import { createHash } from 'node:crypto';
 
-/** What an order is for; the same four always give the same id, so a writer that starts anew never orders twice. */
+/** What an order is for; the same parts always give the same id, so a writer that starts again never orders twice. */
 export type OrderIdentity = {
   /** Name of the Rollout; with delivery Immediate the name of the NixConfig. */
   readonly rollout: string;
@@ -11,10 +11,17 @@ export type OrderIdentity = {
   readonly machine: string;
   /** How often the order was repeated by a person or by itself, from 0. */
   readonly retry: number;
+  /** Store path that it brings: a label or a host name may change it within one run. */
+  readonly closure: string;
 };
 
 /** `desired.id`: 16 hex digits. */
-export function desiredId({ rollout, run, machine, retry }: OrderIdentity): string {
+export function desiredId({ rollout, run, machine, retry, closure }: OrderIdentity): string {
+  return digest([rollout, run, machine, retry, closure], 16);
+}
+
+/** `desired.id` as earlier versions of Floe made it, without the closure: such an order may stand when Floe is upgraded. */
+export function desiredIdWithoutClosure({ rollout, run, machine, retry }: Omit<OrderIdentity, 'closure'>): string {
   return digest([rollout, run, machine, retry], 16);
 }
 

@@ -1,6 +1,7 @@
 // Consent of the people at a machine, as its spec and status say it: who is asked, until when, and what they answered.
 import { durationSeconds } from '@floe/crds/duration';
 import type { NixMachine } from '@floe/crds/nix-machine';
+import { ownAttempt } from './own-attempt.ts';
 import { specOf } from './standing.ts';
 
 const DEFER_LIMIT_SECONDS = 72 * 3600;
@@ -35,9 +36,9 @@ export type ConsentWait = {
 /** What a machine that has fetched waits for; undefined where it may go, or has not fetched yet. */
 export function consentWait(machine: NixMachine, now: number): ConsentWait | undefined {
   const until = consentDeadline(machine);
-  const { desired, attempt, consent } = machine.status ?? {};
+  const { desired, consent } = machine.status ?? {};
   if (until === undefined || until <= now) return undefined;
-  if (attempt?.desiredId !== desired?.id || attempt?.phase !== 'Fetched') return undefined;
+  if (ownAttempt(machine.status ?? {})?.phase !== 'Fetched') return undefined;
   const answer = consent?.desiredId === desired?.id ? consent : undefined;
   if (answer?.state === 'Approved') return undefined;
   const putOff =

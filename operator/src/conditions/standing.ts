@@ -1,5 +1,6 @@
 // Where a machine stands towards its order: one classification of its status, from which all conditions follow.
 import type { Attempt, Desired, NixMachine, NixMachineSpec } from '@floe/crds/nix-machine';
+import { ownAttempt } from './own-attempt.ts';
 
 /** Phases in which an attempt does no more. */
 const FINAL = new Set(['Committed', 'RebootRequired', 'RolledBack', 'Unconfirmed', 'Failed', 'Cancelled']);
@@ -61,12 +62,12 @@ export function isHeld(machine: NixMachine, now: Date): boolean {
 
 /** Classifies the status of a machine; reads neither conditions nor the clock. */
 export function standingOf(machine: NixMachine): Standing {
-  const { waiting, desired, attempt } = machine.status ?? {};
+  const { waiting, desired } = machine.status ?? {};
   if (waiting !== undefined && BLOCKED.has(waiting.reason)) {
     return { kind: 'blocked', reason: waiting.reason, message: waiting.message };
   }
   if (desired === undefined) return { kind: 'unordered' };
-  const own = attempt?.desiredId === desired.id ? attempt : undefined;
+  const own = ownAttempt(machine.status ?? {});
   return own === undefined ? beforeAttempt(machine, desired) : withAttempt(machine, desired, own);
 }
 

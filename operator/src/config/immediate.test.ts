@@ -1,16 +1,18 @@
 import { verbAnnotation } from '@floe/crds/constants';
+import { desiredIdWithoutClosure } from '@floe/crds/desired-id';
 import type { NixMachine } from '@floe/crds/nix-machine';
+import { rfc3339 } from '@floe/crds/rfc3339';
 import { expect, test } from 'vitest';
 import { CLOSURE, config, machine, NOW, snapshot } from './config.fixture.ts';
 import { immediateOrders, type MachineOrder } from './immediate.ts';
 
 const NEW = CLOSURE('new');
 
-function orders(machines: NixMachine[], now = NOW) {
+function orders(machines: NixMachine[], now = NOW, revision = 'r2') {
   const request = { name: 'any', attribute: 'any' };
   const built = machines.map((of) => ({ machine: of, closure: NEW, request }));
   const builds = { total: built.length, built, failed: [], unbuildable: [], missing: [] };
-  return immediateOrders(snapshot(config()), { revision: 'r2', builds, now });
+  return immediateOrders(snapshot(config()), { revision, builds, now });
 }
 
 /** The machine after an order was written, with what its agent made of it. */
@@ -107,20 +109,49 @@ test('a closure that failed there waits for a person, whose word counts once', (
   expect(orders([told(order)]).orders).toEqual([]);
 });
 
-test('one that could only not confirm is told again after a pause, twice at most', () => {
-  const later = new Date(NOW.getTime() + 301_000);
+test.each([
+  ['right', 0],
+  ['a day ahead', 86_400],
+  ['of 2036', 3e8],
+  ['of 1970', -1.7e9],
+])('one that could only not confirm is told again after a pause, twice at most; its clock is %s', (_, ahead) => {
+  let now = NOW;
   let current = only(orders([machine('m1')]).orders);
   const ids = new Set([current.changes.desired?.id]);
-  for (let again = 1; again <= 2; again += 1) {
-    const unconfirmed = told(current, { phase: 'Unconfirmed', finishedAt: '2026-01-01T12:00:00Z' });
-    expect(orders([unconfirmed])).toMatchObject({ orders: [], nextCheckSeconds: 300 });
-    current = only(orders([unconfirmed], later).orders);
+  for (let again = 1; again <= 3; again += 1) {
+    const finishedAt = rfc3339(now.getTime() + ahead * 1000);
+    const unconfirmed = told(current, { phase: 'Unconfirmed', finishedAt });
+    expect(orders([unconfirmed], now)).toEqual({ orders: [], nextCheckSeconds: again === 3 ? undefined : 300 });
+    now = new Date(now.getTime() + 301_000);
+    if (again === 3) expect(orders([unconfirmed], now).orders).toEqual([]);
+    else current = only(orders([unconfirmed], now).orders);
     ids.add(current.changes.desired?.id);
   }
   expect(ids.size).toBe(3);
-  expect(orders([told(current, { phase: 'Unconfirmed', finishedAt: '2026-01-01T12:00:00Z' })], later).orders).toEqual(
-    [],
-  );
+});
+
+test('a closure that it had before is a new order, which its agent does not take for done', () => {
+  const at = (revision: string, of: NixMachine): MachineOrder => only(orders([of], NOW, revision).orders);
+  const first = at('r2', machine('m1'));
+  const one = told(first);
+  const reverted = told(at('r1', one));
+  const attempts = [{ desiredId: first.changes.desired?.id ?? '', to: NEW, phase: 'Committed' }];
+  const again = at('r2', { ...reverted, status: { ...reverted.status, attempts } });
+  expect(again.changes.desired).toMatchObject({ revision: 'r2', closure: NEW });
+  expect(again.changes.desired?.id).not.toBe(first.changes.desired?.id);
+  const unconfirmed = told(again, { phase: 'Unconfirmed', finishedAt: '2026-01-01T12:00:00Z' });
+  expect(orders([unconfirmed], new Date(NOW.getTime() + 301_000)).orders).toHaveLength(1);
+});
+
+test('an order that stands at an upgrade is not repeated, and told again as before', () => {
+  const id = desiredIdWithoutClosure({ rollout: 'web', run: `r2 ${NEW}`, machine: 'm1', retry: 1 });
+  const desired = { id, sequence: 5, revision: 'r2', closure: NEW, reason: 'Retry', go: true, since: rfc3339(NOW) };
+  const of = (phase: string) => machine('m1', { status: { desired, attempt: { desiredId: id, to: NEW, phase } } });
+  const later = new Date(NOW.getTime() + 301_000);
+  expect(orders([of('Testing')], later).orders).toEqual([]);
+  const last = only(orders([of('Unconfirmed')], later).orders);
+  const unconfirmed = told(last, { phase: 'Unconfirmed' });
+  expect(orders([unconfirmed], new Date(later.getTime() + 301_000)).orders).toEqual([]);
 });
 
 test('a machine that asks its people fetches first, and gets its go under the same id', () => {

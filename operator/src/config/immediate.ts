@@ -1,9 +1,11 @@
 // Delivery Immediate: which machines are told their closure right away, and in which words.
 import { verbAnnotation } from '@floe/crds/constants';
-import { desiredId, nextSequence } from '@floe/crds/desired-id';
+import { desiredId, desiredIdWithoutClosure, nextSequence } from '@floe/crds/desired-id';
 import type { Desired, NixMachine, NixMachineStatus } from '@floe/crds/nix-machine';
 import { rfc3339 } from '@floe/crds/rfc3339';
+import { attemptEnd } from '../conditions/attempt-end.ts';
 import { asksConsent, consentWait } from '../conditions/consent.ts';
+import { ownAttempt } from '../conditions/own-attempt.ts';
 import { isHeld } from '../conditions/standing.ts';
 import type { MachineBuilds } from './machine-builds.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -16,8 +18,10 @@ export type MachineOrder = {
 
 export type Orders = { readonly orders: readonly MachineOrder[]; readonly nextCheckSeconds: number | undefined };
 
-/** How often a machine that could not confirm, though all its checks passed, is told again by itself. */
-const UNCONFIRMED_RETRIES = 2;
+/** Orders in a row: the first, and two more for a machine that could not confirm, though all its checks passed. */
+const IN_A_ROW = 3;
+/** Attempts that a machine remembers, the last one included. */
+const REMEMBERED = 11;
 /** Seconds between such tries. */
 const UNCONFIRMED_PAUSE_SECONDS = 300;
 
@@ -64,15 +68,15 @@ function decide(machine: NixMachine, aim: Aim): Decision {
   }
   if (bad) return { kind: 'nothing' };
   if (status.desired?.closure !== aim.closure || status.desired.revision !== aim.revision) {
-    return { kind: 'order', changes: { desired: order(machine, aim, { number: 0, reason: 'Immediate' }) } };
+    const number = freeNumber(machine, aim);
+    return { kind: 'order', changes: { desired: order(machine, aim, { number, reason: 'Immediate' }) } };
   }
   return status.desired.go ? unconfirmed(machine, aim) : goAfterConsent(machine, status.desired, aim);
 }
 
 /** It was told to fetch and to ask its people; now it may switch, or there is something to wait for. */
 function goAfterConsent(machine: NixMachine, desired: Desired, aim: Aim): Decision {
-  const { attempt } = machine.status ?? {};
-  const fetched = attempt?.desiredId === desired.id && attempt.phase === 'Fetched';
+  const fetched = ownAttempt(machine.status ?? {})?.phase === 'Fetched';
   if (asksConsent(machine) && !fetched) return { kind: 'nothing' };
   const wait = consentWait(machine, aim.now.getTime());
   if (wait !== undefined) return { kind: 'later', seconds: (wait.until - aim.now.getTime()) / 1000 };
@@ -82,13 +86,12 @@ function goAfterConsent(machine: NixMachine, desired: Desired, aim: Aim): Decisi
 
 /** Rolled back only for want of a connection: told again after a pause, twice at most. */
 function unconfirmed(machine: NixMachine, aim: Aim): Decision {
-  const { desired, attempt } = machine.status ?? {};
-  if (attempt?.phase !== 'Unconfirmed' || attempt.desiredId !== desired?.id) return { kind: 'nothing' };
-  const numbers = Array.from({ length: UNCONFIRMED_RETRIES }, (_, number) => number);
-  const tried = numbers.find((number) => idOf(machine, aim, number) === desired.id);
-  if (tried === undefined) return { kind: 'nothing' };
-  const since = Date.parse(attempt.finishedAt ?? desired.since);
-  const seconds = UNCONFIRMED_PAUSE_SECONDS - (aim.now.getTime() - since) / 1000;
+  const { status = {} } = machine;
+  if (ownAttempt(status)?.phase !== 'Unconfirmed') return { kind: 'nothing' };
+  const tried = NUMBERS.find((number) => idsOf(machine, aim, number).includes(status.desired?.id ?? ''));
+  if (tried === undefined || tried % IN_A_ROW === IN_A_ROW - 1) return { kind: 'nothing' };
+  const now = aim.now.getTime();
+  const seconds = UNCONFIRMED_PAUSE_SECONDS - (now - attemptEnd(status, now)) / 1000;
   if (seconds > 0) return { kind: 'later', seconds: Math.min(seconds, UNCONFIRMED_PAUSE_SECONDS) };
   return { kind: 'order', changes: { desired: order(machine, aim, { number: tried + 1, reason: 'Retry' }) } };
 }
@@ -108,9 +111,30 @@ function order(machine: NixMachine, aim: Aim, { number, reason }: { number: numb
   };
 }
 
-/** The closure is part of the run: a machine whose host name changed gets another one in the same revision. */
+/** Numbers of the orders of one closure and revision that a machine may remember: the first of each row and its repetitions. */
+const NUMBERS = Array.from({ length: IN_A_ROW * (REMEMBERED + 1) }, (_, number) => number);
+
+/**
+ * The first number of a row of which the machine knows no order. It may have had this closure in this revision before, as
+ * when a commit is reverted, and takes an id that it knows for done.
+ */
+function freeNumber(machine: NixMachine, aim: Aim): number {
+  const { desired, attempt, attempts = [] } = machine.status ?? {};
+  const known = new Set([desired?.id, attempt?.desiredId, ...attempts.map(({ desiredId: id }) => id)]);
+  const isKnown = (number: number): boolean => idsOf(machine, aim, number).some((id) => known.has(id));
+  const rows = NUMBERS.filter((number) => number % IN_A_ROW === 0);
+  return rows.find((first) => !NUMBERS.slice(first, first + IN_A_ROW).some(isKnown)) ?? 0;
+}
+
 function idOf({ metadata }: NixMachine, { config, revision, closure }: Aim, retry: number): string {
-  return desiredId({ rollout: config, run: `${revision} ${closure}`, machine: metadata.name, retry });
+  return desiredId({ rollout: config, run: revision, machine: metadata.name, retry, closure });
+}
+
+/** The ids that an order of this number may have: an earlier version of Floe gave the second. */
+function idsOf(machine: NixMachine, aim: Aim, retry: number): string[] {
+  const run = `${aim.revision} ${aim.closure}`;
+  const former = desiredIdWithoutClosure({ rollout: aim.config, run, machine: machine.metadata.name, retry });
+  return [idOf(machine, aim, retry), former];
 }
 
 /** Seconds until a hold that has an end is over. */

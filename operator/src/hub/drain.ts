@@ -1,5 +1,6 @@
 // How a replica ends without harm to what its machines are in the middle of.
 import type { NixMachine } from '@floe/crds/nix-machine';
+import { ownAttempt } from '../conditions/own-attempt.ts';
 import { isFinal } from '../conditions/standing.ts';
 
 /** Sessions that are sent away each second at most, so that those who take them in are not flooded. */
@@ -16,7 +17,8 @@ export function isInHand(machine: NixMachine, now: Date): boolean {
   const { desired, attempt } = machine.status ?? {};
   if (attempt !== undefined && !isFinal(attempt.phase) && !AHEAD_OF_GO.includes(attempt.phase)) return true;
   if (desired?.go !== true) return false;
-  if (attempt?.desiredId === desired.id) return !isFinal(attempt.phase);
+  const own = ownAttempt(machine.status ?? {});
+  if (own !== undefined) return !isFinal(own.phase);
   return now.getTime() - Date.parse(desired.since) < TOLD_SECONDS * 1000;
 }
 

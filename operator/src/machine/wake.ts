@@ -6,6 +6,7 @@ import type { ControllerRevision } from '@floe/crds/revision-record';
 import { asksConsent } from '../conditions/consent.ts';
 import { keyOfMachine } from '../conditions/identity.ts';
 import { sameJson } from '../conditions/merge-patch.ts';
+import { ownAttempt } from '../conditions/own-attempt.ts';
 import { keyOf } from '../kube/object.ts';
 import type { WorkQueue } from '../kube/queue.ts';
 import type { Delta } from '../kube/store.ts';
@@ -69,8 +70,8 @@ function joining({ metadata, status }: NixMachine): string {
 /** What a question to the people at the machine hangs on; nothing where nobody is asked. */
 function asking(machine: NixMachine): string {
   if (!asksConsent(machine)) return '';
-  const { desired, attempt, consent } = machine.status ?? {};
-  return JSON.stringify([desired?.id, desired?.go, attempt?.desiredId, attempt?.phase, consent]);
+  const { desired, consent } = machine.status ?? {};
+  return JSON.stringify([desired?.id, desired?.go, ownAttempt(machine.status ?? {})?.phase, consent]);
 }
 
 /** SSH host keys of which the holders may have changed. */

@@ -21,7 +21,7 @@ export function adoptions({ state, members }: Pick<Position, 'state' | 'members'
             closure,
             revision: run.revision,
             reason: 'Rollout' as const,
-            id: desiredId({ rollout, run: `${run.id} runs it already`, machine: facts.name, retry: 0 }),
+            id: desiredId({ rollout, run: `${run.id} runs it already`, machine: facts.name, retry: 0, closure }),
             byItself: 0,
           },
         ]

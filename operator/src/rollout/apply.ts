@@ -2,6 +2,7 @@
 import type { NixMachine } from '@floe/crds/nix-machine';
 import type { Rollout, RolloutStatus } from '@floe/crds/rollout';
 import { mergePatchOf } from '../conditions/merge-patch.ts';
+import { timeMs } from '../conditions/moment.ts';
 import { type StatusChanges, statusPatch } from '../conditions/patch.ts';
 import type { KubeClient, MergePatch } from '../kube/client.ts';
 import type { CongestionWindow, Send } from '../kube/congestion-window.ts';
@@ -12,7 +13,6 @@ import type { Plan } from './plan-result.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { RolloutStores } from './stores.ts';
 import type { Order } from './tell.ts';
-import { timeMs } from './time.ts';
 
 export const FIELD_MANAGER = 'floe-rollout';
 

@@ -1,12 +1,12 @@
 // How far the batch in hand is: who was taken, who failed, whether it has ended and with what verdict.
 
 import { selects as matches } from '../conditions/label-selector.ts';
+import { timeMs } from '../conditions/moment.ts';
 import type { StepMemory } from './run.ts';
 import { percentTarget, type Size } from './share.ts';
 import type { BatchStage } from './stage.ts';
 import type { Member } from './standing.ts';
 import { isReachable, isReached } from './threshold.ts';
-import { timeMs } from './time.ts';
 
 export type BatchRules = {
   readonly successThreshold: number;
@@ -45,7 +45,7 @@ const FREE: readonly string[] = ['pending', 'busy', 'fetching', 'fetched'];
 
 const isOpen = ({ standing }: Member): boolean => OPEN.includes(standing.kind);
 const isTold = ({ told }: Member): boolean => told;
-const isFailed = ({ told, standing }: Member): boolean => told && standing.kind === 'failed';
+const isFailed = ({ told, aside, standing }: Member): boolean => told && !aside && standing.kind === 'failed';
 const isUpdated = ({ standing }: Member): boolean => standing.kind === 'updated';
 const isCandidate = ({ standing, told }: Member): boolean => !told && FREE.includes(standing.kind);
 
@@ -103,7 +103,7 @@ export function batchOf(stage: BatchStage, members: readonly Member[], step: Ste
     count(matching, isFailed) - step.failedBefore,
     count(matching, (member) => isFailed(member) && member.toldInStep),
   );
-  const open = count(matching, isOpen);
+  const open = count(matching, (member) => isOpen(member) || isAwaited(stage, member, rules));
   const room = step.size === undefined ? candidates.length : Math.max(0, step.size - taken);
   const ended = open === 0 && (room === 0 || !candidates.some((member) => blocks(stage, member, rules)));
   const more = ended ? 0 : Math.min(room, candidates.length);
@@ -124,6 +124,15 @@ function verdictOf(state: State, { accepted }: StepMemory, rules: BatchRules): V
   return rules.goesOn || isReached(total - lost, total, rules.successThreshold)
     ? { kind: 'passed' }
     : { kind: 'failed', ok: total - lost, total };
+}
+
+/**
+ * Whether the batch waits for a machine whose closure changed: one that it had taken, and the last batch for everyone. Others
+ * have had their turn.
+ */
+function isAwaited(stage: BatchStage, member: Member, rules: BatchRules): boolean {
+  const isToCome = member.standing.kind === 'changed' || (member.aside && FREE.includes(member.standing.kind));
+  return isToCome && (member.toldInStep || stage.last) && blocks(stage, member, rules);
 }
 
 /** Whether the batch waits for a machine that it could take: the last one for everyone, others for who can move. */

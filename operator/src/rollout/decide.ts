@@ -91,11 +91,14 @@ function standstill(position: Position, context: Context): number[] {
 /** Parts the members: whose turn it may be, and everyone else. */
 function turns({ state, batch, members, analysis }: Position): { turn: Member[]; rest: readonly Member[] } {
   const { run } = state;
-  if (!(goesOn(run) || run.completed) || analysis.verdict.kind === 'inconclusive') return { turn: [], rest: members };
+  if (!(goesOn(run) || run.completed)) return { turn: [], rest: members };
+  const isHeldUp = analysis.verdict.kind === 'inconclusive';
   const candidates = new Set(batch?.candidates);
   const isTurn = (member: Member): boolean => {
     if (run.completed) return isCompletable(member);
-    return batch !== undefined && (member.standing.kind === 'again' || candidates.has(member));
+    // What changed on one machine waits for no step and nobody's word.
+    if (isChange(member)) return true;
+    return !isHeldUp && batch !== undefined && (member.standing.kind === 'again' || candidates.has(member));
   };
   const turn: Member[] = [];
   const rest: Member[] = [];
@@ -103,12 +106,17 @@ function turns({ state, batch, members, analysis }: Position): { turn: Member[];
   return { turn: byUrgency(turn), rest };
 }
 
+/** Whether it is to get a closure that changed after its turn. */
+function isChange({ standing, aside }: Member): boolean {
+  return standing.kind === 'changed' || (aside && URGENCY.includes(standing.kind));
+}
+
 function isCompletable({ standing }: Member): boolean {
   return URGENCY.includes(standing.kind);
 }
 
 /** Who is to be told again holds up the batch, who has fetched is ready to go: they have their turn first. */
-const URGENCY: readonly string[] = ['again', 'fetched', 'fetching', 'pending', 'busy'];
+const URGENCY: readonly string[] = ['again', 'changed', 'fetched', 'fetching', 'pending', 'busy'];
 
 /** Sorts by urgency; the order within stays. */
 function byUrgency(turn: readonly Member[]): Member[] {

@@ -3,6 +3,7 @@ import { rfc3339Exact } from '@floe/crds/rfc3339';
 import type { RolloutStatus } from '@floe/crds/rollout';
 import { selects } from '../conditions/label-selector.ts';
 import { sameJson } from '../conditions/merge-patch.ts';
+import { timeMs } from '../conditions/moment.ts';
 import type { Position } from './course.ts';
 import { paceOf } from './forecast-pace.ts';
 import { goesOn, hurryOf } from './run.ts';
@@ -10,13 +11,13 @@ import { budgetLimit, parseSize, percentTarget } from './share.ts';
 import type { BatchStage, Stage } from './stage.ts';
 import type { Member } from './standing.ts';
 import type { Context } from './state.ts';
-import { clockTime, timeMs } from './time.ts';
+import { clockTime } from './time.ts';
 
 const MINUTE_MS = 60_000;
 /** Part of the time left by which an estimate must be off before it is corrected. */
 const TOLERANCE = 0.1;
 const OPEN: readonly string[] = ['updating', 'soaking', 'again'];
-const WAITING: readonly string[] = ['pending', 'busy', 'fetching', 'fetched', 'again'];
+const WAITING: readonly string[] = ['pending', 'busy', 'fetching', 'fetched', 'again', 'changed'];
 
 /**
  * The end of a run, in whole minutes; undefined where it has ended, or waits for a person. Machines that are off or on

@@ -1,9 +1,11 @@
 // What a machine's status says, as far as a rollout cares: online, healthy, on hold, busy.
 import { FINAL_PHASES } from '@floe/crds/attempt-phase';
 import type { Attempt, Desired, NixMachine } from '@floe/crds/nix-machine';
+import { attemptEnd } from '../conditions/attempt-end.ts';
 import { asksConsent, type ConsentWait, consentWait } from '../conditions/consent.ts';
+import { timeMs, wholeSeconds } from '../conditions/moment.ts';
+import { ownAttempt } from '../conditions/own-attempt.ts';
 import { isCoarse } from '../conditions/presence.ts';
-import { timeMs, wholeSeconds } from './time.ts';
 
 /** Phases in which an attempt has not changed the machine yet. */
 const PREPARING: readonly string[] = ['Waiting', 'Fetching', 'Fetched'];
@@ -94,7 +96,7 @@ function isWell({ status }: NixMachine): boolean {
 /** What a machine has in hand. */
 function workOf(machine: NixMachine): Pick<Facts, 'own' | 'unanswered' | 'inHand'> {
   const { desired, attempt, current } = machine.status ?? {};
-  const own = desired !== undefined && attempt?.desiredId === desired.id ? attempt : undefined;
+  const own = ownAttempt(machine.status ?? {});
   const unanswered =
     desired?.go === true && own === undefined && (current === undefined || current.closure !== desired.closure);
   const isAtWork = attempt !== undefined && !isFinal(attempt) && isSwitching(attempt, desired);
@@ -109,7 +111,7 @@ export function isAvailable(machine: NixMachine): boolean {
 /** An attempt that only fetches changes nothing: it is in hand from its go on. */
 function isSwitching(attempt: Attempt, desired: Desired | undefined): boolean {
   if (!isPreparing(attempt)) return true;
-  return attempt.desiredId === desired?.id && desired.go;
+  return attempt.desiredId === desired?.id && attempt.to === desired.closure && desired.go;
 }
 
 /** What root activated by hand stays until it is released at the machine, or a person orders something newer. */
@@ -136,6 +138,11 @@ function isToRestart({ spec, status }: NixMachine, own: Attempt | undefined): bo
 /** Whether it restarts: it was told that it may, or does so already. */
 export function isRebooting(machine: NixMachine): boolean {
   return isToRestart(machine, workOf(machine).own) || machine.status?.attempt?.phase === 'Rebooting';
+}
+
+/** When the order of the machine was carried out, in ms. */
+export function finishedAt({ machine }: Facts, now: number): number {
+  return attemptEnd(machine.status ?? {}, now);
 }
 
 /** Whether the machine is healthy: online, not sick, with nothing in hand. */

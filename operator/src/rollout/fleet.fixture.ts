@@ -3,7 +3,6 @@ import type { RebootPolicy } from '@floe/crds/activation';
 import type { Attempt, NixMachine, NixMachineStatus } from '@floe/crds/nix-machine';
 import type { Rollout, RolloutSpec } from '@floe/crds/rollout';
 import { statusPatch } from '../conditions/patch.ts';
-import { closuresOf } from './closures.ts';
 import { orderChanges, rebootChanges } from './order-desired.ts';
 import { plan } from './plan.ts';
 import type { Plan } from './plan-result.ts';
@@ -23,6 +22,8 @@ export type Event =
   | { readonly kind: 'hold'; readonly machine: number; readonly on: boolean }
   | { readonly kind: 'leave'; readonly machine: number }
   | { readonly kind: 'join' }
+  /** Its closure changes within every revision, as by another label. */
+  | { readonly kind: 'change'; readonly machine: number }
   /** A machine of another config goes off, returns, turns sick or well. */
   | { readonly kind: 'neighbour'; readonly machine: number; readonly well: boolean; readonly online: boolean }
   | { readonly kind: 'wait'; readonly seconds: number }
@@ -55,6 +56,8 @@ export class Fleet {
   readonly given: Given[] = [];
   /** Machines that were well and got a go, and have not been well since. */
   readonly disturbed = new Set<string>();
+  /** Which closure of a revision machines have, by name; default the first. */
+  readonly #variants = new Map<string, number>();
   readonly #writer: Writer;
   readonly #clocks: Clocks | undefined;
   readonly #watches: Pick<Snapshot, 'watches'>;
@@ -99,8 +102,17 @@ export class Fleet {
       config: config(this.revision),
       machines: [...machines, ...this.others],
       ...this.#watches,
-      closures: closuresOf([], 'web', 'built'),
+      closures: {
+        knows: () => true,
+        of: (revision, name) => ({ kind: 'closure', closure: this.closure(revision, name) }),
+      },
     };
+  }
+
+  /** The closure of a machine in a revision. */
+  closure(revision: string, name: string): string {
+    const variant = this.#variants.get(name) ?? 0;
+    return variant === 0 ? `${revision}/${name}` : `${revision}/${name}+${variant}`;
   }
 
   plan(machines?: readonly NixMachine[]): Plan {
@@ -223,6 +235,9 @@ export class Fleet {
         return;
       case 'hold':
         this.machines = this.machines.map((m) => (m === target ? held(m, event.on) : m));
+        return;
+      case 'change':
+        this.#variants.set(name, ((this.#variants.get(name) ?? 0) + 1) % 3);
         return;
       case 'begin':
         if (online) this.#begin(target);

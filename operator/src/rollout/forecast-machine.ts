@@ -2,10 +2,11 @@
 import { FINAL_PHASES } from '@floe/crds/attempt-phase';
 import type { Attempt, Desired, NixMachine, NixMachineStatus } from '@floe/crds/nix-machine';
 import { rfc3339Exact } from '@floe/crds/rfc3339';
+import { timeMs } from '../conditions/moment.ts';
+import { ownAttempt } from '../conditions/own-attempt.ts';
 import type { Pace } from './forecast-pace.ts';
 import { orderChanges } from './order-desired.ts';
 import type { Order } from './tell.ts';
-import { timeMs } from './time.ts';
 
 /** When a machine answers, in ms, and how it is then. */
 export type Answer = { readonly at: number; readonly machine: NixMachine };
@@ -26,21 +27,17 @@ export function withOrder(
 export function answerOf(machine: NixMachine, pace: Pace, now: number): Answer | undefined {
   const desired = openOrder(machine);
   if (desired === undefined || machine.status?.connection?.online !== true) return undefined;
-  const own = ownAttempt(machine);
+  const own = ownAttempt(machine.status ?? {});
   const goMs = own?.phase === 'Fetched' ? pace.switchMs : pace.goMs;
   const due = (timeMs(desired.rebootSince ?? desired.since) ?? now) + (desired.go ? goMs : pace.fetchMs);
   const at = due > now ? due : now + (desired.go ? pace.switchMs : pace.fetchMs);
   return { at, machine: desired.go ? committed(machine, at) : fetched(machine, at) };
 }
 
-function ownAttempt({ status }: NixMachine): Attempt | undefined {
-  return status?.desired !== undefined && status.attempt?.desiredId === status.desired.id ? status.attempt : undefined;
-}
-
 /** The order that the machine has something to do for. */
 function openOrder(machine: NixMachine): Desired | undefined {
   const { desired, attempt, current } = machine.status ?? {};
-  const own = ownAttempt(machine);
+  const own = ownAttempt(machine.status ?? {});
   const restarts = desired?.reboot === true && own?.phase === 'RebootRequired';
   if (desired === undefined || (own !== undefined && isOver(own) && !restarts)) return undefined;
   if (own === undefined && current?.closure === desired.closure && attemptIsOver(attempt)) return undefined;

@@ -1,6 +1,7 @@
 // How long machines take for what they are told: the median of what they took before, else stated defaults.
 import type { NixMachine } from '@floe/crds/nix-machine';
-import { timeMs } from './time.ts';
+import { timeMs } from '../conditions/moment.ts';
+import { ownAttempt } from '../conditions/own-attempt.ts';
 
 /** How long a machine takes, in ms; `known` is from how many machines that is known, 0: these are the defaults. */
 export type Pace = {
@@ -40,8 +41,9 @@ type Time = { readonly ms: number; readonly hadFetched: boolean };
 
 /** How long a machine took from its go; undefined where its last attempt did not end well. */
 function timeOf({ status }: NixMachine): Time | undefined {
-  const { desired, attempt } = status ?? {};
-  if (desired?.go !== true || attempt?.desiredId !== desired.id || attempt.phase !== 'Committed') return undefined;
+  const { desired } = status ?? {};
+  const attempt = ownAttempt(status ?? {});
+  if (desired?.go !== true || attempt?.phase !== 'Committed') return undefined;
   const told = timeMs(desired.since);
   const ended = timeMs(attempt.finishedAt);
   if (told === undefined || ended === undefined || ended <= told) return undefined;

@@ -1,6 +1,7 @@
 // The world of a forecast: the rollout, its machines and what they have in hand, at one simulated moment.
 import type { NixMachine, NixMachineStatus } from '@floe/crds/nix-machine';
 import type { Rollout } from '@floe/crds/rollout';
+import { timeMs } from '../conditions/moment.ts';
 import type { Measured } from './analysis/memory.ts';
 import type { MeasurementTask } from './analysis/tasks.ts';
 import { type Answer, answerOf, withOrder } from './forecast-machine.ts';
@@ -10,7 +11,6 @@ import { plan } from './plan.ts';
 import type { Plan } from './plan-result.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { Order } from './tell.ts';
-import { timeMs } from './time.ts';
 
 /** Starts as the snapshot says; its time (ms) goes on by `advance` alone. */
 export class World {

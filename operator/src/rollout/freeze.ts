@@ -1,6 +1,6 @@
 // The freezes of a Rollout: whether one is in force at a moment, why, and when that changes.
 import type { RolloutSpec } from '@floe/crds/rollout';
-import { timeMs } from './time.ts';
+import { timeMs } from '../conditions/moment.ts';
 
 export type Freeze = { readonly from: number; readonly to: number; readonly reason: string };
 

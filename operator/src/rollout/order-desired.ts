@@ -2,6 +2,7 @@
 import { nextSequence } from '@floe/crds/desired-id';
 import type { Desired, NixMachine } from '@floe/crds/nix-machine';
 import { rfc3339Exact } from '@floe/crds/rfc3339';
+import { ownAttempt } from '../conditions/own-attempt.ts';
 import type { StatusChanges } from '../conditions/patch.ts';
 import type { Order } from './tell.ts';
 
@@ -36,9 +37,8 @@ export function orderChanges(machine: NixMachine, order: Order, { rollout, run, 
  * machine waits for it no more.
  */
 export function rebootChanges(machine: NixMachine, now: number): StatusChanges | undefined {
-  const { desired, attempt } = machine.status ?? {};
-  if (desired === undefined || attempt?.desiredId !== desired.id || attempt.phase !== 'RebootRequired')
-    return undefined;
+  const { desired } = machine.status ?? {};
+  if (desired === undefined || ownAttempt(machine.status ?? {})?.phase !== 'RebootRequired') return undefined;
   const sequence = nextSequence(desired.sequence, now);
   return { desired: { ...desired, sequence, reboot: true, rebootSince: rfc3339Exact(now) } };
 }

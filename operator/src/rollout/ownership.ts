@@ -2,8 +2,8 @@
 import type { NixMachine } from '@floe/crds/nix-machine';
 import type { Rollout } from '@floe/crds/rollout';
 import { selects as matches } from '../conditions/label-selector.ts';
+import { timeMs } from '../conditions/moment.ts';
 import { compareText } from './order.ts';
-import { timeMs } from './time.ts';
 
 /** The selected machines, parted by who moves them. */
 export type Ownership = {

@@ -5,11 +5,11 @@ import type { Window } from '@floe/crds/rollout-window';
 import type { WindowAction } from '@floe/crds/window-action';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { timeMs } from '../conditions/moment.ts';
 import { type Event, Fleet } from './fleet.fixture.ts';
 import { checkKstatus } from './kstatus-of-plan.fixture.ts';
 import type { Plan } from './plan-result.ts';
 import { at, R1, R2, R3, T0 } from './rollout.fixture.ts';
-import { timeMs } from './time.ts';
 import { Oracle } from './window-oracle.fixture.ts';
 
 const HOUR = 3_600_000;

@@ -2,6 +2,7 @@
 import { rfc3339Exact } from '@floe/crds/rfc3339';
 import type { RolloutSpec, RolloutStatus } from '@floe/crds/rollout';
 import type { WindowAction } from '@floe/crds/window-action';
+import { timeMs } from '../conditions/moment.ts';
 import { spokenSeconds } from '../conditions/spoken.ts';
 import type { Batch } from './batch.ts';
 import type { Facts } from './facts.ts';
@@ -9,7 +10,7 @@ import { goesOn, hurryOf, type Progress, type Run } from './run.ts';
 import { type Stage, stagesOf } from './stage.ts';
 import { isOrderOfRun, type Member, type View } from './standing.ts';
 import { type Context, type State, secondsBetween } from './state.ts';
-import { durationMs, timeMs } from './time.ts';
+import { durationMs } from './time.ts';
 
 /** Where the run stands. */
 type Position = {
@@ -105,7 +106,8 @@ function ableOf({ members, batch, state }: Position, { snapshot }: Context): Mem
     ({ standing, facts }) => facts.online && (standing.kind === 'updating' || standing.kind === 'fetching'),
   );
   if (isSuspended || batch === undefined) return atWork;
-  const again = members.filter((member) => member.standing.kind === 'again' && isFree(member));
+  const isToldAgain = ({ standing }: Member): boolean => standing.kind === 'again' || standing.kind === 'changed';
+  const again = members.filter((member) => isToldAgain(member) && isFree(member));
   // Who has begun keeps its place in the batch.
   const rank = ({ standing }: Member): number => (standing.kind === 'fetched' || standing.kind === 'fetching' ? 0 : 1);
   const next = batch.candidates

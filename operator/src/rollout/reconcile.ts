@@ -1,5 +1,6 @@
 // One look at a Rollout: observe, plan, apply.
 import type { Rollout, RolloutStatus } from '@floe/crds/rollout';
+import { timeMs } from '../conditions/moment.ts';
 import type { Outcome, Reconcile, ReconcileContext } from '../kube/controller.ts';
 import type { EventRecorder } from '../kube/events.ts';
 import { parseKey } from '../kube/object.ts';
@@ -13,7 +14,6 @@ import { eventsBetween } from './rollout-events.ts';
 import type { RolloutMetrics } from './rollout-metrics.ts';
 import { newsOf } from './status-news.ts';
 import { BY_NAMESPACE, type RolloutStores } from './stores.ts';
-import { timeMs } from './time.ts';
 import { Turns } from './turns.ts';
 
 export type RolloutReconcilerPorts = {

@@ -1,18 +1,23 @@
 // How often a machine was told the same closure in one run, and whether it may be told again.
-import { desiredId } from '@floe/crds/desired-id';
+import { desiredId, desiredIdWithoutClosure } from '@floe/crds/desired-id';
+import { timeMs, wholeSeconds } from '../conditions/moment.ts';
 import type { Facts } from './facts.ts';
 import type { Run } from './run.ts';
-import { timeMs, wholeSeconds } from './time.ts';
 
 /** Orders to one machine between two retries by a person: the first, and two more for want of confirmation. */
 const PER_RETRY = 3;
 
 export type Orders = { readonly rollout: string; readonly run: Run };
 
-/** Which order of the run the machine has, from 0; undefined where its id was not made by Floe. */
+/**
+ * Which order of the run the machine has, from 0; undefined where its id was not made by Floe, or the order followed
+ * another one of the same run.
+ */
 function orderNumber({ rollout, run }: Orders, { name, desired }: Facts): number | undefined {
+  if (desired === undefined) return undefined;
   for (let retry = 0; retry < PER_RETRY * (run.retry.count + 1); retry++) {
-    if (desired?.id === desiredId({ rollout, run: run.id, machine: name, retry })) return retry;
+    const identity = { rollout, run: run.id, machine: name, retry, closure: desired.closure };
+    if (desired.id === desiredId(identity) || desired.id === desiredIdWithoutClosure(identity)) return retry;
   }
   return undefined;
 }

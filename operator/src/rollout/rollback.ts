@@ -1,12 +1,12 @@
 // Taking a run back: failed machines first, then updated ones, newest first, each to the closure it had before.
 import { desiredId } from '@floe/crds/desired-id';
+import { timeMs } from '../conditions/moment.ts';
 import type { Budget } from './budget.ts';
-import { type Facts, isFinal } from './facts.ts';
+import { type Facts, finishedAt, isFinal } from './facts.ts';
 import type { GroupBudgets } from './group-budgets.ts';
 import { compareText } from './order.ts';
-import { finishedAt, isOrderOfRun, type Member, type View } from './standing.ts';
+import { isOrderOfRun, type Member, type View } from './standing.ts';
 import { aloneReason, type Hold, type Order } from './tell.ts';
-import { timeMs } from './time.ts';
 import { attemptFailure } from './wording.ts';
 
 export type Rollback = {
@@ -103,9 +103,16 @@ const SUSPENDED: Omit<Hold, 'machine'> = { reason: 'Suspended', message: 'spec.s
 
 function orderBack(view: View, facts: Facts, to: { closure: string; revision: string | undefined }): Order {
   const { rollout, run } = view;
-  const id = desiredId({ rollout, run: `${run.id}-rollback`, machine: facts.name, retry: run.retry.count });
+  const { closure } = to;
+  const id = desiredId({
+    rollout,
+    run: `${run.id}-rollback`,
+    machine: facts.name,
+    retry: run.retry.count,
+    closure,
+  });
   const revision = to.revision ?? 'previous';
-  return { machine: facts.name, closure: to.closure, revision, reason: 'Rollback', id, byItself: 0 };
+  return { machine: facts.name, closure, revision, reason: 'Rollback', id, byItself: 0 };
 }
 
 function restReason(facts: Facts, back: Return): Hold[] {
@@ -126,21 +133,33 @@ function restReason(facts: Facts, back: Return): Hold[] {
 /** Where a machine is on its way back. */
 function returnOf(view: View, member: Member, revision: string | undefined): Return {
   const { facts, closure, standing } = member;
-  const ordered = facts.desired;
-  if (ordered !== undefined && ordered.closure !== closure && isOrderOfRun(view, facts)) return returning(view, facts);
+  if (isToReturn(view, member)) return returning(view, facts);
   if (facts.inHand && (standing.kind === 'updating' || standing.kind === 'busy')) {
     return { kind: 'forward', until: standing.until };
   }
   const former = formerClosure(view, member, revision);
   const isThere = facts.current === former && !facts.inHand;
   if (isUntouched(member) || former === closure || isThere) return { kind: 'back' };
-  if (former === undefined && facts.current !== closure && !facts.inHand) return { kind: 'back' };
+  const isGone = facts.current !== closure && facts.current !== broughtTo(view, member);
+  if (former === undefined && isGone && !facts.inHand) return { kind: 'back' };
   if (former === undefined) return { kind: 'lost', message: 'nothing is known that it ran before' };
   if ((facts.machine.status?.knownBad ?? []).includes(former)) {
     return { kind: 'lost', message: 'its former closure failed on it before' };
   }
   const failed = standing.kind === 'failed' || standing.kind === 'again';
   return { kind: 'due', closure: former, failed, at: endedAt(view, facts) };
+}
+
+/** Whether its order is to return: one of this run for a closure of another revision. */
+function isToReturn(view: View, { facts, closure }: Member): boolean {
+  const { desired } = facts;
+  if (desired === undefined || desired.closure === closure || !isOrderOfRun(view, facts)) return false;
+  return desired.revision !== view.run.revision;
+}
+
+/** The closure that this run told the machine; another than it has now where that has changed since. */
+function broughtTo(view: View, { facts, closure, told }: Member): string | undefined {
+  return told && isOrderOfRun(view, facts) ? facts.desired?.closure : closure;
 }
 
 /** When its order came to an end, else when it came; 0 where nobody told it. */
@@ -155,10 +174,12 @@ function isUntouched({ facts, closure, standing, told }: Member): boolean {
 }
 
 /** The closure of the revision to return to, else what the machine ran before its attempt. */
-function formerClosure(view: View, { facts, closure }: Member, revision: string | undefined): string | undefined {
+function formerClosure(view: View, member: Member, revision: string | undefined): string | undefined {
+  const { facts } = member;
+  const brought = broughtTo(view, member);
   const found = revision === undefined ? undefined : view.closures.of(revision, facts.name);
   if (found?.kind === 'closure') return found.closure;
-  return facts.attempt?.to === closure && facts.attempt?.from !== closure ? facts.attempt?.from : undefined;
+  return facts.attempt?.to === brought && facts.attempt?.from !== brought ? facts.attempt?.from : undefined;
 }
 
 /** A machine that was told to return. */

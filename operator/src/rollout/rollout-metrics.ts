@@ -1,8 +1,8 @@
 // Metrics of Rollouts: where each run stands, machines by state, budget, runs by outcome and how long they took.
 import type { Counts, Rollout, RolloutStatus } from '@floe/crds/rollout';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import { timeMs } from '../conditions/moment.ts';
 import type { Plan } from './plan-result.ts';
-import { timeMs } from './time.ts';
 import { WaitingMetric } from './waiting-metric.ts';
 
 const RUN_SECONDS = [10, 30, 60, 120, 300, 600, 1800, 3600, 4 * 3600, 12 * 3600, 86_400, 3 * 86_400, 7 * 86_400];

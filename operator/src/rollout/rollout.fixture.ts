@@ -117,7 +117,7 @@ export function told(
     },
     ...(attempt === undefined
       ? {}
-      : { attempt: { desiredId: id, to: closure(revision, name), phase: 'Testing', ...attempt } }),
+      : { attempt: { desiredId: id, to: desired.closure ?? closure(revision, name), phase: 'Testing', ...attempt } }),
   };
 }
 

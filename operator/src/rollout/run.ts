@@ -2,9 +2,9 @@
 import { runId } from '@floe/crds/desired-id';
 import { rfc3339Exact } from '@floe/crds/rfc3339';
 import type { Rollout, RolloutStatus } from '@floe/crds/rollout';
+import { timeMs } from '../conditions/moment.ts';
 import { type AnalysisMemory, memoryOf, NOTHING } from './analysis/memory.ts';
 import { stepsHash } from './stage.ts';
-import { timeMs } from './time.ts';
 
 export type Stopped = NonNullable<RolloutStatus['stopped']>;
 export type Repetition = NonNullable<RolloutStatus['unconfirmed']>[number];

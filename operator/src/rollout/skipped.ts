@@ -1,12 +1,12 @@
 // With `offline: Skip`: who was passed over when the run completed, and who returned and got the revision since.
 import { rfc3339Exact } from '@floe/crds/rfc3339';
 import type { RolloutStatus } from '@floe/crds/rollout';
+import { timeMs } from '../conditions/moment.ts';
 import type { Position } from './course.ts';
 import { NAMED } from './failures.ts';
 import { compareText } from './order.ts';
 import type { Member } from './standing.ts';
 import type { Context } from './state.ts';
-import { timeMs } from './time.ts';
 
 type Skipped = NonNullable<RolloutStatus['skipped']>;
 
@@ -34,7 +34,7 @@ export function skippedOf(
   return { skipped };
 }
 
-const WITHOUT: readonly string[] = ['pending', 'busy', 'fetching', 'fetched', 'again'];
+const WITHOUT: readonly string[] = ['pending', 'busy', 'fetching', 'fetched', 'again', 'changed'];
 
 function isPassedOver({ facts, standing }: Member): boolean {
   return !facts.online && WITHOUT.includes(standing.kind);

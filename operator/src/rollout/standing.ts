@@ -1,12 +1,12 @@
 // Where a machine stands towards the run: one classification, from which counts, batches and holds follow.
 import type { WindowAction } from '@floe/crds/window-action';
+import { timeMs } from '../conditions/moment.ts';
 import { spokenSeconds } from '../conditions/spoken.ts';
 import type { Closures } from './closures.ts';
-import { type Facts, isFinal, isPreparing } from './facts.ts';
+import { type Facts, finishedAt, isFinal, isPreparing } from './facts.ts';
 import { isRebootDue } from './reboot-policy.ts';
 import { isBeforeRetry, mayRetryItself } from './retries.ts';
 import { hurryOf, type Run } from './run.ts';
-import { timeMs, wholeSeconds } from './time.ts';
 import type { Times } from './times.ts';
 import { attemptFailure } from './wording.ts';
 
@@ -21,6 +21,8 @@ export type Standing =
   | { readonly kind: 'fetched' }
   /** It is to be told again; `byItself`: for want of confirmation, else because a person asked. */
   | { readonly kind: 'again'; readonly byItself: boolean }
+  /** It was told another closure of this revision: a label or its host name has changed since. */
+  | { readonly kind: 'changed' }
   | { readonly kind: 'failed'; readonly message: string; readonly at: number }
   /** It carries out another order. */
   | { readonly kind: 'busy'; readonly until: number | undefined }
@@ -32,10 +34,15 @@ export type Member = {
   /** Closure of the run's revision for this machine. */
   readonly closure: string | undefined;
   readonly standing: Standing;
-  /** Whether this run gave it its go for that closure, or it failed to fetch it. */
+  /** Whether this run gave it its go, or it failed to fetch the closure. */
   readonly told: boolean;
-  /** Whether it was told since the step began. */
+  /** Whether it was told since the step began, as one of its machines. */
   readonly toldInStep: boolean;
+  /**
+   * Whether it was told outside of the steps, since its closure changed after its turn: what becomes of that says nothing
+   * of the revision, so it counts neither for nor against a batch.
+   */
+  readonly aside: boolean;
   /** Whether it came to be after the run began: then it belongs to the last batch. */
   readonly joiner: boolean;
 };
@@ -66,17 +73,51 @@ export function memberOf(view: View, facts: Facts): Member {
       standing: { kind: 'notBuilt', message },
       told: false,
       toldInStep: false,
+      aside: false,
       joiner,
     };
   }
   const { closure } = found;
-  const ordered = facts.desired?.closure === closure && isOrderOfRun(view, facts);
-  // To be told to fetch binds nobody, unless it failed.
-  const told = ordered && (facts.desired?.go === true || (facts.own !== undefined && isFinal(facts.own)));
-  const since = timeMs(facts.desired?.since);
-  const toldInStep = told && since !== undefined && run.step.startedAt !== undefined && since >= run.step.startedAt;
-  const standing = ordered ? toldStanding(view, facts, { closure, toldInStep }) : untoldStanding(view, facts, closure);
-  return { facts, closure, standing, told, toldInStep, joiner };
+  const { desired, own } = facts;
+  const ordered = desired?.closure === closure && isOrderOfRun(view, facts);
+  const changed = !ordered && hasChanged(view, facts, closure);
+  const aside = ordered && desired.reason === 'Joined' && !run.direct && !run.completed;
+  // To be told to fetch binds nobody, unless it failed, or was told another closure before.
+  const told = changed || aside || (ordered && (desired.go || (own !== undefined && isFinal(own))));
+  const since = timeMs(desired?.since);
+  const isOfStep = since !== undefined && run.step.startedAt !== undefined && since >= run.step.startedAt;
+  const toldInStep = told && !aside && isOfStep;
+  const standing = standingOf(view, facts, { closure, toldInStep, aside, ordered, changed });
+  return { facts, closure, standing, told, toldInStep, aside, joiner };
+}
+
+type Order = Told & { readonly ordered: boolean; readonly changed: boolean };
+
+function standingOf(view: View, facts: Facts, { ordered, changed, ...told }: Order): Standing {
+  if (ordered) return toldStanding(view, facts, told);
+  return changed ? changedStanding(view, facts, told.closure) : untoldStanding(view, facts, told.closure);
+}
+
+/**
+ * Whether this run gave the machine its go for another closure of the revision than it has now. An order to return names
+ * another revision.
+ */
+function hasChanged(view: View, facts: Facts, closure: string): boolean {
+  const { desired } = facts;
+  const isOther = desired?.go === true && desired.closure !== closure;
+  return isOther && desired.revision === view.run.revision && isOrderOfRun(view, facts);
+}
+
+/** What is in hand is finished first, and lost with its time; then it is told what it should run now. */
+function changedStanding(view: View, facts: Facts, closure: string): Standing {
+  if (facts.inHand) {
+    const standing = underWay(view, facts);
+    if (standing.kind !== 'failed' || !facts.online) return standing;
+  } else if (facts.current === closure) {
+    return { kind: 'updated', reboot: facts.machine.status?.reboot?.required === true };
+  }
+  const isBad = (facts.machine.status?.knownBad ?? []).includes(closure) && !isBeforeRetry(view, facts);
+  return { kind: isBad ? 'knownBad' : 'changed' };
 }
 
 /** Whether `desired` was written by this run; orders without a run are told by their time. */
@@ -94,12 +135,13 @@ export function isForeignOrder({ rollout }: Pick<View, 'rollout'>, { desired }: 
   return desired.reason === 'Immediate' || (desired.rollout !== undefined && desired.rollout !== rollout);
 }
 
-type Told = { readonly closure: string; readonly toldInStep: boolean };
+type Told = { readonly closure: string; readonly toldInStep: boolean; readonly aside: boolean };
 
 function toldStanding(view: View, facts: Facts, told: Told): Standing {
   const standing =
     facts.desired?.go === true ? goStanding(view, facts, told) : fetchStanding(view, facts, told.closure);
-  if (standing.kind === 'failed' && isRetried(view, facts, told.toldInStep)) return { kind: 'again', byItself: false };
+  if (standing.kind === 'failed' && isRetried(view, facts, told.toldInStep || told.aside))
+    return { kind: 'again', byItself: false };
   return standing;
 }
 
@@ -227,25 +269,6 @@ function rememberedBad(view: View, facts: Facts): { message: string; at: number 
   return remembered !== undefined && at !== undefined && at > finishedAt(facts, view.now)
     ? { message: remembered.message, at }
     : undefined;
-}
-
-/**
- * When the order was carried out. The machine's own word counts while it can be true: not before the order, nor after Floe
- * heard of the end. A machine with a wrong clock is gone by what Floe wrote then, else by the order itself. As time passes
- * the answer stays the same: a clock that is ahead must not become right by waiting.
- */
-export function finishedAt({ own, desired, machine }: Facts, now: number): number {
-  const since = timeMs(desired?.since) ?? Number.NEGATIVE_INFINITY;
-  const { conditions } = machine.status ?? {};
-  const changedAt = (of: string, to: 'True' | 'False'): number | undefined =>
-    timeMs(conditions?.find(({ type, status }) => type === of && status === to)?.lastTransitionTime);
-  const idle = changedAt('Reconciling', 'False');
-  const heard = idle !== undefined && idle >= wholeSeconds(since) ? idle : undefined;
-  // Times of conditions are cut: it was heard of within that second.
-  const latest = heard === undefined ? now : heard + 999;
-  const isPossible = (ms: number | undefined): ms is number => ms !== undefined && ms >= since && ms <= latest;
-  const candidates = [timeMs(own?.finishedAt), heard, changedAt('UpToDate', 'True'), timeMs(own?.startedAt)];
-  return candidates.find(isPossible) ?? Math.max(since, 0);
 }
 
 function untoldStanding(view: View, facts: Facts, closure: string): Standing {

@@ -51,7 +51,7 @@ export type Told = { readonly dispatch: Order[]; readonly fetch: Order[]; readon
 
 export type TellInput = {
   readonly orders: Orders;
-  /** Whose turn it is, in order: those to be told again, those that have fetched, then candidates. */
+  /** Whose turn it is, in order: those to be told again or another closure, those that have fetched, then candidates. */
   readonly turn: readonly Member[];
   /** How many of those not told yet may be taken; undefined: all. */
   readonly room: number | undefined;
@@ -151,8 +151,9 @@ function isThere(member: Member, input: TellInput): boolean {
 /** Whether its users are asked; what is urgent asks nobody. */
 const asks = ({ facts }: Member, { orders }: TellInput): boolean => facts.asks && orders.run.urgent === undefined;
 
-/** Whether it takes room in the batch: who is told again was counted before. */
-const isNew = ({ standing }: Member): boolean => standing.kind !== 'again';
+/** Whether it takes room in the batch: who is told again, or another closure, was counted before. */
+const isNew = ({ standing, aside }: Pick<Member, 'standing' | 'aside'>): boolean =>
+  !aside && standing.kind !== 'again' && standing.kind !== 'changed';
 
 /** Why a machine can't have its turn, budget aside. What concerns the machine alone is said first. */
 function whyNot(member: Member, input: TellInput, room: number): Omit<Hold, 'machine'> | undefined {
@@ -168,8 +169,9 @@ function whyNot(member: Member, input: TellInput, room: number): Omit<Hold, 'mac
 }
 
 /** A machine that is sick already is no canary. */
-function sick({ facts, standing }: Member, { sickToo }: TellInput): Omit<Hold, 'machine'> | undefined {
-  if (!facts.well && !sickToo && standing.kind !== 'again') {
+function sick(member: Member, { sickToo }: TellInput): Omit<Hold, 'machine'> | undefined {
+  const { facts } = member;
+  if (!facts.well && !sickToo && isNew(member)) {
     return { reason: 'NotReady', message: `${sickness(facts)}; the first batch takes machines that are healthy` };
   }
   return undefined;
@@ -204,31 +206,40 @@ function budgetFull({ limit, unavailable }: Budget, turn: readonly Member[]): Om
   return { reason: 'BudgetFull', message: `${unavailable} of ${limit} unavailable already${remedy}` };
 }
 
-function orderOf({ orders, reason, rebootsWithGo }: TellInput, { facts, closure, standing }: Member): Order {
+function orderOf(input: TellInput, member: Member): Order {
+  const { orders, rebootsWithGo } = input;
+  const { facts, closure = '', standing } = member;
   const byItself = standing.kind === 'again' && standing.byItself;
-  const again = standing.kind === 'again' || (facts.machine.status?.knownBad ?? []).includes(closure ?? '');
   // A go after a fetch keeps the order: its id is what the machine's journal knows.
   const isFetched = standing.kind === 'fetched' || standing.kind === 'fetching';
   const { rollout, run } = orders;
   const retry = nextRetry(orders, facts, byItself);
   return {
     machine: facts.name,
-    closure: closure ?? '',
+    closure,
     revision: run.revision,
-    reason: again ? 'Retry' : reason,
+    reason: reasonOf(input, member),
     id:
       (isFetched ? facts.desired?.id : undefined) ??
-      desiredId({ rollout, run: runKey(orders, facts), machine: facts.name, retry }),
+      desiredId({ rollout, run: runKey(orders, member), machine: facts.name, retry, closure }),
     ...(rebootsWithGo(facts) ? { reboot: true } : {}),
     byItself: byItself ? timesByItself(orders, facts) + 1 : 0,
     ...(byItself && !isNumbered(orders, facts) ? { repeats: orderKey(facts) } : {}),
   };
 }
 
+/** One whose turn is over gets another closure outside of the steps, until a person asks to retry. */
+function reasonOf({ reason }: TellInput, { facts, closure, standing, toldInStep, aside }: Member): Order['reason'] {
+  if (aside && standing.kind === 'again' && standing.byItself) return 'Joined';
+  if (standing.kind === 'again' || (facts.machine.status?.knownBad ?? []).includes(closure ?? '')) return 'Retry';
+  return aside || (standing.kind === 'changed' && !toldInStep) ? 'Joined' : reason;
+}
+
 /**
- * A machine that comes over from another Rollout may have been here before, in this very run. Its agent takes an id
- * that it knows for done, so the order that is replaced makes a new one of it.
+ * A machine that comes over from another Rollout, or whose closure changed, may have had this very order before. Its agent
+ * takes an id that it knows for done, so the order that is replaced makes a new one of it.
  */
-function runKey({ rollout, run }: Orders, facts: Facts): string {
-  return isForeignOrder({ rollout }, facts) ? `${run.id} after ${facts.desired?.id ?? ''}` : run.id;
+function runKey({ rollout, run }: Orders, { facts, standing }: Member): string {
+  const isAnother = standing.kind === 'changed' || isForeignOrder({ rollout }, facts);
+  return isAnother ? `${run.id} after ${facts.desired?.id ?? ''}` : run.id;
 }

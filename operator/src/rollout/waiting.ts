@@ -1,11 +1,11 @@
 // What a run as a whole waits for by its own plan, windows, freezes and suspension, and how long: time that counts as paused.
 import { rfc3339Exact } from '@floe/crds/rfc3339';
 import type { RolloutStatus } from '@floe/crds/rollout';
+import { timeMs } from '../conditions/moment.ts';
 import type { Position } from './course.ts';
 import type { Decision } from './decide.ts';
 import { goesOn, type Run, settled, type Waiting } from './run.ts';
 import type { Context } from './state.ts';
-import { timeMs } from './time.ts';
 import { frozenHold, momentOf } from './time-holds.ts';
 
 type Wait = { readonly reason: Waiting['reason']; readonly until: number | undefined };

@@ -14,7 +14,7 @@ export function withdrawn(members: readonly Member[], run: Run, moment: Moment):
   return members.flatMap(({ facts, closure, standing, told }) => {
     const { desired, own, online } = facts;
     const isWaiting = told && UNDER_WAY.includes(standing.kind) && online && desired?.go === true;
-    if (!isWaiting || own === undefined || !isPreparing(own) || closure === undefined) return [];
+    if (!isWaiting || own === undefined || !isPreparing(own) || closure !== desired.closure) return [];
     if (timeHold(moment, facts, 'Switch') === undefined) return [];
     const reason = desired.reason === 'Joined' || desired.reason === 'Retry' ? desired.reason : 'Rollout';
     return [{ machine: facts.name, closure, revision: run.revision, reason, id: desired.id, byItself: 0 }];

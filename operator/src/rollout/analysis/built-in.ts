@@ -1,13 +1,13 @@
 // The check that every Rollout has: machines that it has updated stay healthy and connected.
 import type { RolloutSpec } from '@floe/crds/rollout';
+import { wholeSeconds } from '../../conditions/moment.ts';
 import { isCoarse } from '../../conditions/presence.ts';
 import { spokenSeconds } from '../../conditions/spoken.ts';
 import type { Batch } from '../batch.ts';
+import { finishedAt } from '../facts.ts';
 import { stagesOf } from '../stage.ts';
 import type { Member } from '../standing.ts';
-import { finishedAt } from '../standing.ts';
 import { isReachable } from '../threshold.ts';
-import { wholeSeconds } from '../time.ts';
 import type { BuiltInMemory } from './memory.ts';
 
 /** Comebacks after its update from which on a machine does not hold its connection. */
@@ -59,7 +59,8 @@ export function isWatched(spec: RolloutSpec): boolean {
  */
 export function builtIn(members: readonly Member[], rules: BuiltInRules): BuiltIn {
   const updated = members.filter(
-    ({ told, standing, facts, closure }) => told && standing.kind === 'updated' && facts.current === closure,
+    ({ told, aside, standing, facts, closure }) =>
+      told && !aside && standing.kind === 'updated' && facts.current === closure,
   );
   const { acceptedAt, batch } = rules;
   const found = updated

@@ -2,7 +2,7 @@
 import type { AnalysisPhase, AnalysisStatus, MeasurementResult, MetricStatus } from '@floe/crds/analysis';
 import { rfc3339Exact } from '@floe/crds/rfc3339';
 import type { RolloutStatus } from '@floe/crds/rollout';
-import { timeMs } from '../time.ts';
+import { timeMs } from '../../conditions/moment.ts';
 import { clip } from '../wording.ts';
 
 export type Scope = 'step' | 'background';
