@@ -6,7 +6,7 @@ const SECONDS: Readonly<Record<string, number>> = { ms: 0.001, s: 1, m: 60, h: 3
 export function durationSeconds(text: string): number | undefined {
   if (!/^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$/.test(text)) return undefined;
   let seconds = 0;
-  for (const [, number, unit] of text.matchAll(/([0-9.]+)(ms|s|m|h)/g)) {
+  for (const [, number, unit] of text.matchAll(/(?<![0-9.])([0-9.]+)(ms|s|m|h)/g)) {
     seconds += Number(number) * (SECONDS[unit ?? ''] ?? 0);
   }
   return seconds;

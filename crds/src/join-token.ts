@@ -50,5 +50,8 @@ export function isJoinToken(token: string, sha256: string): boolean {
 
 /** Fingerprint of a public key in wire form (base64), as `ssh-keygen -l` prints it: `SHA256:…`. */
 export function keyFingerprint(blob: string): string {
-  return `SHA256:${createHash('sha256').update(Buffer.from(blob, 'base64')).digest('base64').replace(/=+$/, '')}`;
+  return `SHA256:${createHash('sha256')
+    .update(Buffer.from(blob, 'base64'))
+    .digest('base64')
+    .replace(/(?<!=)=+$/, '')}`;
 }

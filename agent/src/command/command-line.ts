@@ -140,7 +140,7 @@ function number(values: Values, name: keyof typeof OPTIONS, otherwise: number): 
 
 function closure(value: string | undefined, remedy: string): string {
   // What a person copies may end in a slash.
-  const path = value?.replace(/\/+$/, '');
+  const path = value?.replace(/(?<!\/)\/+$/, '');
   if (path === undefined || !isStorePath(path)) throw new UsageError(`${value ?? 'CLOSURE'}: ${remedy}`);
   return path;
 }

@@ -4,7 +4,9 @@ import { type CommandResult, complaintOf } from '../machine/command.ts';
 /** The reason of a failed fetch: the cache that is out of reach, else the path that no cache has, else Nix' own error. */
 export function nixComplaint(result: CommandResult): string {
   const { stderr } = result;
-  const downloads = [...stderr.matchAll(/unable to (?:download|check)[^']*'([^']+)': ([^;\n]+)/g)];
+  const downloads = [
+    ...stderr.matchAll(/unable to (?:download|check)[^'\n]{0,100}'([^'\n]{1,500})': ([^;\n]{1,500})/g),
+  ];
   const [, url, reason] = downloads.at(-1) ?? [];
   if (url !== undefined && reason !== undefined) return `${url} can't be downloaded: ${reason.trim().slice(0, 300)}`;
   const missing = /don't know how to build these paths:\s+(\S+)/.exec(stderr)?.[1];

@@ -129,7 +129,7 @@ export class NixStore {
   /** Version of Nix, for the facts; undefined where there is none. */
   async version(signal: AbortSignal): Promise<string | undefined> {
     const result = await this.#settings.command('nix-store', ['--version'], { signal });
-    return /(\d+\.\d+(?:\.\d+)?\S*)\s*$/.exec(result.stdout)?.[1];
+    return /(?<!\S)(\d{1,9}\.\d{1,9}(?:\.\d{1,9})?\S{0,60})\s*$/.exec(result.stdout)?.[1];
   }
 
   async #options(told: readonly string[], signal: AbortSignal): Promise<string[]> {

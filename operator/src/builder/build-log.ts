@@ -14,7 +14,7 @@ export function derivationFailure(
   text: string,
   lastLines: (derivation: string) => readonly string[],
 ): DerivationFailure | undefined {
-  const derivation = /'(\/nix\/store\/[^']+\.drv)(?:\^[^']*)?'/.exec(text)?.[1];
+  const derivation = /'(\/nix\/store\/[^'/]{1,300}\.drv)(?:\^[^']{0,300})?'/.exec(text)?.[1];
   if (derivation === undefined || /dependenc(?:y|ies) of derivation|Reason: \d+ dependenc/.test(text)) return undefined;
   const name = plainName(derivation);
   const log = lastLines(derivation)
@@ -28,15 +28,18 @@ export function derivationFailure(
       message: `${name} failed to build (${failed[0].replace('failed ', '').replace('with ', '').replace('due to ', '')})${said}`,
     };
   }
-  const hashes = /specified:\s*(\S+)\s+got:\s*(\S+)/.exec(text);
+  const hashes = /specified:\s{0,40}(\S{1,200})\s{1,40}got:\s{0,40}(\S{1,200})/.exec(text);
   if (hashes !== null) {
     return {
       derivation,
       message: `${name}: what was downloaded has the hash ${hashes[2]}, but its derivation says ${hashes[1]}; update the hash if the change is meant`,
     };
   }
-  const wanted = /a '([^']+)' with features \{([^}]*)\} is required to build|[Rr]equired system: '([^']+)'/.exec(text);
-  const here = /but I am a '([^']+)'|[Cc]urrent system: '([^']+)'/.exec(text);
+  const wanted =
+    /a '([^']{1,100})' with features \{([^}]{0,500})\} is required to build|[Rr]equired system: '([^']{1,100})'/.exec(
+      text,
+    );
+  const here = /but I am a '([^']{1,100})'|[Cc]urrent system: '([^']{1,100})'/.exec(text);
   if (wanted !== null) {
     const features = wanted[2] ? ` with ${wanted[2]}` : '';
     return {
@@ -132,7 +135,7 @@ export class BuildLog {
     const failure = derivationFailure(text, (derivation) => this.#lines.get(derivation)?.slice(-5) ?? []);
     if (failure === undefined) {
       if (
-        !/dependenc(?:y|ies) of derivation|Reason: \d+ dependenc|build of .* failed/.test(text) &&
+        !/dependenc(?:y|ies) of derivation|Reason: \d+ dependenc|build of (?:(?!build of)[^\n])* failed/.test(text) &&
         this.#general.length < 20
       )
         this.#general.push(text);

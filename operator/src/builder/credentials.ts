@@ -37,7 +37,7 @@ export async function readSecret(folder: string): Promise<SecretFiles> {
   return values;
 }
 
-const line = (text: string): string => text.replace(/[\r\n]+$/, '');
+const line = (text: string): string => text.replace(/(?<![\r\n])[\r\n]+$/, '');
 
 function oneLine(text: string, key: string, field: string): string {
   const value = line(text);

@@ -1,6 +1,6 @@
 // Why `nix copy` could not upload, in plain words with a remedy.
 import { errorSentence, withoutSecrets } from '../nix/error-words.ts';
-import { withoutColours } from '../nix/internal-log.ts';
+import { lastWords } from '../nix/internal-log.ts';
 import { BuildFailure } from './failure.ts';
 
 /** What an upload ended with: the status of the last answer and what the server said, as far as Nix tells. */
@@ -76,14 +76,14 @@ function responseBody(text: string): string | undefined {
   // The first is the cause: after it Nix says that its data is used up.
   const said = bodies
     .at(0)
-    ?.replace(/; retrying in \d+ ms.*$/, '')
+    ?.replace(/; retrying in \d{1,9} ms[\s\S]*$/, '')
     .trim();
   return said === '' ? undefined : said;
 }
 
 /** Turns Nix' words into an error of the Job. `url` is the cache; `crashed`: a signal ended Nix. */
 export function uploadFailure(stderr: string, url: string, { crashed = false } = {}): UploadFailure {
-  const text = withoutColours(stderr);
+  const text = lastWords(stderr);
   const subject = `the cache ${withoutSecrets(url.split('?', 1)[0] ?? url)}`;
   const status = Number([...text.matchAll(/HTTP error (\d{3})/g)].at(0)?.[1] ?? 0);
   const answer = { status, said: responseBody(text), text, crashed };

@@ -134,7 +134,7 @@ function failure(machine: NixMachine, attempt: Attempt): string {
 export function attemptMessage(machine: NixMachine, { message = '' }: Attempt): string {
   // What agents add to every attempt that they undid, said as in the rest of the column.
   return nameClosures(machine, firstLine(message)).replace(
-    /\.? The machine is back on (.+?)\.(?= |$)/,
+    /\.? The machine is back on ([^\n]{1,300}?)\.(?= |$)/,
     ', rolled back to $1.',
   );
 }

@@ -78,7 +78,7 @@ function checkReference(reference: string): Problem | undefined {
   if (reference.includes('#')) {
     return invalid(`${shown} names an output`, 'name the flake alone and the output in spec.attribute');
   }
-  if (/^[a-z+]+:\/\/[^/@]*:[^/@]*@/.test(reference)) {
+  if (/^[a-z+]+:\/\/[^/@:]*:[^/@]*@/.test(reference)) {
     return invalid('holds a password that everyone can read', 'put it into the Secret of inputsSecretRef');
   }
   return undefined;
@@ -127,7 +127,7 @@ function readMetadata(reference: string, stdout: string): Resolution {
 
 /** `acme/fleet` of `github:acme/fleet?dir=x`, `fleet` of `git+https://host/acme/fleet.git?ref=main`. */
 function shortName(reference: string): string {
-  const bare = reference.replace(/\?.*$/, '').replace(/\/+$/, '');
+  const bare = (reference.split('?', 1)[0] ?? '').replace(/(?<!\/)\/+$/, '');
   const name = bare.includes('://') ? (bare.split('/').at(-1) ?? bare) : bare.replace(/^[a-z+]+:/, '');
   return name.replace(/\.git$/, '').slice(0, 200);
 }

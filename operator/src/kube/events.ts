@@ -205,5 +205,5 @@ function cutBytes(text: string, bytes: number): string {
   if (encoded.length <= bytes) {
     return text;
   }
-  return `${new TextDecoder().decode(encoded.subarray(0, bytes - 3)).replace(/\uFFFD+$/, '')}…`;
+  return `${new TextDecoder().decode(encoded.subarray(0, bytes - 3)).replace(/(?<!\uFFFD)\uFFFD+$/, '')}…`;
 }

@@ -90,3 +90,8 @@ test('any text gives words, and not too many', () => {
     ),
   );
 });
+
+test('of a long text only the end is read', () => {
+  expect(errorSentence(`error: ${'x'.repeat(100_000)}\nerror: boom\n`)).toBe('boom');
+  expect(errorSentence(`error: first\n${'x'.repeat(100_000)}`)).toMatch(/^x+$/);
+});

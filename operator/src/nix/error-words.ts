@@ -1,5 +1,5 @@
 // Nix' error text in plain words: what is wrong, where, and what was probably meant; the trace stays in the log.
-import { withoutColours } from './internal-log.ts';
+import { lastWords } from './internal-log.ts';
 
 /** An error in words. */
 export type ErrorWords = {
@@ -16,17 +16,17 @@ const MAX_MESSAGE = 1500;
 /** `/nix/store/<hash>-source/machines/db.nix` -> `machines/db.nix`; `/nix/store/<hash>-nginx/x` -> `nginx/x`. */
 export function withoutStore(text: string): string {
   return text
-    .replace(/«[^»]*»\//g, '')
-    .replace(/\/nix\/store\/[0-9a-z]{32}-source\/(?=[^\s'":]*)/g, '')
+    .replace(/«[^«»]{0,500}»\//g, '')
+    .replace(/\/nix\/store\/[0-9a-z]{32}-source\//g, '')
     .replace(/\/nix\/store\/[0-9a-z]{32}-source\b/g, 'the source')
-    .replace(/\/nix\/store\/[0-9a-z]{32}-([0-9A-Za-z+\-._?=]+?)(?:\.drv)?(?=[\s'":/,;)^]|$)/g, '$1');
+    .replace(/\/nix\/store\/[0-9a-z]{32}-([0-9A-Za-z+\-._?=]{1,211}?)(?:\.drv)?(?=[\s'":/,;)^]|$)/g, '$1');
 }
 
 /** Texts without the passwords and tokens that stand in addresses. The user of an ssh address is no secret. */
 export function withoutSecrets(text: string): string {
   return text
     .replace(/((?:^|[^a-z])(?:[a-z]+\+)?https?:\/\/)[^\s/@'"]+@/gi, '$1')
-    .replace(/([a-z][a-z0-9+.-]*:\/\/[^\s/@:'"]*):[^\s/@'"]+@/gi, '$1@');
+    .replace(/([a-z0-9+.-]:\/\/[^\s/@:'"]*):[^\s/@'"]+@/gi, '$1@');
 }
 
 /** The lines of the last error, bare; its message may begin on the line below `error:`. */
@@ -85,11 +85,12 @@ function moduleError(message: string): Shape | undefined {
     message,
   );
   if (undefinedOption !== null) return { message: `the option ${undefinedOption[1]} is used but has no value` };
-  const conflict = /^The option (\S+) has conflicting definition values:\s*([\s\S]*?)\s*(?:Use lib\.mkForce|$)/.exec(
-    message,
-  );
+  const conflict = /^The option (\S+) has conflicting definition values:([\s\S]*?)(?:Use lib\.mkForce|$)/.exec(message);
   if (conflict !== null) {
-    const values = (conflict[2] ?? '').split('\n').map((line) => line.replace(/^- In /, ''));
+    const values = (conflict[2] ?? '')
+      .trim()
+      .split('\n')
+      .map((line) => line.replace(/^- In /, ''));
     return {
       message: `the option ${conflict[1]} has conflicting definitions: ${values.join('; ')}; use lib.mkForce or lib.mkDefault on one of them`,
       file: '',
@@ -103,7 +104,7 @@ function moduleError(message: string): Shape | undefined {
 
 /** Reads what Nix (or git under it) wrote to standard error. Always has words, also for an empty text. */
 export function errorWords(stderr: string): ErrorWords {
-  const lines = withoutColours(stderr).trimEnd().split('\n');
+  const lines = lastWords(stderr).trimEnd().split('\n');
   const found = lastError(lines);
   if (found === undefined) {
     const last = lines.findLast((line) => line.trim() !== '' && !line.startsWith('@nix'));
@@ -111,8 +112,10 @@ export function errorWords(stderr: string): ErrorWords {
   }
   const whole = tidy(found.block);
   // Nix puts its guess below the code that it quotes, the module system into the message.
-  const suggestion = /did you mean ([^?]+)\?/i.exec(tidy(lines.slice(found.start)))?.[1]?.replace(/\s+/g, ' ');
-  const message = whole.replace(/\s*did you mean [^?]+\?/i, '').trim();
+  const suggestion = /did you mean ((?:(?!did you mean)[^?])+)\?/i
+    .exec(tidy(lines.slice(found.start)))?.[1]
+    ?.replace(/\s+/g, ' ');
+  const message = whole.replace(/\s?did you mean (?:(?!did you mean)[^?])+\?/i, '').trim();
   const shape: Shape = moduleError(message) ?? {
     message: message.replace(/^evaluation aborted with the following error message: '([\s\S]*)'$/, '$1'),
   };

@@ -1,6 +1,6 @@
 // Why a source or an input could not be fetched, in plain words with a remedy.
 import { errorWords, withoutSecrets } from './error-words.ts';
-import { withoutColours } from './internal-log.ts';
+import { lastWords } from './internal-log.ts';
 
 /** Groups of causes, for those who react differently to them. */
 export type FetchCause =
@@ -60,7 +60,7 @@ const RULES: readonly Rule[] = [
   {
     cause: 'Credentials',
     pattern:
-      /Authentication failed|could not read (?:Username|Password)|Permission denied \(|Invalid username or password|HTTP(?: error)?[ :]+40[13]|returned error: 40[13]|terminal prompts disabled|Load key ".*": /i,
+      /Authentication failed|could not read (?:Username|Password)|Permission denied \(|Invalid username or password|HTTP(?: error)?[ :]+40[13]|returned error: 40[13]|terminal prompts disabled|Load key "[^"\n]{0,300}": /i,
     error: () => 'the credentials are missing or refused',
     remedy: CREDENTIALS,
   },
@@ -97,7 +97,7 @@ const RULES: readonly Rule[] = [
   },
   {
     cause: 'Changed',
-    pattern: /(?:NAR )?hash mismatch in (?:input|file|tree)[^\n']*'([^']+)'/i,
+    pattern: /(?:NAR )?hash mismatch in (?:input|file|tree)[^\n']{0,100}'([^'\n]{1,500})'/i,
     error: (match) => `${match[1]} has other content than flake.lock says`,
     remedy: 'run nix flake update for this input where the change is meant',
   },
@@ -126,7 +126,7 @@ const RULES: readonly Rule[] = [
 /** Explains what git or Nix wrote while fetching `subject` (a URL or an input's name; shown without passwords). */
 export function fetchWords(stderr: string, subject: string): FetchWords {
   // Warnings tell of the cache that Nix keeps, in words that errors use too.
-  const lines = withoutColours(stderr).split('\n');
+  const lines = lastWords(stderr).split('\n');
   const text = lines.filter((line) => !/^\s*warning:/.test(line)).join('\n');
   const shown = withoutSecrets(subject);
   for (const rule of RULES) {

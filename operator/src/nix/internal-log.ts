@@ -28,10 +28,18 @@ const ACTIVITY_BUILD = 105;
 const RESULT_BUILD_LOG_LINE = 101;
 const RESULT_PROGRESS = 105;
 
+/** Characters that are read of what a program says: the reason stands at its end, and a server may say as much as it likes. */
+const MAX_SAID = 16 << 10;
+
+/** The end of what a program said: 16 Ki characters, without colours. All that explains such a text takes it from here. */
+export function lastWords(text: string): string {
+  return withoutColours(text.slice(-MAX_SAID));
+}
+
 /** Removes colours and other terminal controls. */
-export function withoutColours(text: string): string {
+function withoutColours(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what colours are made of
-  return text.replace(/\u001b\[[0-9;?]*[A-Za-z]|\u001b\][^\u0007]*\u0007|\r/g, '');
+  return text.replace(/\u001b\[[0-9;?]{0,40}[A-Za-z]|\u001b\][^\u0007\u001b\n]{0,500}(?:\u0007|\u001b\\)|\r/g, '');
 }
 
 type Raw = Readonly<Record<string, unknown>>;

@@ -49,3 +49,11 @@ test('of a long error only the end is kept', async () => {
   expect(ended.stderr.length).toBeLessThanOrEqual(256 << 10);
   expect(ended.stderr).toMatch(/end\n$/);
 });
+
+test('a line that never ends takes no memory', async () => {
+  const lines: string[] = [];
+  const script = "head -c 3000000 /dev/zero | tr '\\0' x >&2; echo >&2; echo end >&2";
+  const ended = await runProgram(shell(script, { onErrorLine: (line) => lines.push(line) }), { signal });
+  expect(lines.map((line) => line.length)).toEqual([256 << 10, 3]);
+  expect(ended.stderr).toMatch(/end\n$/);
+});

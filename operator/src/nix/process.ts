@@ -1,6 +1,6 @@
 // Runs one program with a time limit, line by line, and ends everything it started.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
+import { Lines } from './lines.ts';
 
 /** What to run. */
 export type Command = {
@@ -100,10 +100,13 @@ export const runProgram: RunProgram = async (command, { signal }) => {
     }
   });
   const tail = new Tail();
-  createInterface({ input: child.stderr, crlfDelay: Number.POSITIVE_INFINITY }).on('line', (line) => {
+  const lines = new Lines((line) => {
     tail.add(line);
     command.onErrorLine?.(line);
-  });
+  }, MAX_STDERR);
+  child.stderr.setEncoding('utf8');
+  child.stderr.on('data', (piece: string) => lines.add(piece));
+  child.stderr.on('end', () => lines.end());
   // A program that ends without reading its input is no error of ours.
   child.stdin.on('error', () => undefined);
   child.stdin.end(command.input ?? '');

@@ -7,7 +7,8 @@ const MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_6
 export function durationMs(text: string | undefined, fallback: number): number {
   if (text === undefined || !/^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$/.test(text)) return fallback;
   let total = 0;
-  for (const [, number, unit] of text.matchAll(/([0-9.]+)(ms|s|m|h)/g)) total += Number(number) * (MS[unit ?? ''] ?? 0);
+  for (const [, number, unit] of text.matchAll(/(?<![0-9.])([0-9.]+)(ms|s|m|h)/g))
+    total += Number(number) * (MS[unit ?? ''] ?? 0);
   return total;
 }
 

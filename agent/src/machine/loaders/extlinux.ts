@@ -9,6 +9,6 @@ export async function fromExtlinux(boot: string): Promise<LoaderSays | undefined
   if (config === undefined) return undefined;
   const label = /^DEFAULT\s+(\S+)/m.exec(config)?.[1];
   const section = config.split(/^LABEL\s+/m).find((part) => part.split(/\s/, 1)[0] === label);
-  const closure = closureOfOptions(section?.match(/^\s*APPEND\s.*$/m)?.[0] ?? '');
+  const closure = closureOfOptions(section?.match(/^[ \t]*APPEND\s.*$/m)?.[0] ?? '');
   return sayOf(file, { loader: 'extlinux', verified: true }, closure);
 }

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { closureOfOptions, type LoaderSays, sayOf, textOf } from './boot-files.ts';
 
 const FILES: readonly { readonly loader: string; readonly file: string; readonly line: RegExp }[] = [
-  { loader: 'limine', file: 'limine/limine.conf', line: /^\s*cmdline:.*$/m },
-  { loader: 'limine', file: 'EFI/limine/limine.conf', line: /^\s*cmdline:.*$/m },
-  { loader: 'refind', file: 'EFI/refind/refind.conf', line: /^\s*options\s.*$/m },
+  { loader: 'limine', file: 'limine/limine.conf', line: /^[ \t]*cmdline:.*$/m },
+  { loader: 'limine', file: 'EFI/limine/limine.conf', line: /^[ \t]*cmdline:.*$/m },
+  { loader: 'refind', file: 'EFI/refind/refind.conf', line: /^[ \t]*options\s.*$/m },
 ];
 
 /** What the first entry of Limine or rEFInd says; never verified. */

@@ -12,7 +12,7 @@ export type Item = {
   readonly items?: readonly Item[];
 };
 
-const HEAD = /^[ \t]*(menuentry|submenu)[ \t]+(?:"([^"]*)"|'([^']*)'|(\S+))([^\n]*)\{[ \t]*$/gm;
+const HEAD = /^[ \t]*(menuentry|submenu)[ \t]+(?:"([^"\n]*)"|'([^'\n]*)'|([^\s{]+)(?=[\s{]))([^\n]*)\{[ \t]*$/gm;
 
 /** Reads the menu. Braces inside entries stand at the ends of lines, as GRUB's own tools and NixOS write them. */
 export function parseMenu(text: string): Item[] {
@@ -84,6 +84,6 @@ export async function fromGrub(boot: string): Promise<LoaderSays | undefined> {
   const environment = parseEnvironment((await textOf(join(boot, 'grub/grubenv'))) ?? '');
   const name = defaultOf(config, environment);
   const item = name === undefined ? undefined : findItem(parseMenu(config), name);
-  const closure = closureOfOptions(item?.body.match(/^\s*(?:linux\S*|module\S*)\s.*$/gm)?.join('\n') ?? '');
+  const closure = closureOfOptions(item?.body.match(/^[ \t]*(?:linux\S*|module\S*)\s.*$/gm)?.join('\n') ?? '');
   return sayOf(file, { loader: 'grub', verified: true }, closure);
 }

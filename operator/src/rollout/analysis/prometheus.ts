@@ -16,7 +16,7 @@ export async function askPrometheus(
 ): Promise<readonly number[]> {
   const { status, text } = await askServer(
     {
-      url: `${filledIn(address, variables, 'url').replace(/\/+$/, '')}/api/v1/query`,
+      url: `${filledIn(address, variables, 'url').replace(/(?<!\/)\/+$/, '')}/api/v1/query`,
       method: 'POST',
       headers: { 'content-type': 'application/x-www-form-urlencoded' },
       body: new URLSearchParams({ query: filledIn(query, variables, 'promql') }).toString(),
