@@ -251,7 +251,7 @@ export function operatorSettings(
     image: values.need('image'),
     imagePullPolicy: oneOf(values, 'image-pull-policy', ['Always', 'IfNotPresent', 'Never']),
     cacheUrl,
-    cacheSubstituter: values.text('cache-substituter') ?? cacheUrl.split('?', 1)[0],
+    cacheSubstituter: values.text('cache-substituter') ?? cacheUrl.split('?', 1)[0] ?? '',
     substituters: substituters(values),
     reportUrl: url(values, 'report-url'),
     reportCaFile: values.text('report-ca-file'),

@@ -81,13 +81,20 @@ export const runCommand: Commander = (program, args, { signal, limitSeconds = 60
     }
   });
 
-/** The last lines that a program said of its failure, in one line of at most 500 characters. */
+/** What Nix says after the cause, of everything that now fails too. */
+const CONSEQUENCE =
+  /^error: (?:build of .* failed|some (?:substitutes|references|outputs) |\d+ dependenc|cannot build |path '[^']*' is required, but)/;
+
+/** What a program said of its failure, the cause before what follows from it, in one line of at most 500 characters. */
 export function complaintOf(result: CommandResult): string {
   const lines = result.stderr
     .split('\n')
     .map((line) => line.trim())
     .filter((line) => line !== '');
   const errors = lines.filter((line) => line.startsWith('error:'));
-  const said = (errors.at(-1) ?? lines.slice(-3).join(' / ')).replace(/^error:\s*/, '');
+  const causes = errors.filter((line) => line !== 'error:' && !CONSEQUENCE.test(line));
+  // A trace of the evaluator begins with a bare "error:" and ends with the cause; otherwise the cause comes first.
+  const cause = errors[0] === 'error:' ? causes.at(-1) : causes[0];
+  const said = (cause ?? errors.at(-1) ?? lines.slice(-3).join(' / ')).replace(/^error:\s*/, '');
   return (said || result.failure || `exit code ${result.code}`).slice(0, 500);
 }

@@ -13,7 +13,8 @@ import { type PathInfo, PathInfoError, parsePathInfos } from './path-info.ts';
 import { distrustedPaths } from './signed-closure.ts';
 import { bootFault, bytesToFetch, type FreeBytes, freeBytes, roomFault } from './space.ts';
 import { substituterFault } from './substituters.ts';
-import { SIGN_REMEDY, unsignedComplaint } from './unsigned.ts';
+import { type TrustedKeys, trustRemedy } from './trust-remedy.ts';
+import { unsignedComplaint } from './unsigned.ts';
 
 export type StoreSettings = {
   readonly paths: Paths;
@@ -140,23 +141,26 @@ export class NixStore {
     });
     return [
       ...(fit.length === 0 ? [] : ['--option', 'extra-substituters', [...new Set(fit)].join(' ')]),
-      // What was asked for before it was uploaded must not count as missing for an hour.
-      ...['--option', 'narinfo-cache-negative-ttl', '0', '--option', 'connect-timeout', '10'],
-      ...['--option', 'trusted-public-keys', (await this.#trustedKeys(signal)).join(' ')],
+      // What was asked for before it was uploaded must not count as missing for an hour, and what a cache had before it
+      // was lost or filled again must not count as there for a month.
+      ...['--option', 'narinfo-cache-negative-ttl', '0', '--option', 'narinfo-cache-positive-ttl', '0'],
+      ...['--option', 'connect-timeout', '10'],
+      ...['--option', 'trusted-public-keys', (await this.#trustedKeys(signal)).keys.join(' ')],
     ];
   }
 
-  async #trustedKeys(signal: AbortSignal): Promise<readonly string[]> {
+  async #trustedKeys(signal: AbortSignal): Promise<TrustedKeys> {
     const { trustedPublicKeys, command } = this.#settings;
-    if (trustedPublicKeys !== undefined) return trustedPublicKeys;
+    if (trustedPublicKeys !== undefined) return { keys: trustedPublicKeys, own: true };
     for (const verb of [['config', 'show'], ['show-config']]) {
       const result = await command('nix', [...FEATURES, ...verb, '--json'], { signal });
       if (result.code !== 0) continue;
       const settings = JSON.parse(result.stdout) as Record<string, { value?: unknown }>;
       const keys = settings['trusted-public-keys']?.value;
-      if (Array.isArray(keys)) return keys.filter((key): key is string => typeof key === 'string');
+      if (!Array.isArray(keys)) continue;
+      return { keys: keys.filter((key): key is string => typeof key === 'string'), own: false };
     }
-    return [];
+    return { keys: [], own: false };
   }
 
   async #realise(order: Order, options: readonly string[], { note, signal }: Telling): Promise<Fetched> {
@@ -171,7 +175,9 @@ export class NixStore {
       if (result.code === 0) return { kind: 'fetched' };
       const complaint = nixComplaint(result);
       // Another cache, out of reach for now, may have it signed.
-      const unsigned = UNREACHABLE.test(result.stderr) ? undefined : unsignedComplaint(closure, result.stderr);
+      const unsigned = UNREACHABLE.test(result.stderr)
+        ? undefined
+        : unsignedComplaint(closure, result.stderr, await this.#trustedKeys(signal));
       if (unsigned !== undefined) return { kind: 'refused', message: unsigned };
       const pause = 500 + backoffMs(tries, { baseMs: 1_000, maxMs: 30_000 });
       const patience = patienceSeconds(order, result);
@@ -186,12 +192,9 @@ export class NixStore {
 
   /** Checks all signatures; paths that came without are asked for at the substituters first. */
   async #verify(closure: string, options: readonly string[], signal: AbortSignal): Promise<Fetched> {
-    const keys = await this.#trustedKeys(signal);
-    if (keys.length === 0) {
-      const message =
-        'No key is trusted here: set nix.settings.trusted-public-keys, or trustedPublicKeys of the agent.';
-      return { kind: 'refused', message };
-    }
+    const trusted = await this.#trustedKeys(signal);
+    const { keys } = trusted;
+    if (keys.length === 0) return { kind: 'refused', message: trustRemedy(trusted) };
     try {
       let bad = distrustedPaths(closure, await this.#pathInfos(closure, signal), keys);
       if (bad.length > 0) {
@@ -203,7 +206,7 @@ export class NixStore {
       const more = bad.length > shown.length ? `, and ${bad.length - shown.length} more` : '';
       return {
         kind: 'refused',
-        message: `Not signed by a key that this machine trusts: ${shown.join('; ')}${more}. ${SIGN_REMEDY}`,
+        message: `Not signed by a key that this machine trusts: ${shown.join('; ')}${more}. ${trustRemedy(trusted)}`,
       };
     } catch (error: unknown) {
       if (!(error instanceof PathInfoError)) throw error;

@@ -1,18 +1,17 @@
 // What Nix says of paths that a cache offers without a signature that this machine trusts: one sentence with paths and remedy.
+import { type TrustedKeys, trustRemedy } from './trust-remedy.ts';
 
 const IGNORED = /ignoring substitute for '([^']+)' from '([^']+)', as it's not signed by any of the keys/g;
 const REFUSED = /lacks a (?:valid )?signature|signed by an? (?:unknown|untrusted) key/;
 
-/** What helps where signatures are wanting. */
-export const SIGN_REMEDY = 'Sign the closure with a key of nix.settings.trusted-public-keys.';
-
 /** Why the fetch failed, where it failed for want of signatures; undefined where it did not. `stderr` is what Nix said. */
-export function unsignedComplaint(closure: string, stderr: string): string | undefined {
+export function unsignedComplaint(closure: string, stderr: string, trusted: TrustedKeys): string | undefined {
+  const remedy = trustRemedy(trusted);
   // Said once for each cache, and by each try of Nix.
   const offers = [...new Set([...stderr.matchAll(IGNORED)].map(([, path, cache]) => `${path} from ${cache}`))];
   if (offers.length > 0) {
     const more = offers.length > 3 ? `, and ${offers.length - 3} more` : '';
-    return `Not signed by a key that this machine trusts: ${offers.slice(0, 3).join('; ')}${more}. ${SIGN_REMEDY}`;
+    return `Not signed by a key that this machine trusts: ${offers.slice(0, 3).join('; ')}${more}. ${remedy}`;
   }
   const said = stderr.split('\n').findLast((line) => REFUSED.test(line));
   if (said === undefined) return undefined;
@@ -20,5 +19,5 @@ export function unsignedComplaint(closure: string, stderr: string): string | und
     .trim()
     .replace(/^error:\s*/, '')
     .replace(/\.$/, '')
-    .slice(0, 500)}. ${SIGN_REMEDY}`;
+    .slice(0, 500)}. ${remedy}`;
 }
