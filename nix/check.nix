@@ -4,6 +4,8 @@
   system ? "x86_64-linux",
   # Overlays on that nixpkgs, for a tree that lacks something.
   overlays ? [ ],
+  # The cases to evaluate, by name; empty: all.
+  only ? [ ],
 }:
 let
   lib = import (nixpkgs + "/lib");
@@ -92,6 +94,10 @@ let
         neverWaitsForANetwork = !(builtins.elem "network-online.target" ((unitOf config).after ++ (unitOf config).wants));
         boots = builtins.elem "multi-user.target" (unitOf config).wantedBy;
         makesAKey = config.systemd.services ? floe-agent-host-key;
+        beforeTheNetwork = !(builtins.elem "network.target" (unitOf config).after);
+        noSecretsNoUnits = !(config.systemd.targets ? floe-secrets) && !(config.systemd.services ? floe-secrets);
+        confined = (unitOf config).serviceConfig.ProtectKernelModules && (unitOf config).serviceConfig.LockPersonality;
+        silent = !(lib.any (lib.hasInfix "services.floe-agent") config.warnings);
         trustsNobodyElse = !(builtins.elem key config.nix.settings.trusted-public-keys);
         system = lib.hasSuffix ".drv" config.system.build.toplevel.drvPath;
       };
@@ -259,7 +265,6 @@ let
       holds = config: {
         assertions = failed config == [ ];
         noGroup = !(settingsOf config ? usersGroup) && !(config.users.groups ? floe-users);
-        nothingWaits = config.systemd.targets.floe-secrets.requiredBy == [ ];
       };
     };
     "without keys, those of Nix" = {
@@ -276,6 +281,65 @@ let
       configuration.services.floe-agent = agent { trustedPublicKeys = [ ]; };
       holds = config: {
         warning = lib.any (lib.hasInfix "services.floe-agent.trustedPublicKeys") config.warnings;
+      };
+    };
+    "a root in memory" = {
+      configuration = {
+        fileSystems."/" = lib.mkForce {
+          device = "tmpfs";
+          fsType = "tmpfs";
+        };
+        services.floe-agent = agent { };
+      };
+      holds = config: {
+        warning = lib.any (lib.hasInfix "/var/lib/floe-agent lies on the tmpfs of /") config.warnings;
+      };
+    };
+    "a root in memory, and the state on a disk" = {
+      configuration = {
+        fileSystems."/" = lib.mkForce {
+          device = "tmpfs";
+          fsType = "tmpfs";
+        };
+        fileSystems."/var/lib" = {
+          device = "/dev/vda2";
+          fsType = "ext4";
+        };
+        services.floe-agent = agent { };
+      };
+      holds = config: { silent = !(lib.any (lib.hasInfix "/var/lib/floe-agent lies") config.warnings); };
+    };
+    "a root in memory, knowingly" = {
+      configuration = {
+        fileSystems."/" = lib.mkForce {
+          device = "tmpfs";
+          fsType = "tmpfs";
+        };
+        services.floe-agent = agent { allowVolatileState = true; };
+      };
+      holds = config: { silent = !(lib.any (lib.hasInfix "/var/lib/floe-agent lies") config.warnings); };
+    };
+    "sshd whose keys something else brings" = {
+      configuration = {
+        services.openssh.enable = true;
+        services.openssh.generateHostKeys = false;
+        services.floe-agent = agent { };
+      };
+      holds = config: { makesNoKey = !(config.systemd.services ? floe-agent-host-key); };
+    };
+    "a WireGuard key is a secret" = {
+      configuration = {
+        networking.wireguard.interfaces.wg0 = {
+          ips = [ "10.0.0.2/24" ];
+          privateKeyFile = "/run/floe-secrets/wg";
+        };
+        services.floe-agent = agent { secrets.wg.requiredBy = [ "wireguard-wg0.service" ]; };
+      };
+      # The unit is before network.target and after the secrets, those are after the agent: it must not be after that target.
+      holds = config: {
+        assertions = failed config == [ ];
+        noCircle = !(builtins.elem "network.target" ((unitOf config).after ++ config.systemd.services.floe-secrets.after));
+        waits = builtins.elem "wireguard-wg0.service" config.systemd.targets.floe-secrets.before;
       };
     };
     "in a container" = {
@@ -301,6 +365,38 @@ let
       "wrong: a hub with a path" = {
         configuration.services.floe-agent.hub = "https://floe.example.com/agent";
         names = "services.floe-agent.hub";
+      };
+      "wrong: a hub with a port that is none" = {
+        configuration.services.floe-agent.hub = "https://x:84x3";
+        names = "services.floe-agent.hub";
+      };
+      "wrong: a hub with a port that is too large" = {
+        configuration.services.floe-agent.hub = "https://x:70000";
+        names = "services.floe-agent.hub";
+      };
+      "wrong: a key of settings that the agent does not know" = {
+        configuration.services.floe-agent.settings.reserveMib = 5;
+        names = "there is no key reserveMib";
+      };
+      "wrong: settings, a path that is relative" = {
+        configuration.services.floe-agent.settings.caFile = "ca.pem";
+        names = "services.floe-agent.settings.caFile";
+      };
+      "wrong: settings, an amount that is text" = {
+        configuration.services.floe-agent.settings.reserveMiB = "512";
+        names = "services.floe-agent.settings.reserveMiB";
+      };
+      "wrong: settings, a hub that is no text" = {
+        configuration.services.floe-agent.settings.hub = 5;
+        names = "services.floe-agent.hub";
+      };
+      "wrong: settings, generations of another kind" = {
+        configuration.services.floe-agent.settings.generations.days = 3;
+        names = "services.floe-agent.settings.generations";
+      };
+      "wrong: a unit that the agent needs waits for secrets" = {
+        configuration.services.floe-agent.secrets.x.requiredBy = [ "systemd-networkd.service" ];
+        names = "systemd-networkd.service can't wait for secrets";
       };
       "wrong: a host name that no object may have" = {
         configuration.networking.hostName = "Web_01";
@@ -357,7 +453,8 @@ let
   documented = lib.optionAttrSetToDocList (evaluate { }).options.services.floe-agent;
   undocumented = builtins.filter (one: (one.description or null) == null) documented;
 
-  results = lib.mapAttrs (_: one: lib.attrNames (lib.filterAttrs (_: ok: !ok) (one.holds (evaluate one.configuration).config))) cases;
+  chosen = if only == [ ] then cases else lib.genAttrs only (name: cases.${name});
+  results = lib.mapAttrs (_: one: lib.attrNames (lib.filterAttrs (_: ok: !ok) (one.holds (evaluate one.configuration).config))) chosen;
 in
 {
   nixos = lib.version;

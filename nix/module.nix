@@ -23,14 +23,15 @@ let
   sshdKeys = builtins.filter (key: key.type == "ed25519") config.services.openssh.hostKeys;
   defaultKey = if sshdKeys == [ ] then stateKey else (builtins.head sshdKeys).path;
 
+  # Where sshd must not make keys, something else brings them.
+  makesKeys = !config.services.openssh.enable || (config.services.openssh.generateHostKeys or true);
+
   caFile =
     if cfg.caCertificate != null then
       pkgs.writeText "floe-hub-ca.pem" cfg.caCertificate
     else
       cfg.caCertificateFile;
 
-  isName = name: builtins.stringLength name <= 253 && builtins.match "[a-z0-9]([-a-z0-9.]*[a-z0-9])?" name != null;
-  isKey = key: builtins.match "[^:[:space:]]+:[A-Za-z0-9+/]{43}=" key != null;
   nixKeys = config.nix.settings.trusted-public-keys or [ ];
 in
 {
@@ -39,6 +40,8 @@ in
   imports = [
     ./machine.nix
     ./people.nix
+    ./settings.nix
+    ./state.nix
   ];
 
   options.services.floe-agent = {
@@ -106,7 +109,8 @@ in
 
     generateHostKey = mkOption {
       type = types.bool;
-      default = true;
+      default = makesKeys;
+      defaultText = literalExpression "false where services.openssh is enabled and its generateHostKeys is false, else true";
       example = false;
       description = ''
         Make the host key at boot where there is none, with or without sshd. Turn it off where something else puts the
@@ -149,24 +153,15 @@ in
       example = {
         machine = "web-01";
       };
-      description = "Content of {file}`/etc/floe-agent.json`. The other options fill it; what stands here counts more.";
+      description = ''
+        Content of {file}`/etc/floe-agent.json`. The other options fill it; what stands here counts more. A key that the
+        agent does not know, or a value that it would refuse, fails the evaluation.
+      '';
     };
   };
 
   config = mkIf cfg.enable {
     assertions = [
-      {
-        assertion = builtins.match "https://[^/?#@[:space:]]+/?" cfg.settings.hub != null;
-        message = ''services.floe-agent.hub: "${cfg.settings.hub}" is not the https address of a hub; give host and port alone, "https://floe.example.com:8443" for instance.'';
-      }
-      {
-        assertion = isName cfg.settings.machine;
-        message = ''services.floe-agent.machine: "${cfg.settings.machine}" can't be the name of a NixMachine (lower-case letters, digits, "-" and "."); set it to the name that the machine has in Kubernetes.'';
-      }
-      {
-        assertion = isName cfg.settings.namespace;
-        message = ''services.floe-agent.namespace: "${cfg.settings.namespace}" can't be the name of a namespace; set it to the namespace of the NixMachine.'';
-      }
       {
         assertion = cfg.caCertificate == null || cfg.caCertificateFile == null;
         message = "services.floe-agent: caCertificate and caCertificateFile are both set; leave one of them out.";
@@ -174,20 +169,6 @@ in
       {
         assertion = cfg.caCertificate == null || lib.hasInfix "-----BEGIN CERTIFICATE-----" cfg.caCertificate;
         message = "services.floe-agent.caCertificate: it holds no PEM certificate; give the text itself, with builtins.readFile for instance.";
-      }
-      {
-        assertion = lib.hasPrefix "/" cfg.settings.hostKeyFile && !(lib.hasPrefix builtins.storeDir cfg.settings.hostKeyFile);
-        message = ''services.floe-agent.hostKeyFile: "${cfg.settings.hostKeyFile}" must be a path on the machine, outside the store, which everyone can read.'';
-      }
-      {
-        assertion =
-          cfg.joinTokenFile == null
-          || lib.hasPrefix "/" cfg.joinTokenFile && !(lib.hasPrefix builtins.storeDir cfg.joinTokenFile);
-        message = "services.floe-agent.joinTokenFile must be a path on the machine, outside the store, which everyone can read.";
-      }
-      {
-        assertion = builtins.all isKey cfg.trustedPublicKeys;
-        message = ''services.floe-agent.trustedPublicKeys: ${toString (builtins.filter (key: !isKey key) cfg.trustedPublicKeys)} is no public key of Nix; write it as status.cache.publicKey of the NixConfig shows it, "name:base64".'';
       }
       {
         assertion = config.nix.enable;
@@ -228,9 +209,9 @@ in
       description = "Floe agent";
       wantedBy = [ "multi-user.target" ];
       # It dials again and again by itself. Waiting for a network here would hold up the boot of a machine without one,
-      # and an attempt that a power cut interrupted must be gone on with offline, too.
+      # and an attempt that a power cut interrupted must be gone on with offline, too. Nor is it after network.target:
+      # units before that one, WireGuard's for instance, may need secrets that the agent brings.
       after = [
-        "network.target"
         "nix-daemon.socket"
         "floe-agent-host-key.service"
       ];
@@ -270,7 +251,8 @@ in
         TimeoutStopSec = 30;
         # When memory is short, it is the one who can bring back a system that needs less.
         OOMScoreAdjust = -500;
-      };
+      }
+      // import ./hardening.nix;
     };
 
     systemd.services.floe-agent-host-key = mkIf cfg.generateHostKey {

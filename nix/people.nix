@@ -25,6 +25,36 @@ let
       inherit description;
     };
   needy = unique (concatMap (secret: secret.requiredBy) (lib.attrValues cfg.secrets));
+  # Units that the agent needs before it can bring anything: systemd would break the circle by dropping one of them.
+  firstUnits = [
+    "floe-agent.service"
+    "floe-agent-host-key.service"
+    "nix-daemon.socket"
+    "sysinit.target"
+    "basic.target"
+    "local-fs.target"
+    "systemd-networkd.service"
+    "systemd-resolved.service"
+    "NetworkManager.service"
+    "dhcpcd.service"
+  ];
+  isEarly =
+    unit:
+    let
+      service = config.systemd.services.${lib.removeSuffix ".service" unit} or { };
+      defaults = service.unitConfig.DefaultDependencies or true;
+    in
+    builtins.elem unit firstUnits
+    || lib.hasSuffix ".service" unit
+      && (
+        builtins.elem defaults [
+          false
+          "no"
+          "false"
+        ]
+        || builtins.any (before: builtins.elem before [ "sysinit.target" "basic.target" ]) (service.before or [ ])
+      );
+  tooEarly = builtins.filter isEarly needy;
   isFile = name: builtins.stringLength name <= 100 && builtins.match "[A-Za-z0-9_][A-Za-z0-9._-]*" name != null;
 in
 {
@@ -88,6 +118,10 @@ in
         assertion = builtins.all isFile (lib.attrNames cfg.secrets);
         message = ''services.floe-agent.secrets: ${toString (builtins.filter (name: !isFile name) (lib.attrNames cfg.secrets))} can't be the name of a file below /run/floe-secrets; write it as spec.secrets of the NixMachine does.'';
       }
+      {
+        assertion = tooEarly == [ ];
+        message = ''services.floe-agent.secrets: ${toString tooEarly} can't wait for secrets (requiredBy), since the agent that brings them starts after it or needs it to reach the hub; let the units that use the secret wait instead.'';
+      }
     ];
 
     services.floe-agent.settings = {
@@ -104,9 +138,10 @@ in
       RuntimeDirectoryPreserve = "yes";
     };
 
-    # Reached when all secrets of this machine are there. Units name it with requires and after, or are named by
-    # services.floe-agent.secrets.<name>.requiredBy. The agent starts it, too, when the secrets have come late.
-    systemd.targets.floe-secrets = {
+    # Reached when all secrets of this machine are there; only where secrets are named here. Units name it with requires and
+    # after, or are named by services.floe-agent.secrets.<name>.requiredBy. The agent starts it, too, when the secrets have
+    # come late.
+    systemd.targets.floe-secrets = mkIf (cfg.secrets != { }) {
       description = "Secrets of this machine, delivered by Floe";
       requires = [ "floe-secrets.service" ];
       after = [ "floe-secrets.service" ];
@@ -115,7 +150,7 @@ in
       wants = needy;
     };
 
-    systemd.services.floe-secrets = {
+    systemd.services.floe-secrets = mkIf (cfg.secrets != { }) {
       description = "Wait for the secrets that Floe delivers";
       wants = [ "floe-agent.service" ];
       after = [ "floe-agent.service" ];

@@ -1,4 +1,6 @@
 // The configuration file: each fault is named with its key and its remedy.
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { makeKeyPair } from '@floe/crds/nix-key';
 import { expect, test } from 'vitest';
 import { parseSettings, SettingsError } from './settings.ts';
@@ -81,4 +83,19 @@ test.each<{ name: string; text: string; says: string }>([
 ])('$name', ({ text, says }) => {
   expect(() => parseSettings(text, 'f')).toThrow(SettingsError);
   expect(() => parseSettings(text, 'f')).toThrow(says);
+});
+
+test('the NixOS module knows the same keys, so a wrong one fails the evaluation and not the agent', async () => {
+  const file = await readFile(join(import.meta.dirname, '../../nix/settings.nix'), 'utf8');
+  const [, block = ''] = /\n {2}keys = \{\n([\s\S]*?)\n {2}\};/.exec(file) ?? [];
+  const inModule = [...block.matchAll(/^ {4}(\w+) = \{$/gm)].map(([, key]) => key);
+  let inAgent: string[] = [];
+  try {
+    parseSettings('{"no-such-key": 1}', 'f');
+  } catch (error: unknown) {
+    const [, list = ''] = /there is no such key; use (.*)$/.exec(String(error)) ?? [];
+    inAgent = list.split(', ');
+  }
+  expect(inModule.length).toBeGreaterThan(5);
+  expect(inModule.toSorted()).toEqual(inAgent.toSorted());
 });

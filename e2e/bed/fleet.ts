@@ -2,7 +2,7 @@
 import { copyFile, cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { inBuildStore, tryInBuildStore } from './build-store.ts';
-import { recipe } from './paths.ts';
+import { projectDir, recipe } from './paths.ts';
 import type { RunResult } from './run.ts';
 
 export interface FleetContent {
@@ -37,6 +37,7 @@ export class Fleet {
     await mkdir(join(this.dir, 'machines'), { recursive: true });
     await copyFile(recipe('fleet', 'flake.nix'), join(this.dir, 'flake.nix'));
     for (const part of ['lib', 'scripts']) await cp(recipe('fleet', part), join(this.dir, part), { recursive: true });
+    await copyFile(join(projectDir, 'nix/hardening.nix'), join(this.dir, 'lib/agent-hardening.nix'));
     await writeFile(join(this.dir, 'common.nix'), content.common ?? '{ services.hello.enable = true; }\n');
     for (const [name, module] of Object.entries(content.machines)) {
       await writeFile(join(this.dir, 'machines', `${name}.nix`), `${module.trim()}\n`);

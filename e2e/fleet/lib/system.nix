@@ -192,7 +192,6 @@ in
       environment.etc."floe-agent.json".text = toJSON agent.settings;
       systemd.services.floe-agent = {
         description = "Floe agent";
-        after = [ "network.target" ];
         # A switch must not stop the agent that started it. It hands over to the new closure's agent by itself.
         restartIfChanged = false;
         stopIfChanged = false;
@@ -213,7 +212,9 @@ in
           StateDirectoryMode = "0700";
           KillMode = "mixed";
           TimeoutStopSec = 30;
-        };
+        }
+        # As the module of the project confines it.
+        // import ./agent-hardening.nix;
       };
     })
     (lib.mkIf cfg.services.hello.enable {
