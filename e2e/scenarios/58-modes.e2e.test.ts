@@ -10,7 +10,7 @@ import { addRoute, bootWithoutNetwork, dropRoute, giveNetworkBack } from '../src
 import { condition, type Fleet, waitForFleet } from '../src/observe.ts';
 import type { Probe } from '../src/probe.ts';
 import { freshMarker } from '../src/scene.ts';
-import { giveBootBack, shrinkBoot } from '../src/small-boot.ts';
+import { giveBootBack, sealBoot, shrinkBoot } from '../src/small-boot.ts';
 import { giveStoreBack, growStore, shrinkStore } from '../src/small-store.ts';
 
 const NAME = 'scenario-modes';
@@ -124,7 +124,7 @@ describe.concurrent('each on a machine of its own', () => {
     expect(crossed.status?.attempts?.[0]?.phases?.map(({ phase }) => phase)).toContain('Rebooting');
   });
 
-  test('mode boot waits for a restart, mode test ends with one, and a /boot without room is waited for', async () => {
+  test('mode boot waits for a restart, mode test ends with one, a /boot without room is waited for, and one that cannot be written costs no restart', async () => {
     const boot = await byHand.order('m3', '{ }', { mode: 'boot' });
     const { probe, closure } = boot;
     const waits = await probe.untilEnded(closure, 'RebootRequired');
@@ -166,6 +166,18 @@ describe.concurrent('each on a machine of its own', () => {
     await shrinkBoot(probe.machine, 16);
     await probe.untilEnded(kernel.closure, 'Committed');
     expect(await probe.closures()).toMatchObject({ current: kernel.closure, bootDefault: kernel.closure });
+    await giveBootBack(probe.machine);
+
+    // One that can't be written, at the commit and on the way back: the old closure comes back live, without a restart.
+    await probe.machine.sh('touch /run/not-restarted');
+    await sealBoot(probe.machine);
+    const sealed = await byHand.order('m3', '{ }');
+    const live = await probe.untilEnded(sealed.closure, 'RolledBack');
+    expect(await probe.closures()).toEqual(sealed.before);
+    expect(live.status?.attempt?.message).toMatch(/^The boot entry could not be written \(exit code 1: .*Read-only/);
+    expect(live.status?.attempt?.message).toContain(`The machine is back on ${kernel.closure}.`);
+    await probe.machine.sh('test -e /run/not-restarted');
+    expect(await probe.unitState('hello.service')).toBe('active');
     await giveBootBack(probe.machine);
   });
 

@@ -5,7 +5,6 @@ import { attemptName, runName } from './names.ts';
 import type { Confirmation, Done, Fetched, Outcome } from './outcome.ts';
 import { type AttemptPorts, beforeOf, type Machine, type Run } from './ports.ts';
 import type { AttemptRecord, Order } from './record.ts';
-import { undoesAtOnce } from './way-back.ts';
 
 async function arm(record: AttemptRecord, ports: AttemptPorts, signal: AbortSignal): Promise<Done> {
   const { program, system } = beforeOf(record);
@@ -35,7 +34,7 @@ export function runOf(record: AttemptRecord): Run {
     case 'undo-boot':
       return { ...back, closure: record.leftProfile ?? before.profile ?? before.system, verb: 'boot' };
     default:
-      return { ...back, closure: before.system, verb: undoesAtOnce(record) ? 'switch' : 'test' };
+      return { ...back, closure: before.system, verb: 'test' };
   }
 }
 

@@ -1,7 +1,16 @@
 // An attempt under faults: the agent is killed or the power cut between any two effects, and the machine must still be right.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { LOCK_TAKEN, LOGIND_SILENT, Model, NEW, OLD, type Script, type UnderJournal } from './model.fixture.ts';
+import {
+  LOCK_TAKEN,
+  LOGIND_SILENT,
+  Model,
+  NEW,
+  OLD,
+  READ_ONLY,
+  type Script,
+  type UnderJournal,
+} from './model.fixture.ts';
 import type { RunOutcome } from './outcome.ts';
 
 const exited = (code: number): RunOutcome => ({ kind: 'exited', code });
@@ -31,6 +40,7 @@ const script: fc.Arbitrary<Script> = fc.record({
   inhibited: fc.constantFrom(false, false, true),
   kernelComesUp: fc.constantFrom(true, true, true, false),
   superseded: fc.constantFrom(false, false, false, true),
+  bootReadOnly: fc.constantFrom(false, false, false, false, true),
   faults: fc.array(fc.record({ after: fc.nat(70), kind: fc.constantFrom('kill', 'power') }), { maxLength: 4 }),
 }) as fc.Arbitrary<Script>;
 
@@ -243,6 +253,21 @@ test.each<{ name: string; change: Partial<Script>; phase: string; exitCode: numb
     exitCode,
     undone,
   });
+});
+
+test('a /boot that cannot be written: the old closure comes back live, and the machine is not restarted', async () => {
+  for (const handsOver of [true, false]) {
+    const model = new Model({ ...good, handsOver, bootReadOnly: true });
+    const record = await model.live();
+    expect({ phase: record.phase, current: model.current, profile: model.profile, boots: model.boots }).toEqual({
+      phase: 'RolledBack',
+      current: OLD,
+      profile: OLD,
+      boots: 1,
+    });
+    expect(model.trace).not.toContain('reboot');
+    expect(record.message).toContain(`The boot entry could not be written (exit code 1: ${READ_ONLY}).`);
+  }
 });
 
 test('killed in each step, it goes on and is kept', async () => {

@@ -35,6 +35,8 @@ export type Script = {
   readonly inhibited?: boolean;
   /** Default true; else the boot loader falls back to the old closure. */
   readonly kernelComesUp?: boolean;
+  /** Nothing can be written to /boot: `boot` of any closure ends with 1 and changes nothing. */
+  readonly bootReadOnly?: boolean;
   /** Another order comes while it waits for leave to restart. */
   readonly superseded?: boolean;
 };
@@ -53,6 +55,8 @@ export const LOCK_TAKEN: RunOutcome = { kind: 'exited', code: 11, said: 'Could n
 function leavesLists(outcome: RunOutcome): boolean {
   return outcome.kind === 'exited' && outcome.began === true && ![0, 2, 4].includes(outcome.code);
 }
+/** What a run of `boot` says where /boot can't be written. */
+export const READ_ONLY = 'Failed to install bootloader';
 
 class KilledError extends Error {}
 class PowerCutError extends Error {}
@@ -222,9 +226,12 @@ export class Model implements Machine {
   }
 
   #carryOut({ verb, closure }: Run): RunOutcome {
+    if (verb === 'boot' && this.#script.bootReadOnly === true) return { kind: 'exited', code: 1, said: READ_ONLY };
     if (closure === OLD) {
-      if (verb !== 'test') this.bootDefault = OLD;
-      if (verb === 'boot') return { kind: 'exited', code: 0 };
+      if (verb === 'boot') {
+        this.bootDefault = OLD;
+        return { kind: 'exited', code: 0 };
+      }
       this.current = OLD;
       const { back = { kind: 'exited', code: 0 } } = this.#script;
       this.#unfinished = leavesLists(back);

@@ -7,7 +7,7 @@ import type { Moment } from './transition.ts';
 export type Run = {
   readonly name: string;
   readonly closure: string;
-  readonly verb: 'test' | 'boot' | 'switch';
+  readonly verb: 'test' | 'boot';
   /** NIXOS_NO_CHECK=1: the way back must not be refused. */
   readonly skipChecks: boolean;
   readonly limitSeconds: number;

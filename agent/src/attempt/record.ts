@@ -130,8 +130,10 @@ export type AttemptRecord = {
   readonly passed: boolean;
   /** The system was rolled back, or the roll-back is under way. */
   readonly undone: boolean;
-  /** How a run of the way back failed. */
+  /** How a run of the way back failed that was to bring the old system. */
   readonly undoFault?: string;
+  /** How writing the boot entry again failed on the way back. */
+  readonly undoBootFault?: string;
   /** The machine was restarted to get the old closure back. */
   readonly rebooted: boolean;
   /** Monotonic milliseconds of this boot at which confirming ends. */

@@ -51,6 +51,42 @@ test('the new closure still runs and the next boot starts the old one: reboot, o
   expect(again.ending?.message).toContain(`The roll-back to ${OLD} failed (exit code 2: no space): it runs ${NEW}`);
 });
 
+test('a reboot is said, with why it had to be: before it, and with how the attempt ends', () => {
+  const why = 'The old closure could not be brought back live (exit code 2: no space), so the machine was restarted';
+  const rebooting = check({ current: NEW }, { undoFault: 'exit code 2: no space' });
+  expect(rebooting.message).toContain(`bad.service failed. ${why}`);
+  const after = resume(rebooting, { ...back, bootId: '2' });
+  const ended = next(
+    { ...after, step: 'undo-check' },
+    { step: 'undo-check', seen: back, failedUnits: [], canReboot: true },
+    at,
+  );
+  expect(ended.ending?.message).toContain(why);
+});
+
+test('the boot entry and the system are two runs, and the second is made whatever became of the first', () => {
+  const profile = next({ ...record, step: 'undo-profile' }, { step: 'undo-profile', result: { kind: 'ok' } }, at);
+  expect(runOf(profile)).toMatchObject({ closure: OLD, verb: 'boot' });
+  const failed = { kind: 'exited', code: 1, said: 'Failed to install bootloader' } as const;
+  const live = next(profile, { step: 'undo-boot', run: failed }, at);
+  expect(runOf(live)).toMatchObject({ closure: OLD, verb: 'test' });
+  const done = { step: 'undo-check', seen: back, failedUnits: [], canReboot: true } as const;
+  const ran = next(live, { step: 'undo-system', run: { kind: 'exited', code: 0 } }, at);
+  const ended = next({ ...ran, step: 'undo-check' }, done, at);
+  expect(ended.ending).toEqual({ phase: 'RolledBack', message: `bad.service failed. The machine is back on ${OLD}.` });
+  const blind = { ...done, seen: { ...back, bootDefault: { closure: OLD, verified: false } } };
+  expect(next({ ...ran, step: 'undo-check' }, blind, at).ending?.message).toContain(
+    'The boot entry could not be written again (exit code 1: Failed to install bootloader)',
+  );
+});
+
+test('a boot entry that names the new closure for good is a way back that failed, without a restart', () => {
+  const seen: Partial<Seen> = { bootDefault: { closure: NEW, verified: true } };
+  const { ending, step } = check(seen, { undoBootFault: 'exit code 1: read-only' });
+  expect([step, ending?.phase]).toEqual(['disarm', 'Failed']);
+  expect(ending?.message).toContain('failed (boot entry: exit code 1: read-only)');
+});
+
 test('after that reboot the machine is asked again', () => {
   const rebooting = check({ current: NEW });
   const after = resume(rebooting, { ...back, bootId: '2' });

@@ -13,18 +13,13 @@ export function firstUndo(record: AttemptRecord): AttemptRecord {
   return enter(record, record.bootTouched ? 'undo-profile' : 'undo-system');
 }
 
-/** Whether `switch` of the old closure brings back system and boot entry in one go. */
-export function undoesAtOnce(record: AttemptRecord): boolean {
-  const { before, cameUp, leftProfile } = record;
-  if (cameUp || leftProfile !== undefined) return false;
-  return record.systemTouched && record.bootTouched && before?.profile === before?.system;
-}
-
-/** After the profile: the boot entry, then the system. */
+/**
+ * After the profile: the boot entry, then the system. Never both by one `switch`, which writes the boot entry first and
+ * does nothing more where that fails: a /boot that can't be written must not keep the old system from coming back.
+ */
 export function undidProfile(before: AttemptRecord, left: string | undefined): AttemptRecord {
   const told = `The system profile was set to ${left} by somebody meanwhile, and is left so.`;
   const record = left === undefined ? before : remark({ ...before, leftProfile: left }, told);
-  if (undoesAtOnce(record)) return enter(record, 'undo-system');
   if (left !== undefined || record.before?.profile !== undefined) return enter(record, 'undo-boot');
   return enter(record, record.systemTouched ? 'undo-system' : 'undo-check');
 }
@@ -37,11 +32,22 @@ export function undidRun(
 ): AttemptRecord {
   const again = isLockTaken(run) ? retryLock(record, at, undoSeconds(record.order)) : undefined;
   if (again !== undefined) return enter(again, step);
-  const said = exitCodeOf(run) === 0 ? record : { ...record, undoFault: describeRun(run) };
+  const said = exitCodeOf(run) === 0 ? record : withFault(record, step, describeRun(run));
   // What was booted is undone by a boot; the live way is kept for where that is not to be had.
   const live = record.systemTouched && (!record.cameUp || record.rebooted);
   if (step === 'undo-boot' && live) return enter(said, 'undo-system', { lockTries: 0 });
   return enter(said, step === 'undo-system' ? 'undo-units' : 'undo-check');
+}
+
+function withFault(record: AttemptRecord, step: 'undo-boot' | 'undo-system', fault: string): AttemptRecord {
+  return step === 'undo-boot' ? { ...record, undoBootFault: fault } : { ...record, undoFault: fault };
+}
+
+/** How the runs of the way back failed, in brackets; empty where none did. */
+function faultsOf({ undoFault, undoBootFault }: AttemptRecord): string {
+  const boot = undoBootFault === undefined ? undefined : `boot entry: ${undoBootFault}`;
+  const faults = [undoFault, boot].filter((one) => one !== undefined);
+  return faults.length === 0 ? '' : ` (${faults.join('; ')})`;
 }
 
 function bootIsBack(record: AttemptRecord, seen: Seen): boolean {
@@ -68,6 +74,15 @@ function bootsOld({ before, cameUp }: AttemptRecord, seen: Seen): boolean {
   return closure === before?.system || (cameUp === true && closure !== undefined && closure === before?.profile);
 }
 
+/** The last resort, which is said: before the restart, and with how the attempt ends. */
+function restart(record: AttemptRecord): AttemptRecord {
+  const why = record.cameUp
+    ? 'The machine was restarted once more, into the old closure.'
+    : `The old closure could not be brought back live${faultsOf(record)}, so the machine was restarted, once, as the last resort.`;
+  const message = `${record.ending?.message ?? ''} ${why}`.trim();
+  return enter(remark(record, why), 'reboot', { rebooted: true, message });
+}
+
 /** What else may bring the system back; undefined where nothing is left to be tried. */
 function lastResort(
   record: AttemptRecord,
@@ -80,7 +95,7 @@ function lastResort(
   const early = at.monotonicMs - since < (order.rebootAfterSeconds ?? 0) * 1000;
   const again = () => enter(record, 'undo-system', { undoSince: since, undoTries: undoTries + 1, lockTries: 0 });
   if (!record.cameUp && early && undoTries < MAX_TRIES) return again();
-  if (canReboot && bootsOld(record, seen) && !record.rebooted) return enter(record, 'reboot', { rebooted: true });
+  if (canReboot && bootsOld(record, seen) && !record.rebooted) return restart(record);
   return record.cameUp && !record.rebooted && undoTries === 0 ? again() : undefined;
 }
 
@@ -89,10 +104,16 @@ function isBack(record: AttemptRecord, outcome: Extract<Outcome, { step: 'undo-c
   const { seen } = outcome;
   const fresh = outcome.failedUnits.filter((unit) => !before?.failedUnits.includes(unit));
   const also = fresh.length === 0 ? '' : ` There ${fresh.join(', ')} failed, too.`;
+  const { undoBootFault } = record;
+  // Where the boot loader itself was read, what it says counts.
+  const unsure = record.bootTouched && undoBootFault !== undefined && seen.bootDefault?.verified !== true;
+  const boot = unsure
+    ? ` The boot entry could not be written again (${undoBootFault}), and the boot loader can't be read: see what the next boot would start.`
+    : '';
   const where = record.systemTouched
     ? `back on ${seen.current}`
     : `still on ${seen.current}, and the next boot starts what it did before`;
-  return end(record, ending?.phase ?? 'RolledBack', `${ending?.message ?? ''} The machine is ${where}.${also}`);
+  return end(record, ending?.phase ?? 'RolledBack', `${ending?.message ?? ''} The machine is ${where}.${boot}${also}`);
 }
 
 /** The end of a roll-back: what the machine says of itself counts. */
@@ -106,7 +127,7 @@ export function checkedUndo(
   if (back && bootIsBack(record, seen)) return isBack(record, outcome);
   const resort = back ? undefined : lastResort(record, outcome, at);
   if (resort !== undefined) return resort;
-  const fault = record.undoFault === undefined ? '' : ` (${record.undoFault})`;
+  const fault = faultsOf(record);
   const state = `it runs ${seen.current ?? 'an unknown system'}, and the next boot starts ${seen.bootDefault?.closure ?? 'an unknown one'}`;
   const remedy = 'Run switch-to-configuration of the old closure by hand.';
   const message = `${record.ending?.message ?? ''} The roll-back to ${record.before?.system} failed${fault}: ${state}. ${remedy}`;

@@ -192,7 +192,7 @@ function switchUnit(global: Global, values: Values): Command {
     run: {
       name: text(values, 'run', 'name the run'),
       closure: system(text(values, 'closure', 'give a closure')),
-      verb: oneOf(values, 'verb', ['test', 'boot', 'switch'], 'test'),
+      verb: oneOf(values, 'verb', ['test', 'boot'], 'test'),
       skipChecks: values['skip-checks'] === true,
       limitSeconds: number(values, 'timeout', 600),
     },

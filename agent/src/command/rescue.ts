@@ -43,14 +43,15 @@ async function blind(command: Rescue, world: World, signal: AbortSignal): Promis
   log.error(`the journal is unreadable; going back to ${command.from}`);
   await host.stopAgent?.(signal);
   await machine.setProfile(command.from, signal);
-  const run = {
-    name: `${command.attempt}-blind-${process.pid}`,
-    closure: command.from,
-    verb: 'switch',
-    skipChecks: true,
-  } as const;
-  const outcome = await machine.run({ ...run, limitSeconds: BLIND_LIMIT_SECONDS }, signal);
-  log.error(`went back to ${command.from}: ${JSON.stringify(outcome)}`);
+  const run = { closure: command.from, skipChecks: true, limitSeconds: BLIND_LIMIT_SECONDS } as const;
+  // Two runs, so that a boot entry which can't be written does not keep the system from coming back.
+  for (const verb of ['boot', 'test'] as const) {
+    const outcome = await machine.run(
+      { ...run, verb, name: `${command.attempt}-blind-${verb}-${process.pid}` },
+      signal,
+    );
+    log.error(`went back to ${command.from} (${verb}): ${JSON.stringify(outcome)}`);
+  }
 }
 
 /** Undoes the attempt if it still is to be undone. */

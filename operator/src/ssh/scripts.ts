@@ -154,7 +154,10 @@ set -- "$2" $before
 rm -rf "$dir/runs/$1-"* "$dir/profile-before"
 return 0`;
 
-/** attempt, number, closure, limit: what the timer does. Only the one armed last has the say. */
+/**
+ * attempt, number, closure, limit: what the timer does. Only the one armed last has the say. The boot entry and the system
+ * are two runs: one \`switch\` does nothing for the system where the boot entry can't be written.
+ */
 const RESCUE = `${FOUND}PATH="$3/sw/bin:$PATH"
 exec 9> "$dir/lock" && flock 9 || exit 1
 [ "$(cat "$dir/armed")" = "$1 $2" ] || exit 0
@@ -166,21 +169,25 @@ for run in "$dir/runs/$1-"*.started; do
   systemctl kill --signal=SIGKILL "floe-switch-\${run%.started}.service" >/dev/null 2>&1
   systemctl stop "floe-switch-\${run%.started}.service" >/dev/null 2>&1
 done
-verb=test
 if [ -s "$dir/profile-before" ]; then
   old=$(cat "$dir/profile-before")
   nix-env -p "$profile" --set "$old"
-  [ "$old" = "$3" ] && verb=switch || NIXOS_NO_CHECK=1 timeout -k 5 "$4" "$root$old/bin/switch-to-configuration" boot
+  NIXOS_NO_CHECK=1 timeout -k 5 "$4" "$root$old/bin/switch-to-configuration" boot
+  echo "floe: boot of $old ended with exit code $?"
 fi
 tries=0
 while [ $tries -lt 6 ]; do
-  NIXOS_NO_CHECK=1 timeout -k 5 "$4" "$root$3/bin/switch-to-configuration" $verb
-  echo "floe: $verb of $3 ended with exit code $?"
+  NIXOS_NO_CHECK=1 timeout -k 5 "$4" "$root$3/bin/switch-to-configuration" test
+  echo "floe: test of $3 ended with exit code $?"
   [ "$(readlink -f "$root/run/current-system")" != "$(readlink -f "$root$3")" ] || exit 0
   tries=$((tries + 1))
   sleep 10
 done
-[ -n "$root" ] || [ "$(readlink -f "$profile")" != "$3" ] || [ -e "$dir/rebooted-$1" ] || { touch "$dir/rebooted-$1"; sync "$dir"; systemctl reboot; }
+[ -n "$root" ] || [ "$(readlink -f "$profile")" != "$3" ] || [ -e "$dir/rebooted-$1" ] || {
+  touch "$dir/rebooted-$1"; sync "$dir"
+  echo "floe: $3 could not be brought back live: the machine is restarted, once, as the last resort"
+  systemctl reboot
+}
 exit 1`;
 
 /** name, closure, verb, skip checks or not, limit: one run of switch-to-configuration, in a unit of its own. */
