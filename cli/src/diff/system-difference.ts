@@ -1,7 +1,7 @@
 // What differs between two NixOS systems for who runs them: units, and whether a reboot is due.
 import type { StoreFiles } from './cache-files.ts';
 import type { Node } from './nar.ts';
-import { type UnitAction, unitAction } from './unit-change.ts';
+import { type UnitAction, type UnitChange, unitChange } from './unit-change.ts';
 
 export type SystemDifference = {
   /** Names of units by what happens to them where they are active. */
@@ -45,17 +45,36 @@ async function changedUnits(
   };
   const whys = new Map<string, string[]>();
   const wanted = new Set([...next].flatMap(([name, node]) => (isWants(name) ? [...entriesOf(node).keys()] : [])));
-  const names = [...new Set([...old.keys(), ...next.keys()])].filter((name) => UNIT.test(name)).sort();
-  for (const name of names) {
-    const action = await actionOf(name, [old, next], files);
-    if (typeof action !== 'string') whys.set(action.why, [...(whys.get(action.why) ?? []), name]);
-    else if (action !== 'none' && (action !== 'start' || wanted.has(name))) units[action].push(name);
+  const names = [...old.keys(), ...next.keys()].map((name) => name.replace(INSTANCE_FOLDER, '$1'));
+  for (const name of [...new Set(names)].filter((one) => UNIT.test(one)).sort()) {
+    const change = await changeOf(name, [old, next], files);
+    if ('why' in change) {
+      whys.set(change.why, [...(whys.get(change.why) ?? []), name]);
+      continue;
+    }
+    for (const [action, unit] of effectsOf(name, change, [old, next])) {
+      const isCalled = action !== 'start' || wanted.has(unit);
+      if (isCalled && !units[action].includes(unit)) units[action].push(unit);
+    }
   }
+  for (const list of Object.values(units)) list.sort();
   return { units, whys };
+}
+
+type Effect = readonly [Exclude<UnitAction, 'none'>, string];
+
+/** What a change does to the unit and to its sockets. Those of the old system are taken for active, as the unit is. */
+function effectsOf(name: string, { action, sockets, leftToSockets }: UnitChange, [old, next]: Pair): Effect[] {
+  if (action === 'none') return [];
+  const kept = sockets.filter((socket) => next.has(socket));
+  const restarts = kept.filter((socket) => old.has(socket)).map((socket): Effect => ['restart', socket]);
+  return [...restarts, [leftToSockets && kept.length > 0 ? 'stop' : action, name]];
 }
 
 /** Names of units; folders of wants and drop-ins are none. */
 const UNIT = /\.(service|socket|target|timer|path|mount|automount|swap|slice|scope|device)$/;
+/** The drop-ins of an instance: it has no file of its own. */
+const INSTANCE_FOLDER = /^(.+@.+)\.d$/;
 const isWants = (name: string): boolean => /\.(wants|requires|upholds)$/.test(name);
 const entriesOf = (node: Node): ReadonlyMap<string, Node> => (node.type === 'directory' ? node.entries : new Map());
 
@@ -78,6 +97,8 @@ function said(node: Node | undefined): string {
 }
 
 type Units = ReadonlyMap<string, Node>;
+/** Units of the old system and of the new one. */
+type Pair = readonly [Units, Units];
 
 /** The folder etc/systemd/system of a toplevel, or why it can't be had. */
 async function unitFolder(system: string, files: StoreFiles): Promise<Units | string> {
@@ -86,20 +107,36 @@ async function unitFolder(system: string, files: StoreFiles): Promise<Units | st
   return found.node.type === 'directory' ? found.node.entries : 'etc/systemd/system is no folder';
 }
 
-async function actionOf(
-  name: string,
-  [old, next]: readonly [Units, Units],
-  files: StoreFiles,
-): Promise<UnitAction | { readonly why: string }> {
-  const parts = (units: Units) => [units.get(name), ...[...entriesOf(units.get(`${name}.d`) ?? NONE).values()]];
-  const key = (units: Units) => parts(units).map(said).join('\n');
-  if (key(old) === key(next)) return 'none';
-  const [before, after] = await Promise.all([old, next].map((units) => textOf(parts(units), files)));
-  if (typeof before === 'object') return before;
-  if (typeof after === 'object') return after;
-  return unitAction(name, before, after);
+/** Files that a unit is made of, in their order: of an instance without a file of its own, those of its template first. */
+function partsOf(name: string, units: Units, isInstance: boolean): readonly (Node | undefined)[] {
+  const dropIns = (unit: string) =>
+    [...entriesOf(units.get(`${unit}.d`) ?? NONE)]
+      .filter(([file, node]) => file.endsWith('.conf') && said(node) !== MASKED)
+      .map(([, node]) => node);
+  if (!isInstance) return [units.get(name), ...dropIns(name)];
+  const template = name.replace(/@.*\./, '@.');
+  return [units.get(template), ...dropIns(template), ...dropIns(name)];
 }
 
+async function changeOf(name: string, pair: Pair, files: StoreFiles): Promise<UnitChange | { readonly why: string }> {
+  const isInstance = /@[^.]/.test(name) && pair.every((units) => !units.has(name));
+  const [old, next] = pair.map((units) => partsOf(name, units, isInstance));
+  const key = (parts: readonly (Node | undefined)[] = []) => parts.map(said).join('\n');
+  if (key(old) === key(next)) return { action: 'none', sockets: [], leftToSockets: false };
+  const [before, after] = await Promise.all([old ?? [], next ?? []].map((parts) => textOf(parts, files)));
+  if (typeof before === 'object') return before;
+  if (typeof after === 'object') return after;
+  return unitChange(name, before, isInstance && isUnmanaged(name, pair) ? undefined : after);
+}
+
+/** Whether the old system has drop-ins of the instance and the new one none: it is gone, though its template is there. */
+function isUnmanaged(name: string, [old, next]: Pair): boolean {
+  const own = (units: Units) =>
+    [...entriesOf(units.get(`${name}.d`) ?? NONE).values()].filter((node) => said(node) !== MASKED).length;
+  return own(old) > 0 && own(next) === 0;
+}
+
+const MASKED = '/dev/null';
 const NONE: Node = { type: 'directory', entries: new Map() };
 
 /** The text of a unit and its drop-ins; undefined: there is none, or it is masked. */
@@ -107,7 +144,7 @@ async function textOf(
   [unit, ...dropIns]: readonly (Node | undefined)[],
   files: StoreFiles,
 ): Promise<string | undefined | { readonly why: string }> {
-  if (unit === undefined || said(unit) === '/dev/null') return undefined;
+  if (unit === undefined || said(unit) === MASKED) return undefined;
   const texts: string[] = [];
   for (const node of [unit, ...dropIns]) {
     const found = node?.type === 'symlink' ? await follow(node.target, files) : { node };
