@@ -108,7 +108,7 @@ const Build = Type.Object(
     machinesPerEvaluation: Type.Optional(
       Type.Integer({
         description:
-          'Machines that one evaluation takes at most; by default as many as the memory limit allows (0.7 GiB and 150 MiB for each).',
+          'Machines that one process evaluates. 1 by default: as many processes run at once as processors and the memory limit allow, which is as fast and takes the least memory. More is of use where machines share one pkgs: each further one then takes less memory than a process of its own.',
         minimum: 1,
         maximum: 1000,
       }),

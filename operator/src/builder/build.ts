@@ -1,14 +1,16 @@
 // The second container, which holds no secret: evaluates all systems and builds what the cache does not have.
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { runProgram } from '../nix/process.ts';
+import { spokenBytes } from '../conditions/spoken.ts';
+import { type Ended, runProgram } from '../nix/process.ts';
 import { needAttributeNames } from './attribute.ts';
 import { cacheReader } from './binary-cache.ts';
 import { type BuildTarget, buildAll, type TargetFailure } from './build-targets.ts';
 import { checkClosures } from './closure.ts';
-import { type Evaluated, type EvaluateRange, evaluateAll, parseEvaluated } from './evaluate.ts';
+import { type EvaluateRange, evaluateAll } from './evaluate.ts';
+import { type Evaluated, parseEvaluated } from './evaluated.ts';
 import type { ContainerContext } from './fetch.ts';
-import { machinesByMemory, memoryLimit } from './memory.ts';
+import { evaluationBudget, memoryLimit } from './memory.ts';
 import { failureText, type Nix, type NixSettings, openNix } from './nix.ts';
 import { Progress } from './progress.ts';
 import { canSandbox, NO_SANDBOX } from './sandbox.ts';
@@ -36,24 +38,48 @@ function nixSettings(context: ContainerContext, sandboxed: boolean): NixSettings
 /** Traces that are printed in full; a mistake in a shared file would otherwise fill the log. */
 const MAX_TRACES = 5;
 
-function evaluator(nix: Nix, context: ContainerContext): EvaluateRange {
+/** How Nix ends where it gets no more memory. */
+function ranOutOfMemory({ code, endedBy, stderr }: Ended): boolean {
+  if (code === 0) return false;
+  return (
+    endedBy === 'SIGKILL' ||
+    /out of memory|Cannot allocate memory|std::bad_alloc|Too many heap sections/i.test(stderr.slice(-4096))
+  );
+}
+
+function needsMemory(bytes: number, limit: number | undefined): string {
+  const has = limit === undefined ? 'and the node has no more' : `of the limit of ${spokenBytes(limit)}`;
+  return `its evaluation takes more than ${spokenBytes(bytes)}, ${has}; ${limit === undefined ? 'build on a node with more memory (spec.build.nodeSelector)' : 'raise spec.build.resources.limits.memory'}`;
+}
+
+function evaluator(nix: Nix, context: ContainerContext, limit: number | undefined): EvaluateRange {
   let traces = 0;
+  const told = new Set<string>();
   const flake = `path:${join(context.paths.work, 'eval')}#evaluate`;
-  return async (from, to) => {
+  return async (from, to, memoryBytes) => {
     const ended = await nix.run(
       {
         args: ['eval', '--json', '--no-update-lock-file', '--apply', `f: f ${from} ${to}`, flake],
         doing: 'the evaluation',
         timeoutSeconds: EVALUATE_SECONDS,
+        memoryBytes,
       },
       { signal: context.signal },
     );
-    if (ended.code === 0) return parseEvaluated(ended.stdout, to - from);
+    const { peakBytes = 0 } = ended;
+    if (ended.code === 0) return { ...parseEvaluated(ended.stdout, to - from), peakBytes };
+    if (ranOutOfMemory(ended)) return { kind: 'out-of-memory', message: needsMemory(memoryBytes, limit), peakBytes };
     traces += to - from === 1 ? 1 : 0;
     if (to - from === 1 && traces <= MAX_TRACES) {
       for (const line of ended.stderr.trimEnd().split('\n')) context.progress.line(line);
     }
-    return { kind: 'failed', message: withUserNames(failureText(ended)) };
+    const message = withUserNames(failureText(ended));
+    // What is found already is told while the rest goes on.
+    if (to - from === 1 && told.size < MAX_TRACES && !told.has(message)) {
+      told.add(message);
+      context.progress.say(message);
+    }
+    return { kind: 'failed', message, peakBytes };
   };
 }
 
@@ -98,10 +124,13 @@ export async function runBuild(context: ContainerContext): Promise<void> {
 
   const attributes = [...new Set(request.machines.map((machine) => machine.attribute))];
   attributes.forEach(needAttributeNames);
-  const size = request.machinesPerEvaluation ?? machinesByMemory(await memoryLimit());
+  const limit = await memoryLimit();
   progress.set({ evaluated: 0, total: attributes.length });
-  const evaluated = await evaluateAll(attributes.length, size, {
-    evaluate: evaluator(nix, context),
+  const evaluated = await evaluateAll(attributes.length, {
+    size: request.machinesPerEvaluation ?? 1,
+    budgetBytes: evaluationBudget(limit),
+    processors: Math.max(1, availableParallelism()),
+    evaluate: evaluator(nix, context, limit),
     onDone: (done) => progress.set({ evaluated: done }),
   });
   progress.flush();

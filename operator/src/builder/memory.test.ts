@@ -1,26 +1,24 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir, totalmem } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { machinesByMemory, memoryLimit } from './memory.ts';
+import { evaluationBudget, memoryLimit } from './memory.ts';
 
-const GIB = 2 ** 30;
+const MIB = 2 ** 20;
 
 test.each([
-  [0.5 * GIB, 1],
-  [1 * GIB, 1],
-  [2 * GIB, 7],
-  [4 * GIB, 21],
-  [64 * GIB, 100],
-])('%i bytes take %i machines', (bytes, machines) => {
-  expect(machinesByMemory(bytes)).toBe(machines);
+  ['a limit', 4096 * MIB, 3936 * MIB],
+  ['a limit that is hardly enough for Node', 100 * MIB, 160 * MIB],
+  ['no limit: half of what is free', undefined, 1000 * MIB],
+])('%s', (_what, limit, budget) => {
+  expect(evaluationBudget(limit, 2000 * MIB)).toBe(budget);
 });
 
 test.each([
   ['536870912\n', 536870912],
-  ['max\n', totalmem()],
-  ['', totalmem()],
-  ['9223372036854771712', totalmem()],
+  ['max\n', undefined],
+  ['', undefined],
+  ['9223372036854771712', undefined],
 ])('a limit of %j', async (text, bytes) => {
   const folder = await mkdtemp(join(tmpdir(), 'floe-test-'));
   await writeFile(join(folder, 'memory.max'), text);

@@ -2,7 +2,7 @@
 import { mkdir } from 'node:fs/promises';
 import { errorSentence } from '../nix/error-words.ts';
 import { type NixEvent, parseNixEvent } from '../nix/internal-log.ts';
-import { type Ended, ProgramError, type RunProgram, runProgram } from '../nix/process.ts';
+import { type Command, type Ended, ProgramError, type RunProgram, runProgram } from '../nix/process.ts';
 import { BuildFailure } from './failure.ts';
 import type { Scratch } from './scratch.ts';
 
@@ -18,6 +18,8 @@ export type NixCall = {
   readonly timeoutSeconds: number;
   readonly input?: string;
   readonly settings?: NixSettings;
+  /** Bytes of memory that it may take; no limit where nothing is said. */
+  readonly memoryBytes?: number;
   /** Sees Nix' events as they come; then the call logs in machine-readable form. */
   readonly onEvent?: (event: NixEvent) => void;
 };
@@ -92,6 +94,19 @@ export function nixEnvironment(from: {
   };
 }
 
+/** The program that a call runs. */
+function commandOf(call: NixCall, env: Readonly<Record<string, string>>): Command {
+  const { program = 'nix', args, input, timeoutSeconds, memoryBytes, onEvent } = call;
+  return {
+    program,
+    args: [...args, ...(onEvent === undefined ? [] : ['--log-format', 'internal-json', '-v'])],
+    env,
+    timeoutSeconds,
+    ...(input === undefined ? {} : { input }),
+    ...(memoryBytes === undefined ? {} : { memoryBytes }),
+  };
+}
+
 /** Makes the empty volume a store and returns Nix over it. */
 export async function openNix(options: NixOptions): Promise<Nix> {
   const run = options.run ?? runProgram;
@@ -117,14 +132,7 @@ export async function openNix(options: NixOptions): Promise<Nix> {
       };
       try {
         const ended = await run(
-          {
-            program: call.program ?? 'nix',
-            args: [...call.args, ...(events === undefined ? [] : ['--log-format', 'internal-json', '-v'])],
-            env: environment(call.settings ?? {}),
-            ...(call.input === undefined ? {} : { input: call.input }),
-            timeoutSeconds: call.timeoutSeconds,
-            ...(events === undefined ? {} : { onErrorLine }),
-          },
+          { ...commandOf(call, environment(call.settings ?? {})), ...(events === undefined ? {} : { onErrorLine }) },
           { signal },
         );
         if (!ended.timedOut) return ended;

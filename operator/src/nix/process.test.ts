@@ -57,3 +57,21 @@ test('a line that never ends takes no memory', async () => {
   expect(lines.map((line) => line.length)).toEqual([256 << 10, 3]);
   expect(ended.stderr).toMatch(/end\n$/);
 });
+
+test('a program gets no more memory than it may take, and what it took is known', async () => {
+  const hold = 'exec dd if=/dev/zero of=/dev/null bs=60M count=60';
+  const free = await runProgram(shell(hold), { signal });
+  expect(free.code).toBe(0);
+  expect(free.peakBytes).toBeGreaterThan(50_000_000);
+  const bounded = await runProgram(shell(hold, { memoryBytes: 20 << 20 }), { signal });
+  expect(bounded.code).not.toBe(0);
+});
+
+test('a program with a limit of memory that is not there', async () => {
+  const command = shell('', { program: '/nope', memoryBytes: 20 << 20 });
+  await expect(runProgram(command, { signal })).rejects.toThrow("/nope can't be started");
+});
+
+test('one that writes more than is read is ended', async () => {
+  await expect(runProgram(shell('yes', { maxOutputBytes: 1 << 20 }), { signal })).rejects.toThrow('more than 1 MiB');
+});
