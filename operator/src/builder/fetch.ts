@@ -6,12 +6,15 @@ import { parseJson } from '@floe/crds/json';
 import { isStorePath } from '@floe/crds/nix-fingerprint';
 import { withoutSecrets } from '../nix/error-words.ts';
 import { type FetchCause, fetchWords } from '../nix/fetch-words.ts';
+import { lockFault } from '../nix/flake-lock.ts';
 import { flakeUrl, isSourceAttributes, type SourceAttributes } from '../nix/flake-url.ts';
+import { localInput } from '../nix/local-input.ts';
+import { isLocalReference } from '../nix/local-reference.ts';
+import { sourceLock } from '../nix/source-lock.ts';
 import { needAttributeNames } from './attribute.ts';
 import { fetchCredentials, readSecret } from './credentials.ts';
 import { BuildFailure } from './failure.ts';
 import { writeInline } from './inline.ts';
-import { localInput } from './local-input.ts';
 import { keptLock, readLock, writeLock } from './lock.ts';
 import { errorText, type Nix, openNix } from './nix.ts';
 import type { BuilderPaths } from './paths.ts';
@@ -146,6 +149,26 @@ function refuseLocal(lock: string, { inputs, source }: BuildRequest, work: strin
   });
 }
 
+/** What the source's own lock names is looked at before any of it is fetched. @throws BuildFailure */
+async function checkLock(source: Prefetched, shown: string, context: ContainerContext): Promise<void> {
+  const { request, paths } = context;
+  for (const [name, url] of Object.entries(request.inputs)) {
+    // A path within the source begins with path:./ and is Nix' own matter.
+    if (!isLocalReference(url) || /^path:(?!\/)/i.test(url)) continue;
+    throw new BuildFailure(`the input ${name} is ${url}, a path of the build Job itself`, {
+      field: `spec.inputs.${name}`,
+      remedy: 'give a path within the repository (path:./folder), or an address that is the same from everywhere',
+    });
+  }
+  const lock = await sourceLock(join(source.storePath, String(source.attributes['dir'] ?? '')));
+  if (lock === undefined) return;
+  const fault = lockFault(lock);
+  if (fault !== undefined) {
+    throw new BuildFailure(`${shown}: ${fault.message}`, { field: 'spec.source', remedy: fault.remedy });
+  }
+  refuseLocal(lock, request, paths.work);
+}
+
 /** Locks and archives the inputs of the wrapper, hence those of the source; with a lock of before exactly what is in it. */
 async function archive(
   nix: Nix,
@@ -193,6 +216,7 @@ export async function runFetch(context: ContainerContext): Promise<void> {
   progress.say(`fetching ${shown}`);
   const fetched = await fetchSource(nix, reference ?? `path:${folder}`, field, context);
   await needFlake(fetched, shown, field);
+  await checkLock(fetched, shown, context);
 
   const wrapper = join(paths.work, 'eval');
   await writeWrapper(wrapper, {

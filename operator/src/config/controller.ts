@@ -6,6 +6,7 @@ import { runController } from '../kube/controller.ts';
 import type { EventRecorder } from '../kube/events.ts';
 import type { KubeMetrics } from '../kube/metrics.ts';
 import { WorkQueue } from '../kube/queue.ts';
+import { fewAtOnce } from '../nix/few-at-once.ts';
 import { type RunProgram, runProgram } from '../nix/process.ts';
 import { cacheAsker } from './ask-cache.ts';
 import { type AskCache, CacheWatch } from './cache-watch.ts';
@@ -41,6 +42,8 @@ const NAME = 'nixconfig';
 const DEFAULT_WORKERS = 4;
 /** Sources that do not answer hold their place for as long as they may; they must not keep the others waiting. */
 const DEFAULT_RESOLVERS = 16;
+/** Flakes fetched at once: each may take a good part of the operator's memory. */
+const FLAKES_AT_ONCE = 2;
 /** Caches asked at once; each look is a few small requests, one after the other. */
 const CACHE_LOOKS = 4;
 
@@ -51,11 +54,13 @@ export async function startConfigController(options: ConfigControllerOptions): P
   const queue = new WorkQueue({ name: NAME, ...(metrics === undefined ? {} : { metrics: metrics.queues }) });
   const readSecret = secretReader(client);
   const run = options.run ?? runProgram;
+  const runNix = fewAtOnce(run, FLAKES_AT_ONCE);
   const { workDir } = settings;
   const sources = new SourceWatch({
     resolve: (config, until) =>
       resolveSource(config.spec, config.metadata.namespace ?? 'default', {
         run,
+        runNix,
         readSecret,
         signal: until,
         workDir,

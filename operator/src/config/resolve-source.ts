@@ -33,5 +33,5 @@ export async function resolveSource(
     return { kind: 'problem', problem };
   }
   if (source.git !== undefined) return resolveGit(source.git, secret, ports);
-  return resolveFlake(source.flake ?? '', secret, ports);
+  return resolveFlake(source.flake ?? '', secret, { ...ports, run: ports.runNix ?? ports.run });
 }

@@ -1,16 +1,23 @@
-// Resolves a flake reference with `nix flake metadata`.
+// Resolves a flake reference with `nix flake prefetch`: the source alone, none of its inputs.
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseJson } from '@floe/crds/json';
+import { isStorePath } from '@floe/crds/nix-fingerprint';
 import { fetchWords } from '../nix/fetch-words.ts';
+import { lockFault } from '../nix/flake-lock.ts';
+import { flakeUrl, isSourceAttributes } from '../nix/flake-url.ts';
+import { localInput } from '../nix/local-input.ts';
+import { isLocalReference } from '../nix/local-reference.ts';
+import { sourceLock } from '../nix/source-lock.ts';
 import { type Asked, askProgram, type LookPorts } from './ask-program.ts';
-import { shortHash } from './canonical.ts';
 import { type SecretValues, sshCommand } from './git-credentials.ts';
 import type { Problem, Resolution } from './source.ts';
 
-/** Seconds that the servers of a flake get: its whole source is fetched. */
+/** Seconds that the server of a flake gets: its whole source is fetched. */
 export const FLAKE_TIMEOUT_SECONDS = 120;
+/** Nix takes 100 MiB, and what it unpacks goes to the disk; what it would hold in memory instead ends here. */
+const FLAKE_MEMORY_BYTES = 384 << 20;
 
 const FIELD = 'spec.source.flake';
 
@@ -27,15 +34,17 @@ export async function resolveFlake(
   if (wrong !== undefined) return { kind: 'problem', problem: wrong };
   const folder = await mkdtemp(join(ports.workDir ?? tmpdir(), 'floe-flake-'));
   try {
-    const args = ['flake', 'metadata', '--json', '--no-write-lock-file', '--refresh'];
-    args.push('--store', join(folder, 'store'), '--', reference);
+    const store = join(folder, 'store');
+    const args = ['flake', 'prefetch', '--json', '--refresh', '--store', store, '--', reference];
     const env = await environment(secret, folder);
-    const asked = await askProgram({ program: 'nix', args, env, timeoutSeconds: FLAKE_TIMEOUT_SECONDS }, ports);
+    const limits = { timeoutSeconds: FLAKE_TIMEOUT_SECONDS, memoryBytes: FLAKE_MEMORY_BYTES };
+    const asked = await askProgram({ program: 'nix', args, env, ...limits }, ports);
     if (asked.kind !== 'answer') return { kind: 'problem', problem: nixProblem(reference, asked) };
-    return readMetadata(reference, asked.stdout);
+    return await readFetched(reference, asked.stdout, store);
   } finally {
     // Nix makes its store read-only.
-    const chmod = { program: 'chmod', args: ['-R', 'u+w', '--', folder], env: { PATH }, timeoutSeconds: 30 };
+    const args = ['-R', 'u+w', '--', folder];
+    const chmod = { program: 'chmod', args, env: { PATH }, timeoutSeconds: 30, memoryBytes: FLAKE_MEMORY_BYTES };
     await askProgram(chmod, ports).catch(() => undefined);
     await rm(folder, { recursive: true, force: true });
   }
@@ -52,6 +61,8 @@ async function environment(secret: SecretValues | undefined, folder: string): Pr
     PATH,
     HOME: home,
     LC_ALL: 'C',
+    // Its evaluator would else begin with more than it may have; nothing is evaluated.
+    GC_INITIAL_HEAP_SIZE: String(16 << 20),
     GIT_ALLOW_PROTOCOL: 'https:http:ssh:file',
     GIT_TERMINAL_PROMPT: '0',
     GIT_CONFIG_NOSYSTEM: '1',
@@ -69,11 +80,17 @@ function checkReference(reference: string): Problem | undefined {
     transient: false,
   });
   const shown = JSON.stringify(reference);
-  if (/^[./~]|^path:/.test(reference)) {
+  if (isLocalReference(reference)) {
     return invalid(`${shown} is a path, which no build Job can see`, 'use spec.source.git or spec.source.inline');
   }
-  if (reference.startsWith('-') || /\s/.test(reference)) {
+  if (reference.startsWith('-')) {
     return invalid(`${shown} is not a flake reference`, 'give one such as github:acme/fleet');
+  }
+  if (/[^\x21-\x7e]/.test(reference)) {
+    const encoded = reference.includes(':')
+      ? `write ${encodeURI(reference.toWellFormed())}`
+      : 'give one such as github:acme/fleet';
+    return invalid(`${shown} is not a flake reference: it holds blanks or letters beyond ASCII`, encoded);
   }
   if (reference.includes('#')) {
     return invalid(`${shown} names an output`, 'name the flake alone and the output in spec.attribute');
@@ -101,26 +118,39 @@ async function nixConfig(secret: SecretValues | undefined, folder: string): Prom
   return lines.join('\n');
 }
 
-type Metadata = { url?: unknown; lockedUrl?: unknown; locked?: Record<string, unknown>; locks?: unknown };
-
-function readMetadata(reference: string, stdout: string): Resolution {
-  const metadata = parseObject(stdout);
-  const locked = metadata?.lockedUrl ?? metadata?.url;
-  if (metadata?.locked === undefined || typeof locked !== 'string' || locked.length > 2048) {
-    const message = `nix flake metadata gave no locked reference for ${JSON.stringify(reference)}`;
-    return { kind: 'problem', problem: { reason: 'SourceFailed', field: FIELD, message, transient: true } };
+/** What Nix fetched, as a resolved source. The lock that lies in it is looked at before any Job fetches what it names. */
+async function readFetched(reference: string, stdout: string, store: string): Promise<Resolution> {
+  const { locked, storePath } = (parseJson(stdout) ?? {}) as Record<string, unknown>;
+  const sourceFailed = (message: string, more: Partial<Problem> = {}): Resolution => ({
+    kind: 'problem',
+    problem: { reason: 'SourceFailed', field: FIELD, message, transient: true, ...more },
+  });
+  const url = isSourceAttributes(locked) ? flakeUrl(locked, { keepRef: true }) : '';
+  if (!isSourceAttributes(locked) || typeof storePath !== 'string' || !isStorePath(storePath) || url.length > 2048) {
+    return sourceFailed(`nix flake prefetch gave no locked reference for ${JSON.stringify(reference)}`);
+  }
+  // A server may answer with another address than the one it was asked at.
+  if (isLocalReference(url)) return sourceFailed(`${reference} leads to ${url}, a path that no build Job can see`);
+  const lock = await sourceLock(join(store, storePath, String(locked['dir'] ?? '')));
+  const fault = lock === undefined ? undefined : lockFault(lock);
+  if (fault !== undefined) return sourceFailed(`${reference}: ${fault.message}`, { remedy: fault.remedy });
+  const local = lock === undefined ? undefined : localInput(lock, undefined);
+  if (local !== undefined) {
+    return sourceFailed(`${reference}: the input ${local.name} is ${local.path}, a path of the computer that builds`, {
+      remedy: 'give a path within the repository (path:./folder), or an address that is the same from everywhere',
+    });
   }
   // The same content may be reached by other refs, and Nix adds what it only remembers.
-  const { lastModified: _, ref: _ref, revCount: _count, __final: _final, ...content } = metadata.locked;
-  const digest = metadata.locked['rev'] ?? metadata.locked['narHash'];
+  const { lastModified: _, ref: _ref, revCount: _count, __final: _final, ...content } = locked;
+  const digest = locked['rev'] ?? locked['narHash'];
   const short = typeof digest === 'string' ? digest.replace(/^sha256-/, '').slice(0, 7) : '';
   return {
     kind: 'resolved',
     source: {
-      identity: { type: 'flake', content, locks: shortHash(metadata.locks ?? null, 40) },
+      identity: { type: 'flake', content },
       display: `${shortName(reference)}@${short}`,
-      locked,
-      request: { kind: 'flake', ref: locked },
+      locked: url,
+      request: { kind: 'flake', ref: url },
     },
   };
 }
@@ -130,11 +160,6 @@ function shortName(reference: string): string {
   const bare = (reference.split('?', 1)[0] ?? '').replace(/(?<!\/)\/+$/, '');
   const name = bare.includes('://') ? (bare.split('/').at(-1) ?? bare) : bare.replace(/^[a-z+]+:/, '');
   return name.replace(/\.git$/, '').slice(0, 200);
-}
-
-function parseObject(text: string): Metadata | undefined {
-  const value = parseJson(text);
-  return typeof value === 'object' && value !== null ? (value as Metadata) : undefined;
 }
 
 function nixProblem(reference: string, asked: Exclude<Asked, { kind: 'answer' }>): Problem {

@@ -235,3 +235,15 @@ describe('a real repository', () => {
     expect(problemOf(found)?.message).toContain(`file://${folder}/none: nothing is at that address`);
   });
 });
+
+test.each([
+  ['https://dev.azure.com/acme/My Fleet/_git/x', 'git+https://dev.azure.com/acme/My%20Fleet/_git/x?'],
+  ['ssh://git@host/Länder', 'git+ssh://git@host/L%C3%A4nder?'],
+  ['https://host/L%C3%A4nder', 'git+https://host/L%C3%A4nder?'],
+])('%s is a flake reference that Nix can read', async (url, locked) => {
+  const found = await resolveGit({ url, ref: { commit: 'a'.repeat(40) } }, undefined, {
+    run: async () => Promise.reject(new Error('nothing is asked')),
+    signal: new AbortController().signal,
+  });
+  expect(found.kind === 'resolved' && found.source.locked).toContain(locked);
+});

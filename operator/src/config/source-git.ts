@@ -10,6 +10,8 @@ import type { Problem, Resolution } from './source.ts';
 
 /** Seconds that a git server gets to answer. */
 export const GIT_TIMEOUT_SECONDS = 30;
+/** A hundred thousand refs take a quarter of it. */
+const GIT_MEMORY_BYTES = 128 << 20;
 
 /** The commit that a git source means now. Takes 30 seconds at most. */
 export async function resolveGit(
@@ -27,14 +29,21 @@ export async function resolveGit(
     const access = await gitAccess(git.url, secret, folder);
     if (access.kind === 'problem') return access;
     const env = { PATH: process.env['PATH'] ?? '/usr/bin:/bin', ...access.env };
-    const args = ['ls-remote', '--symref', '--', git.url, ...wanted(git)];
-    const asked = await askProgram({ program: 'git', args, env, timeoutSeconds: GIT_TIMEOUT_SECONDS }, ports);
+    const args = ['ls-remote', '--symref', '--', encodedUrl(git), ...wanted(git)];
+    const limits = { timeoutSeconds: GIT_TIMEOUT_SECONDS, memoryBytes: GIT_MEMORY_BYTES };
+    const asked = await askProgram({ program: 'git', args, env, ...limits }, ports);
     if (asked.kind !== 'answer') return { kind: 'problem', problem: gitProblem(git, asked) };
     const found = pick(git, asked.stdout);
     return found === undefined ? { kind: 'problem', problem: missingRef(git) } : resolved(git, found);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** The URL with escapes for blanks and letters beyond ASCII, which a flake reference can't hold as they are. */
+function encodedUrl({ url }: GitSource): string {
+  // A parser adds a slash to a bare host, and one to no other URL.
+  return /[^\x21-\x7e]/.test(url) ? new URL(url).href : url;
 }
 
 /** Refs to ask for; `^{}` is the commit that an annotated tag points to. */
@@ -77,11 +86,12 @@ function resolved(git: GitSource, { rev, ref, name }: Found): Resolution {
   query.set('rev', rev);
   if (dir !== '') query.set('dir', dir);
   query.set('shallow', '1');
-  const locked = `git+${git.url}?${query.toString().replaceAll('+', '%20').replaceAll('%2F', '/')}`;
+  const url = encodedUrl(git);
+  const locked = `git+${url}?${query.toString().replaceAll('+', '%20').replaceAll('%2F', '/')}`;
   return {
     kind: 'resolved',
     source: {
-      identity: { type: 'git', url: git.url, rev, dir },
+      identity: { type: 'git', url, rev, dir },
       display: name === undefined ? rev.slice(0, 7) : `${name.slice(0, 200)}@${rev.slice(0, 7)}`,
       locked,
       request: { kind: 'flake', ref: locked },

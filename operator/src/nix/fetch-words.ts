@@ -117,6 +117,12 @@ const RULES: readonly Rule[] = [
   },
   {
     cause: 'Other',
+    pattern: /\[json\.exception\.[^\]\n]{1,80}\]/,
+    error: () => 'a lock file in it, or an answer of its server, is not JSON',
+    remedy: 'see whether a flake.lock holds the marks of an unresolved merge; resolve it and run nix flake lock',
+  },
+  {
+    cause: 'Other',
     pattern: /'([^']*)' is not a valid URL|input '([^']*)' is unsupported|cannot parse flake/i,
     error: (match) => `${match[1] ?? match[2] ?? 'this'} is no flake reference that Nix understands`,
     remedy: 'use a form like github:owner/repo, git+https://host/repo?ref=main or https://host/file.tar.gz',

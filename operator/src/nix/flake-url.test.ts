@@ -10,7 +10,7 @@ test.each<[SourceAttributes, string]>([
   ],
   [
     { type: 'git', url: 'ssh://git@host/x', rev, dir: 'nixos/web', submodules: true },
-    `git+ssh://git@host/x?rev=${rev}&dir=nixos/web&submodules=true`,
+    `git+ssh://git@host/x?rev=${rev}&dir=nixos/web&submodules=1`,
   ],
   [
     { type: 'github', owner: 'NixOS', repo: 'nixpkgs', rev, lastModified: 1, narHash: 'sha256-a=' },

@@ -26,15 +26,20 @@ const SHOWN_ELSEWHERE = new Set([
 function query(attributes: SourceAttributes, without: readonly string[]): string {
   const params = new URLSearchParams();
   for (const [name, value] of Object.entries(attributes)) {
-    if (!SHOWN_ELSEWHERE.has(name) && !without.includes(name)) params.set(name, String(value));
+    // Nix reads only 1 as yes.
+    const text = typeof value === 'boolean' ? String(Number(value)) : String(value);
+    if (!SHOWN_ELSEWHERE.has(name) && !without.includes(name)) params.set(name, text);
   }
   // A slash needs no escape here, and a folder reads better with it.
   const text = params.toString().replaceAll('%2F', '/');
   return text === '' ? '' : `?${text}`;
 }
 
-/** `{type: "git", url: "https://…", rev: "…"}` -> `git+https://…?rev=…`. Unknown types keep the form `type:url`. */
-export function flakeUrl(attributes: SourceAttributes): string {
+/**
+ * `keepRef`: with the branch beside the commit, which a server may want to know where to look for it.
+ * `{type: "git", url: "https://…", rev: "…"}` -> `git+https://…?rev=…`. Unknown types keep the form `type:url`.
+ */
+export function flakeUrl(attributes: SourceAttributes, { keepRef = false } = {}): string {
   const type = String(attributes['type']);
   const url = String(attributes['url'] ?? attributes['path'] ?? '');
   switch (type) {
@@ -48,7 +53,7 @@ export function flakeUrl(attributes: SourceAttributes): string {
     case 'git':
     case 'hg':
       // The commit says what it is; the branch and the hash of the tree would only make it longer.
-      return `${type}+${url}${query(attributes, attributes['rev'] === undefined ? ['narHash'] : ['ref', 'narHash'])}`;
+      return `${type}+${url}${query(attributes, attributes['rev'] === undefined || keepRef ? ['narHash'] : ['ref', 'narHash'])}`;
     case 'tarball':
     case 'file':
       return `${url}${url.includes('?') ? query(attributes, []).replace('?', '&') : query(attributes, [])}`;

@@ -1,4 +1,6 @@
-// Finds inputs that name files of the build Job itself, its mounted Secrets for instance: code that is built must not get them.
+// Finds inputs that name files of the computer that fetches them, mounted Secrets for instance: what is built must not get them.
+
+import { parseJson } from '@floe/crds/json';
 
 /** An input that must not be fetched. */
 export type LocalInput = { readonly name: string; readonly path: string };
@@ -11,9 +13,9 @@ type Node = { readonly locked?: Readonly<Record<string, unknown>> };
  * input: no Secret is one.
  */
 export function localInput(lock: string, own: string | undefined): LocalInput | undefined {
-  const { nodes = {} } = JSON.parse(lock) as { nodes?: Record<string, Node> };
-  for (const [name, { locked }] of Object.entries(nodes)) {
-    const path = locked === undefined ? undefined : pathOf(locked);
+  const { nodes } = (parseJson(lock) ?? {}) as { nodes?: Record<string, Node> };
+  for (const [name, { locked }] of Object.entries(nodes ?? {})) {
+    const path = typeof locked !== 'object' || locked === null ? undefined : pathOf(locked);
     if (path !== undefined && path !== own) return { name, path };
   }
   return undefined;
