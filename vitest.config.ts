@@ -1,10 +1,10 @@
 // Unit and property tests; what needs the real cluster is in e2e and has a runner of its own.
 import { defineConfig } from 'vitest/config';
-import { reporters } from './e2e/src/verdict.ts';
+import { reporters } from './e2e/runner/reporters.ts';
 
 export default defineConfig({
   test: {
-    reporters: reporters(),
+    reporters: reporters('failures'),
     include: ['{crds,operator,agent,cli,e2e,scripts,charts}/**/*.test.ts'],
     exclude: ['**/node_modules/**', '**/*.e2e.test.ts'],
     testTimeout: 60_000,

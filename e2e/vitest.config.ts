@@ -1,25 +1,20 @@
-// Scenarios on a real cluster with real machines: one after the other, in one installation that is made before them.
+// Scenarios on real clusters with real machines: one after the other in a lane, and as many lanes as there are workers.
 import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
-import { BaseSequencer, type TestSpecification } from 'vitest/node';
-import { reporters } from './src/verdict.ts';
-
-/** By name, and not the longest or the last to fail first: what is read in the output is the same each time. */
-class ByName extends BaseSequencer {
-  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    return files.toSorted((a, b) => (a.moduleId < b.moduleId ? -1 : 1));
-  }
-}
+import { cached } from './bed/paths.ts';
+import { reporters } from './runner/reporters.ts';
+import { SCENARIOS } from './runner/scenario-files.ts';
 
 export default defineConfig({
+  // With the durations of the last run, by which the longest scenarios begin first; a fresh checkout finds them too.
+  cacheDir: cached('vitest'),
   test: {
-    reporters: reporters(),
+    reporters: reporters('every test'),
     root: join(import.meta.dirname, '..'),
-    include: ['e2e/scenarios/*.e2e.test.ts', 'operator/src/**/*.e2e.test.ts', 'cli/src/**/*.e2e.test.ts'],
-    globalSetup: ['e2e/src/shared-installation.ts'],
-    fileParallelism: false,
-    sequence: { sequencer: ByName },
-    maxWorkers: 1,
+    include: SCENARIOS,
+    globalSetup: ['e2e/runner/lanes.ts'],
+    setupFiles: ['e2e/runner/around-scenario.ts'],
+    maxWorkers: Number(process.env['FLOE_TEST_LANES'] ?? 1),
     // What a scenario waits for has limits of its own, each with a word of what was missing; this one ends what hangs.
     // A host that others share stands still at times. A scenario that needed its second try says so in the report.
     retry: 1,

@@ -58,7 +58,7 @@ export class Cluster {
     });
     const all = Object.entries(commands(this.#plan())).map(([name, command]) => [
       name,
-      new Daemon({ name, dir: this.dir, enclosure: this.#enclosure, command }),
+      new Daemon({ name, dir: this.dir, enclosure: this.#enclosure, command, cgroup: this.#programs }),
     ]);
     this.#daemons = Object.fromEntries(all) as Record<ProgramName, Daemon>;
     this.machines = new Machines({
@@ -229,7 +229,12 @@ export class Cluster {
 
   /** One more program in the cluster's namespaces, not started yet; it ends with the cluster. */
   addDaemon(name: string, command: readonly string[]): Daemon {
-    return new Daemon({ name, dir: this.dir, enclosure: this.#enclosure, command });
+    return new Daemon({ name, dir: this.dir, enclosure: this.#enclosure, command, cgroup: this.#programs });
+  }
+
+  /** For the cluster's own programs, so that their processor time counts as the cluster's. */
+  get #programs(): string {
+    return `${this.#cgroup}/programs`;
   }
 
   get #cgroup(): string {

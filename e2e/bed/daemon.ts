@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { cgroupFiles, makeCgroup } from './cgroups.ts';
 import type { Enclosure } from './enclosure.ts';
 import { recipe } from './paths.ts';
-import { run, tryRun } from './run.ts';
+import { run } from './run.ts';
 import { waitUntil } from './wait-until.ts';
 
 export interface DaemonOptions {
@@ -73,9 +73,17 @@ export class Daemon {
     await rm(this.#file, { force: true });
   }
 
+  /** As long as the process that daemon.sh has written down is there: its number, and when it began. */
   async isRunning(): Promise<boolean> {
-    if (!existsSync(this.#file) || !(await this.#enclosure.isRunning())) return false;
-    return (await tryRun(await this.#script(['alive', this.#file]))).code === 0;
+    const proc = await this.#enclosure.proc();
+    const [pid = '', began] = (await readFile(this.#file, 'utf8').catch(() => '')).trim().split(' ');
+    if (proc === undefined || pid === '') return false;
+    const stat = await readFile(`${proc}/${pid}/stat`, 'utf8').catch(() => '');
+    // The third field and those after it (proc_pid_stat(5)); the second may have spaces in it.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    const [state, threads, born] = [fields[0], Number(fields[17]), fields[19]];
+    // A program whose first thread has ended holds its ports until the last one has.
+    return born === began && !(state === 'Z' && threads <= 1);
   }
 
   /** Waits until it has ended by itself. */

@@ -59,6 +59,12 @@ export class Enclosure {
     return ['nsenter', '-t', String(pid), ...which, '--', ...command];
   }
 
+  /** The folder through which the host sees the enclosure's own /proc, with the numbers that processes have inside; undefined when it is not up. */
+  async proc(): Promise<string | undefined> {
+    const pid = await this.#find();
+    return pid === undefined ? undefined : join('/proc', String(pid), 'root', 'proc');
+  }
+
   /** Ends everything inside, also what an earlier process of ours left behind. */
   async stop(): Promise<void> {
     const pid = await this.#find();

@@ -205,10 +205,10 @@ export class Machine {
   /** Its PID 1, as the cluster numbers it. */
   async #leader(): Promise<string | undefined> {
     if (!(await this.#daemon.isRunning())) return undefined;
-    const script = 'read -r pid < "$0/nspawn.pid" && cat "/proc/$pid/task/$pid/children" || true';
-    const command = await this.#options.enclosure.enter('all', ['sh', '-c', script, this.dir]);
-    const children = (await tryRun(command)).stdout;
-    return children.trim().split(/\s+/)[0] || undefined;
+    const proc = await this.#options.enclosure.proc();
+    const nspawn = (await readFile(join(this.dir, 'nspawn.pid'), 'utf8').catch(() => '')).trim();
+    const children = await readFile(`${proc}/${nspawn}/task/${nspawn}/children`, 'utf8').catch(() => '');
+    return children.split(' ')[0] || undefined;
   }
 
   /** Off, and its disk gone. */

@@ -7,7 +7,7 @@ import type { HostOptions } from './ensure-host.ts';
 import { withHostLock } from './host-lock.ts';
 import { cached, recipe } from './paths.ts';
 import { step } from './progress.ts';
-import { type RestAnswer, restRequest } from './rest-client.ts';
+import { type RestAnswer, RestClient } from './rest-client.ts';
 import { run } from './run.ts';
 import { waitUntil } from './wait-until.ts';
 
@@ -35,9 +35,11 @@ export async function ensureNewest({ onProgress, signal }: HostOptions = {}): Pr
 export class NewestServer {
   /** For programs outside of the cluster's network. No kubectl: this server alone has no list of API groups, which kubectl asks for first. */
   readonly kubeconfig: string;
+  readonly #client: RestClient;
 
-  private constructor(kubeconfig: string) {
+  private constructor(kubeconfig: string, client: RestClient) {
     this.kubeconfig = kubeconfig;
+    this.#client = client;
   }
 
   /** Starts it in a cluster that is up, which does authentication and authorization for it. */
@@ -60,7 +62,8 @@ export class NewestServer {
       '--disable-admission-plugins=ValidatingAdmissionPolicy,MutatingAdmissionPolicy,MutatingAdmissionWebhook,ValidatingAdmissionWebhook',
     ]);
     await daemon.start();
-    const server = new NewestServer(await cluster.kubeconfigForHost('127.0.0.1', 7443));
+    const kubeconfig = await cluster.kubeconfigForHost('127.0.0.1', 7443);
+    const server = new NewestServer(kubeconfig, await RestClient.open(kubeconfig));
     await waitUntil(async () => (await server.request('GET', '/readyz')).status === 200, {
       what: "today's API server",
       everySeconds: 0.3,
@@ -70,7 +73,7 @@ export class NewestServer {
   }
 
   request(method: string, path: string, body?: object): Promise<RestAnswer> {
-    return restRequest(this.kubeconfig, method, path, body);
+    return this.#client.request(method, path, body);
   }
 
   /** Creates CustomResourceDefinitions and waits until their objects can be made. Throws with the server's words where it refuses one. */

@@ -1,6 +1,6 @@
 // Plain requests to an API server with the keys of a kubeconfig, for what kubectl cannot say.
 import { readFile } from 'node:fs/promises';
-import { request as httpsRequest } from 'node:https';
+import { Agent, request as httpsRequest } from 'node:https';
 import { parse } from 'yaml';
 
 export interface RestAnswer {
@@ -18,42 +18,54 @@ interface KubeConfig {
   }[];
 }
 
-/** Sends one request; every status is an answer. Throws when there is none within 30 s. */
-export async function restRequest(
-  kubeconfig: string,
-  method: string,
-  path: string,
-  body?: object,
-): Promise<RestAnswer> {
-  const { clusters, users } = parse(await readFile(kubeconfig, 'utf8')) as KubeConfig;
-  const cluster = clusters[0]?.cluster;
-  const user = users[0]?.user;
-  if (!cluster || !user) throw new Error(`${kubeconfig}: no cluster or no user in it`);
-  const decode = (text: string): Buffer => Buffer.from(text, 'base64');
-  const keys = {
-    ca: decode(cluster['certificate-authority-data']),
-    cert: decode(user['client-certificate-data']),
-    key: decode(user['client-key-data']),
-  };
-  const type = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
-  return new Promise((resolve, reject) => {
-    const sent = httpsRequest(
-      `${cluster.server}${path}`,
-      { method, ...keys, timeout: 30_000, headers: { 'content-type': type } },
-      (answer) => {
-        let text = '';
-        answer.setEncoding('utf8');
-        answer.on('data', (chunk: string) => {
-          text += chunk;
-        });
-        answer.on('error', reject);
-        answer.on('end', () => resolve({ status: answer.statusCode ?? 0, body: parseJson(text) }));
-      },
-    );
-    sent.on('timeout', () => sent.destroy(new Error(`${method} ${path}: no answer within 30 s`)));
-    sent.on('error', reject);
-    sent.end(body === undefined ? undefined : JSON.stringify(body));
-  });
+/** Asks one API server; its connections are kept for the next request. */
+export class RestClient {
+  readonly #server: string;
+  readonly #agent: Agent;
+
+  private constructor(server: string, agent: Agent) {
+    this.#server = server;
+    this.#agent = agent;
+  }
+
+  /** Reads server and keys from a kubeconfig. */
+  static async open(kubeconfig: string): Promise<RestClient> {
+    const { clusters, users } = parse(await readFile(kubeconfig, 'utf8')) as KubeConfig;
+    const cluster = clusters[0]?.cluster;
+    const user = users[0]?.user;
+    if (!cluster || !user) throw new Error(`${kubeconfig}: no cluster or no user in it`);
+    const decode = (text: string): Buffer => Buffer.from(text, 'base64');
+    const agent = new Agent({
+      keepAlive: true,
+      ca: decode(cluster['certificate-authority-data']),
+      cert: decode(user['client-certificate-data']),
+      key: decode(user['client-key-data']),
+    });
+    return new RestClient(cluster.server, agent);
+  }
+
+  /** Sends one request; every status is an answer. Throws when there is none within 30 s. */
+  request(method: string, path: string, body?: object): Promise<RestAnswer> {
+    const type = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
+    return new Promise((resolve, reject) => {
+      const sent = httpsRequest(
+        `${this.#server}${path}`,
+        { method, agent: this.#agent, timeout: 30_000, headers: { 'content-type': type } },
+        (answer) => {
+          let text = '';
+          answer.setEncoding('utf8');
+          answer.on('data', (chunk: string) => {
+            text += chunk;
+          });
+          answer.on('error', reject);
+          answer.on('end', () => resolve({ status: answer.statusCode ?? 0, body: parseJson(text) }));
+        },
+      );
+      sent.on('timeout', () => sent.destroy(new Error(`${method} ${path}: no answer within 30 s`)));
+      sent.on('error', reject);
+      sent.end(body === undefined ? undefined : JSON.stringify(body));
+    });
+  }
 }
 
 function parseJson(text: string): unknown {

@@ -74,6 +74,11 @@ export class KindSite implements Site {
     return this.#kubectl(['-n', NAMESPACE, ...args]);
   }
 
+  async list(plural: string): Promise<readonly unknown[]> {
+    const text = await this.kubectl('get', `${plural}.floe.dev`, '-o', 'json');
+    return (JSON.parse(text) as { items: readonly unknown[] }).items;
+  }
+
   kubectlLine(): Promise<string> {
     return Promise.resolve(`${join(tools, 'kubectl')} --kubeconfig ${kubeconfig}`);
   }

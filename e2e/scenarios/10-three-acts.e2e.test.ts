@@ -1,7 +1,8 @@
 // The demo's three acts, as a test: a first revision for all, a second by way of a canary, a third that breaks and comes back.
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { laneInstallation } from '../runner/lane.ts';
 import { brokenRevision, firstRevision, running, type Stage, secondRevision } from '../src/acts.ts';
-import { Installation } from '../src/installation.ts';
+import type { Installation } from '../src/installation.ts';
 import { readFleet } from '../src/observe.ts';
 import { jobsAreGone } from '../src/scene.ts';
 
@@ -12,7 +13,7 @@ describe('the three acts', () => {
   let second = '';
 
   beforeAll(async () => {
-    floe = await Installation.attach(inject('cluster'));
+    floe = await laneInstallation();
     stage = { floe, say: () => undefined };
   });
 
@@ -40,7 +41,7 @@ describe('the three acts', () => {
 
   test('the third breaks a service on the canary, is rolled back there and reaches nobody else', async () => {
     await brokenRevision(stage, second);
-    const { rollouts } = await readFleet((...args) => floe.kubectl(...args));
+    const { rollouts } = await readFleet(floe);
     expect(rollouts[0]?.status).toMatchObject({ phase: 'Failed', stableRevision: second });
     expect(rollouts[0]?.status?.conditions).toContainEqual(
       expect.objectContaining({ type: 'Stalled', status: 'True' }),

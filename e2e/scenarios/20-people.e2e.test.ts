@@ -1,16 +1,17 @@
 // What a person at kubectl sees and relies on: columns, waits, explanations, and a revision that changes nothing.
 import { courseCommand } from '@floe/cli/course-command';
-import { beforeAll, describe, expect, inject, test } from 'vitest';
-import { Installation } from '../src/installation.ts';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { laneInstallation } from '../runner/lane.ts';
+import type { Installation } from '../src/installation.ts';
 import { condition, readFleet, waitForFleet } from '../src/observe.ts';
-import { calm, freshMarker, jobsAreGone, kubectlOf, marked, publishBuilt, waitDone } from '../src/scene.ts';
+import { calm, freshMarker, jobsAreGone, marked, publishBuilt, waitDone } from '../src/scene.ts';
 
 describe('at kubectl', () => {
   let floe: Installation;
   let revision = '';
 
   beforeAll(async () => {
-    floe = await Installation.attach(inject('cluster'));
+    floe = await laneInstallation();
     revision = await calm(floe);
   });
 
@@ -57,7 +58,7 @@ describe('at kubectl', () => {
   });
 
   test('every status was computed from the present spec', async () => {
-    const { configs, machines, rollouts } = await readFleet(kubectlOf(floe));
+    const { configs, machines, rollouts } = await readFleet(floe);
     for (const object of [...configs, ...machines, ...rollouts]) {
       expect(object.status?.observedGeneration, object.metadata.name).toBe(object.metadata.generation);
       expect(condition(object, 'Ready')?.status, object.metadata.name).toBe('True');
@@ -102,7 +103,7 @@ describe('at kubectl', () => {
     const before = await jobs();
     await floe.kubectl('annotate', 'nixconfig', 'fleet', '--overwrite', 'floe.dev/reconcile=now-please');
     await waitForFleet(
-      kubectlOf(floe),
+      floe,
       'the order to be handled',
       (seen) => seen.configs[0]?.status?.lastHandled?.['reconcile'] === 'now-please',
     );

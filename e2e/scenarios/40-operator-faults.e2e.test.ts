@@ -1,15 +1,16 @@
 // The operator and the API server die in the middle of a batch: the rollout goes on, within its budget, and nobody is told twice.
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { projectDir } from '../bed/paths.ts';
 import { waitUntil } from '../bed/wait-until.ts';
+import { laneInstallation } from '../runner/lane.ts';
 import { FleetWatch } from '../src/fleet-watch.ts';
-import { Installation, SYSTEM } from '../src/installation.ts';
+import { type Installation, SYSTEM } from '../src/installation.ts';
 import { LeaderWatch } from '../src/leader-watch.ts';
 import { describe as describeFleet, readFleet } from '../src/observe.ts';
 import { complaints, OperatorPods } from '../src/operator-pods.ts';
-import { calm, freshMarker, kubectlOf, marked, publishBuilt, waitDone } from '../src/scene.ts';
+import { calm, freshMarker, marked, publishBuilt, waitDone } from '../src/scene.ts';
 import { switchesTo } from '../src/switches.ts';
 
 const BUDGET = 2;
@@ -26,7 +27,7 @@ let leaders: LeaderWatch;
 let began = '';
 
 beforeAll(async () => {
-  floe = await Installation.attach(inject('cluster'));
+  floe = await laneInstallation();
   pods = new OperatorPods(floe);
   await calm(floe, { maxUnavailable: BUDGET });
 });
@@ -52,7 +53,7 @@ async function inMidBatch(): Promise<string> {
   await waitUntil(async () => watch.switching.length > 0 && watch.names(revision).length < floe.machineNames.length, {
     what: `machines to be switched to ${revision} while others wait`,
     everySeconds: 0.05,
-    explain: async () => describeFleet(await readFleet(kubectlOf(floe))),
+    explain: async () => describeFleet(await readFleet(floe)),
   });
   return revision;
 }
@@ -150,7 +151,7 @@ test('helm upgrade replaces both replicas in order; agents go over to the new on
   expect(after.filter((name) => before.includes(name))).toEqual([]);
   const fleet = await waitUntil(
     async () => {
-      const seen = await readFleet(kubectlOf(floe));
+      const seen = await readFleet(floe);
       const moved = seen.machines.every(
         ({ status }) => status?.connection?.online && after.includes(status.connection.replica ?? ''),
       );

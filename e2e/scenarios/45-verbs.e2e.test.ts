@@ -1,11 +1,12 @@
 // What a person orders by annotation, and how a rollout obeys: approve, abort, retry, continue, rollback, suspend; batches by label and percent.
 import type { Rollout, RolloutSpec, RolloutStatus } from '@floe/crds/rollout';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { laneInstallation } from '../runner/lane.ts';
 import { FleetWatch } from '../src/fleet-watch.ts';
-import { Installation } from '../src/installation.ts';
+import type { Installation } from '../src/installation.ts';
 import { condition, type Fleet, waitForFleet } from '../src/observe.ts';
 import { complaints, OperatorPods } from '../src/operator-pods.ts';
-import { calm, freshMarker, kubectlOf, marked, publishBuilt, rollout, waitDone } from '../src/scene.ts';
+import { calm, freshMarker, marked, publishBuilt, rollout, waitDone } from '../src/scene.ts';
 import { switchesTo } from '../src/switches.ts';
 
 /** A unit that starts only where this file is, so that a retry can go well on a machine that was repaired meanwhile. */
@@ -20,7 +21,7 @@ let watch: FleetWatch;
 let good = '';
 
 beforeAll(async () => {
-  floe = await Installation.attach(inject('cluster'));
+  floe = await laneInstallation();
   good = await calm(floe);
 });
 beforeEach(async () => {
@@ -56,7 +57,7 @@ function statusOf(fleet: Fleet): RolloutStatus {
 
 /** Waits until the Rollout says so. */
 async function until(what: string, done: (status: RolloutStatus) => boolean): Promise<Rollout> {
-  const fleet = await waitForFleet(kubectlOf(floe), what, (seen) => done(statusOf(seen)), { timeoutSeconds: 180 });
+  const fleet = await waitForFleet(floe, what, (seen) => done(statusOf(seen)), { timeoutSeconds: 180 });
   const [found] = fleet.rollouts;
   if (found === undefined) throw new Error('the Rollout is gone');
   return found;
@@ -71,7 +72,7 @@ function allBut(...names: readonly string[]): string[] {
 }
 
 async function currentRevisions(): Promise<Record<string, string | undefined>> {
-  const fleet = await waitForFleet(kubectlOf(floe), 'the machines', () => true);
+  const fleet = await waitForFleet(floe, 'the machines', () => true);
   return Object.fromEntries(fleet.machines.map(({ metadata, status }) => [metadata.name, status?.current?.revision]));
 }
 

@@ -1,10 +1,11 @@
 // A window that opens in mid-run: closures are on the machines before, machines switch as it opens, each in its own zone, and what is urgent does not wait.
 import type { NixMachine } from '@floe/crds/nix-machine';
 import type { RolloutStatus } from '@floe/crds/rollout';
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { Installation } from '../src/installation.ts';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { laneInstallation } from '../runner/lane.ts';
+import type { Installation } from '../src/installation.ts';
 import { condition, type Fleet, waitForFleet } from '../src/observe.ts';
-import { calm, freshMarker, kubectlOf, marked, publishBuilt, rollout, waitDone } from '../src/scene.ts';
+import { calm, freshMarker, marked, publishBuilt, rollout, waitDone } from '../src/scene.ts';
 
 const MINUTE = 60_000;
 /** Three quarters of an hour beside the zones of the others: the minute of its clocks is another one. */
@@ -14,7 +15,7 @@ let floe: Installation;
 let good = '';
 
 beforeAll(async () => {
-  floe = await Installation.attach(inject('cluster'));
+  floe = await laneInstallation();
   good = await calm(floe);
   await setZone(AWAY.zone);
 });
@@ -43,7 +44,7 @@ test('machines fetch before the window and switch in it, each by its own clocks;
   await floe.apply(rollout({ windows: [{ cron, duration: '10m', timeZone: 'Machine' }] }));
   const revision = await publishBuilt(floe, {}, marked(freshMarker()));
 
-  const ready = await waitForFleet(kubectlOf(floe), 'everyone to have fetched', (fleet) => {
+  const ready = await waitForFleet(floe, 'everyone to have fetched', (fleet) => {
     return fleet.machines.every((machine) => hasFetched(machine, revision)) && statusOf(fleet).waiting !== undefined;
   });
   expect(Date.now()).toBeLessThan(opens);
@@ -64,7 +65,7 @@ test('machines fetch before the window and switch in it, each by its own clocks;
   expect(condition(given, 'Reconciling')?.status).toBe('True');
 
   const isAway = ({ metadata }: NixMachine) => metadata.name === AWAY.machine;
-  const open = await waitForFleet(kubectlOf(floe), 'those whose window is open to switch', (fleet) => {
+  const open = await waitForFleet(floe, 'those whose window is open to switch', (fleet) => {
     const here = fleet.machines.filter((machine) => !isAway(machine));
     return here.every((machine) => runs(machine, revision)) && statusOf(fleet).waiting !== undefined;
   });

@@ -2,17 +2,18 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { NixMachine } from '@floe/crds/nix-machine';
 import type { RolloutSpec, RolloutStatus } from '@floe/crds/rollout';
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { laneInstallation } from '../runner/lane.ts';
 import { FleetWatch } from '../src/fleet-watch.ts';
-import { Installation } from '../src/installation.ts';
+import type { Installation } from '../src/installation.ts';
 import { type Fleet, waitForFleet } from '../src/observe.ts';
-import { calm, freshMarker, kubectlOf, marked, publishBuilt, rollout, waitDone } from '../src/scene.ts';
+import { calm, freshMarker, marked, publishBuilt, rollout, waitDone } from '../src/scene.ts';
 
 let floe: Installation;
 let watch: FleetWatch;
 
 beforeAll(async () => {
-  floe = await Installation.attach(inject('cluster'));
+  floe = await laneInstallation();
   await calm(floe);
   watch = await FleetWatch.start(floe);
 });
@@ -27,7 +28,7 @@ const statusOf = (fleet: Fleet, name = 'fleet'): RolloutStatus =>
   fleet.rollouts.find(({ metadata }) => metadata.name === name)?.status ?? {};
 
 function until(what: string, done: (fleet: Fleet) => boolean): Promise<Fleet> {
-  return waitForFleet(kubectlOf(floe), what, done, { timeoutSeconds: 120 });
+  return waitForFleet(floe, what, done, { timeoutSeconds: 120 });
 }
 
 /** The machine that is between its old and its new closure. */

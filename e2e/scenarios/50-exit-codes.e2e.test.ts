@@ -1,7 +1,7 @@
 // What each way of switch-to-configuration to end badly does to a machine: five closures with a fault each, told at once.
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { laneInstallation } from '../runner/lane.ts';
 import { Apart, type Told } from '../src/apart.ts';
-import { Installation } from '../src/installation.ts';
 import { condition } from '../src/observe.ts';
 import type { Probe } from '../src/probe.ts';
 
@@ -18,7 +18,7 @@ let apart: Apart;
 const told = new Map<string, Told>();
 
 beforeAll(async () => {
-  apart = await Apart.take(await Installation.attach(inject('cluster')), 'scenario-exit-codes', FAULTS);
+  apart = await Apart.take(await laneInstallation(), 'scenario-exit-codes', FAULTS);
   for (const name of Object.keys(FAULTS)) told.set(name, await apart.tell(name));
 });
 afterAll(() => apart?.giveBack());

@@ -1,9 +1,9 @@
 // The agent is killed with SIGKILL in each phase of its journal: afterwards the machine runs and boots the new closure, or the old one.
 // Faults that last hold each phase open until the agent is dead, so nothing here depends on being quick.
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Closures } from '../bed/machine.ts';
+import { laneInstallation } from '../runner/lane.ts';
 import { Apart, type Told } from '../src/apart.ts';
-import { Installation } from '../src/installation.ts';
 import { condition } from '../src/observe.ts';
 import type { Probe } from '../src/probe.ts';
 
@@ -12,7 +12,7 @@ let apart: Apart;
 beforeAll(async () => {
   // Switching takes long enough to pull the network's plug meanwhile.
   const slow = '{ test.activationSeconds = 3; }';
-  apart = await Apart.take(await Installation.attach(inject('cluster')), 'scenario-killed', {
+  apart = await Apart.take(await laneInstallation(), 'scenario-killed', {
     m1: '{ }',
     m2: slow,
     m3: slow,

@@ -1,7 +1,7 @@
 // What was never confirmed does not last: power cuts, a hub out of reach, an agent that does not start, a switch that hangs, mode test.
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { laneInstallation } from '../runner/lane.ts';
 import { Apart, type Told } from '../src/apart.ts';
-import { Installation } from '../src/installation.ts';
 import { condition } from '../src/observe.ts';
 
 let apart: Apart;
@@ -12,7 +12,7 @@ let stopReloading: () => Promise<void>;
 beforeAll(async () => {
   // Switching takes long enough to pull a plug meanwhile.
   const slow = '{ test.activationSeconds = 3; }';
-  apart = await Apart.take(await Installation.attach(inject('cluster')), 'scenario-unconfirmed', {
+  apart = await Apart.take(await laneInstallation(), 'scenario-unconfirmed', {
     m1: slow,
     m2: slow,
     m3: '{ test.agentFails = true; }',

@@ -1,14 +1,15 @@
 // Outages that must roll back nobody: the API server is down when machines confirm, the hub is away when one has been confirmed.
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { laneInstallation } from '../runner/lane.ts';
 import { Apart, type Told } from '../src/apart.ts';
-import { Installation } from '../src/installation.ts';
+import type { Installation } from '../src/installation.ts';
 import { condition } from '../src/observe.ts';
 
 let apart: Apart;
 let floe: Installation;
 
 beforeAll(async () => {
-  floe = await Installation.attach(inject('cluster'));
+  floe = await laneInstallation();
   const slow = '{ test.activationSeconds = 8; }';
   apart = await Apart.take(floe, 'scenario-outages', {
     m1: slow,

@@ -1,7 +1,7 @@
 // Attempts that go on across a reboot of the machine: kept after it, or back with one more.
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { laneInstallation } from '../runner/lane.ts';
 import { Apart, type Told } from '../src/apart.ts';
-import { Installation } from '../src/installation.ts';
 
 let apart: Apart;
 let kept: Told;
@@ -10,7 +10,7 @@ let inWindow: Told;
 
 beforeAll(async () => {
   const needsBoot = '{ test.initInterfaceVersion = 2; }';
-  apart = await Apart.take(await Installation.attach(inject('cluster')), 'scenario-reboots', {
+  apart = await Apart.take(await laneInstallation(), 'scenario-reboots', {
     m1: needsBoot,
     m2: '{ test.unitFails = true; }',
     m3: needsBoot,

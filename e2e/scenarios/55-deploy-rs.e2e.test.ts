@@ -1,11 +1,12 @@
 // The holes that deploy-rs left, each as a test of the same name on a real machine; the issues are those of github.com/serokell/deploy-rs.
 import type { NixMachine, NixMachineSpec } from '@floe/crds/nix-machine';
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Closures } from '../bed/machine.ts';
+import { laneInstallation } from '../runner/lane.ts';
 import { Apart } from '../src/apart.ts';
 import { askHub } from '../src/ask-hub.ts';
 import { Forgery } from '../src/forgery.ts';
-import { Installation } from '../src/installation.ts';
+import type { Installation } from '../src/installation.ts';
 import { condition } from '../src/observe.ts';
 import type { Probe } from '../src/probe.ts';
 
@@ -23,7 +24,7 @@ let forgery: Forgery;
 let built = 0;
 
 beforeAll(async () => {
-  floe = await Installation.attach(inject('cluster'));
+  floe = await laneInstallation();
   // A config whose Rollout tells nobody, so that nobody is tried again but when a test says so.
   apart = await Apart.take(floe, NAME, {});
   forgery = new Forgery(floe, NAME);

@@ -1,11 +1,12 @@
 // The power is cut at ten random moments of attempts, and what was not synced is lost: afterwards each machine runs the old or the new closure, boots the same, and the API says which.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AttemptRecord } from '@floe/agent/attempt/record';
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Machine } from '../bed/machine.ts';
+import { laneInstallation } from '../runner/lane.ts';
 import { Apart } from '../src/apart.ts';
 import { Forgery } from '../src/forgery.ts';
-import { Installation } from '../src/installation.ts';
+import type { Installation } from '../src/installation.ts';
 
 const NAME = 'scenario-power';
 const CUTS_PER_MACHINE = 2;
@@ -27,7 +28,7 @@ let floe: Installation;
 let forgery: Forgery;
 
 beforeAll(async () => {
-  floe = await Installation.attach(inject('cluster'));
+  floe = await laneInstallation();
   // A config whose Rollout tells nobody, so that an attempt that was cut off is not begun anew.
   apart = await Apart.take(floe, NAME, {});
   forgery = new Forgery(floe, NAME);

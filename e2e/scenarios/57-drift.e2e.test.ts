@@ -1,8 +1,9 @@
 // What people do on a machine: checks of its own, a roll-back behind Floe's back that is said and put back, a closure applied by hand that is held until it is released.
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { waitUntil } from '../bed/wait-until.ts';
+import { laneInstallation } from '../runner/lane.ts';
 import { Apart } from '../src/apart.ts';
-import { Installation } from '../src/installation.ts';
+import type { Installation } from '../src/installation.ts';
 import { condition } from '../src/observe.ts';
 import type { Probe } from '../src/probe.ts';
 
@@ -13,7 +14,7 @@ const check = (name: string, script: string) =>
   `environment.etc."floe-agent/checks/${name}".text = builtins.toJSON { command = [ "/bin/sh" "-c" "${script}" ]; timeoutSeconds = 5; };`;
 
 beforeAll(async () => {
-  floe = await Installation.attach(inject('cluster'));
+  floe = await laneInstallation();
   apart = await Apart.take(floe, 'scenario-drift', { m1: `{ ${check('tables', 'echo all tables are there')} }` });
 });
 afterAll(async () => {

@@ -1,11 +1,12 @@
 // The ways to bring a closure other than a plain switch: a specialisation, a boot where the running system forbids the switch, modes boot and test, laptops without a network, a store or a /boot without room.
 import type { NixConfig } from '@floe/crds/nix-config';
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Closures } from '../bed/machine.ts';
 import { waitUntil } from '../bed/wait-until.ts';
+import { laneInstallation } from '../runner/lane.ts';
 import { Apart } from '../src/apart.ts';
 import { ByHand } from '../src/by-hand.ts';
-import { Installation } from '../src/installation.ts';
+import type { Installation } from '../src/installation.ts';
 import { addRoute, bootWithoutNetwork, dropRoute, giveNetworkBack } from '../src/network-of.ts';
 import { condition, type Fleet, waitForFleet } from '../src/observe.ts';
 import type { Probe } from '../src/probe.ts';
@@ -24,7 +25,7 @@ let floe: Installation;
 let byHand: ByHand;
 
 beforeAll(async () => {
-  floe = await Installation.attach(inject('cluster'));
+  floe = await laneInstallation();
   apart = await Apart.take(floe, NAME, {});
   byHand = await ByHand.begin(floe, apart, 'scenario-by-hand', COMMON);
 });
@@ -236,15 +237,11 @@ describe.concurrent('each on a machine of its own', () => {
     const module = `{ ${QUIET} test.marker = "${marker}"; test.payloadMiB = ${PAYLOAD_MIB}; }`;
     const { commit } = await floe.publishBeside(NAME, { m5: module }, COMMON);
     await floe.kubectl('annotate', '--overwrite', 'nixconfig', NAME, `floe.dev/reconcile=${marker}`);
-    const { configs } = await waitForFleet(
-      (...args) => floe.kubectl(...args),
-      'the large closure to be built',
-      (fleet) => {
-        const config = scenarioConfig(fleet);
-        const isThat = config?.status?.revision?.source?.endsWith(commit.slice(0, 7)) === true;
-        return isThat && condition(config, 'Ready')?.status === 'True';
-      },
-    );
+    const { configs } = await waitForFleet(floe, 'the large closure to be built', (fleet) => {
+      const config = scenarioConfig(fleet);
+      const isThat = config?.status?.revision?.source?.endsWith(commit.slice(0, 7)) === true;
+      return isThat && condition(config, 'Ready')?.status === 'True';
+    });
     const revision = scenarioConfig({ configs })?.status?.revision?.id;
     await apart.tell('m5', { specialisation: 'quiet' });
     const told = await probe.untilObject('it is told', ({ status }) => status?.desired?.revision === revision);

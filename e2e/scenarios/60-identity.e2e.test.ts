@@ -1,10 +1,11 @@
 // A machine is who holds its SSH host key: strangers, wrong keys and shared keys are refused, counted and told.
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Fleet } from '../bed/fleet.ts';
 import type { Machine } from '../bed/machine.ts';
 import { waitUntil } from '../bed/wait-until.ts';
-import { Installation } from '../src/installation.ts';
+import { laneInstallation } from '../runner/lane.ts';
+import type { Installation } from '../src/installation.ts';
 import { metric } from '../src/metrics-text.ts';
 import { condition } from '../src/observe.ts';
 import { Probe } from '../src/probe.ts';
@@ -17,7 +18,7 @@ let stranger: Machine;
 
 /** A sixth machine, with an agent of the fleet's, that nobody has told Floe of. */
 beforeAll(async () => {
-  floe = await Installation.attach(inject('cluster'));
+  floe = await laneInstallation();
   const [known = ''] = floe.machineNames;
   const ca = await (await floe.machine(known)).exec(['cat', CA_FILE]);
   await floe.publishBeside('strangers', {}, '{ }');

@@ -1,9 +1,10 @@
 // A machine runs only what a key that it trusts has signed, whoever orders it and wherever it lies.
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { makeSigningKey } from '../bed/fleet.ts';
+import { laneInstallation } from '../runner/lane.ts';
 import { Apart } from '../src/apart.ts';
 import { Forgery } from '../src/forgery.ts';
-import { Installation } from '../src/installation.ts';
+import type { Installation } from '../src/installation.ts';
 import { condition } from '../src/observe.ts';
 import type { Probe } from '../src/probe.ts';
 
@@ -15,7 +16,7 @@ let forgery: Forgery;
 let foreign: string;
 
 beforeAll(async () => {
-  floe = await Installation.attach(inject('cluster'));
+  floe = await laneInstallation();
   // A config whose Rollout tells nobody: the orders are forged.
   apart = await Apart.take(floe, NAME, {});
   forgery = new Forgery(floe, NAME);

@@ -1,10 +1,11 @@
 // Secrets on a real machine, and the people at it: files with owner and mode, a question, a yes, and the way back.
 import type { NixMachine } from '@floe/crds/nix-machine';
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Machine } from '../bed/machine.ts';
 import { waitUntil } from '../bed/wait-until.ts';
+import { laneInstallation } from '../runner/lane.ts';
 import { machineObjects } from '../src/acts.ts';
-import { Installation } from '../src/installation.ts';
+import type { Installation } from '../src/installation.ts';
 import { condition } from '../src/observe.ts';
 import { OperatorPods } from '../src/operator-pods.ts';
 import { config, freshMarker, marked, publishBuilt, rollout, waitDone } from '../src/scene.ts';
@@ -57,7 +58,7 @@ async function as(user: string, ...words: string[]): Promise<{ code: number; sai
 }
 
 beforeAll(async () => {
-  floe = await Installation.attach(inject('cluster'));
+  floe = await laneInstallation();
   m5 = await floe.machine('m5');
   // As users.users and users.groups of NixOS make them.
   await m5.sh(`

@@ -5,12 +5,13 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { NixMachine, NixMachineSpec } from '@floe/crds/nix-machine';
 import type { Rollout } from '@floe/crds/rollout';
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Closures, Machine } from '../bed/machine.ts';
 import { makeSshKey } from '../bed/ssh-server.ts';
 import { waitUntil } from '../bed/wait-until.ts';
+import { laneInstallation } from '../runner/lane.ts';
 import { goodFleet } from '../src/apart.ts';
-import { Installation } from '../src/installation.ts';
+import type { Installation } from '../src/installation.ts';
 import { condition } from '../src/observe.ts';
 import { Probe, RELOADS } from '../src/probe.ts';
 import { freshMarker, marked } from '../src/scene.ts';
@@ -96,7 +97,7 @@ const rolloutStatus = async (): Promise<Rollout['status']> =>
 const units = () => probe.machine.sh("systemctl list-units --all --no-legend --plain 'floe-rescue-*' 'floe-switch-*'");
 
 beforeAll(async () => {
-  floe = await Installation.attach(inject('cluster'));
+  floe = await laneInstallation();
   probe = new Probe(floe, await floe.machine(MACHINE));
   await goodFleet(floe);
   const { secret, line } = await makeKey();

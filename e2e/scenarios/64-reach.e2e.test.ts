@@ -2,21 +2,22 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { NixMachine } from '@floe/crds/nix-machine';
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Fleet } from '../bed/fleet.ts';
 import type { Machine } from '../bed/machine.ts';
 import { projectDir } from '../bed/paths.ts';
 import { waitUntil } from '../bed/wait-until.ts';
+import { laneInstallation } from '../runner/lane.ts';
 import { machineObjects, running } from '../src/acts.ts';
 import { FleetWatch } from '../src/fleet-watch.ts';
 import { hubAddress } from '../src/helm-values.ts';
-import { CA_FILE, Installation, NAMESPACE } from '../src/installation.ts';
+import { CA_FILE, type Installation, NAMESPACE } from '../src/installation.ts';
 import { metric } from '../src/metrics-text.ts';
 import { condition, waitForFleet } from '../src/observe.ts';
 import { OperatorPods } from '../src/operator-pods.ts';
 import { Probe } from '../src/probe.ts';
 import { Proxies } from '../src/proxies.ts';
-import { calm, config, freshMarker, kubectlOf, marked, publishBuilt, rollout, waitDone } from '../src/scene.ts';
+import { calm, config, freshMarker, marked, publishBuilt, rollout, waitDone } from '../src/scene.ts';
 
 const ZONE = 'topology.kubernetes.io/zone';
 /** Everything of the cluster's: Services and pods. */
@@ -41,7 +42,7 @@ async function untilSaid(machine: Machine, text: string): Promise<void> {
 }
 
 beforeAll(async () => {
-  floe = await Installation.attach(inject('cluster'));
+  floe = await laneInstallation();
   const { cluster } = floe;
   await cluster.network.clear();
   await floe.kubectl('delete', 'rollouts.floe.dev', '--all', '--wait=true');
@@ -147,7 +148,7 @@ describe('behind a proxy', () => {
     await floe.apply(rollout());
     const bad = await publishBuilt(floe, ways, marked(freshMarker(), 'test.unitFails = true;'));
     const { machines } = await waitForFleet(
-      kubectlOf(floe),
+      floe,
       'everyone to be back',
       ({ rollouts, machines: all }) =>
         rollouts[0]?.status?.phase === 'Failed' &&

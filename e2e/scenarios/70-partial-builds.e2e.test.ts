@@ -1,8 +1,9 @@
 // Machines whose closure can't be evaluated or built: the others get theirs, and everyone reads why.
-import { beforeAll, describe, expect, inject, test } from 'vitest';
-import { Installation } from '../src/installation.ts';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { laneInstallation } from '../runner/lane.ts';
+import type { Installation } from '../src/installation.ts';
 import { condition, type Fleet, waitForFleet } from '../src/observe.ts';
-import { calm, freshMarker, kubectlOf, marked, waitDone } from '../src/scene.ts';
+import { calm, freshMarker, marked, waitDone } from '../src/scene.ts';
 
 const SEVERAL = {
   m2: '{ services.nginx.enabel = true; }',
@@ -14,7 +15,7 @@ let floe: Installation;
 let before: Fleet;
 
 beforeAll(async () => {
-  floe = await Installation.attach(inject('cluster'));
+  floe = await laneInstallation();
   before = await waitDone(floe, await calm(floe));
 });
 
@@ -26,7 +27,7 @@ function closures(fleet: Fleet): Record<string, string | undefined> {
 async function publishIncomplete(modules: Readonly<Record<string, string>>): Promise<Fleet> {
   const { commit } = await floe.publish(modules, marked(freshMarker()));
   return waitForFleet(
-    kubectlOf(floe),
+    floe,
     `the Rollout to be done with ${commit.slice(0, 7)}, but for ${Object.keys(modules).join(', ')}`,
     ({ configs, rollouts }) => {
       const { revision } = configs[0]?.status ?? {};
@@ -85,7 +86,7 @@ describe('one machine of five cannot be evaluated', () => {
   test('the machine itself keeps what it runs, and says what it waits for', async () => {
     const m3 = fleet.machines.find(({ metadata }) => metadata.name === 'm3');
     expect(m3?.status?.current?.closure).toBe(closures(before)['m3']);
-    const said = await waitForFleet(kubectlOf(floe), 'm3 to say why it does not move', ({ machines }) =>
+    const said = await waitForFleet(floe, 'm3 to say why it does not move', ({ machines }) =>
       machines.some(({ metadata, status }) => metadata.name === 'm3' && status?.waiting?.reason === 'NotBuilt'),
     );
     const { waiting } = said.machines.find(({ metadata }) => metadata.name === 'm3')?.status ?? {};
@@ -133,7 +134,7 @@ describe('three machines fail in one build, each in a way of its own', () => {
 test('after the fix everyone has the newest revision', async () => {
   await floe.publish({}, marked(freshMarker()));
   const fleet = await waitForFleet(
-    kubectlOf(floe),
+    floe,
     'all five machines to have the fix',
     ({ configs, machines, rollouts }) => {
       const { revision } = configs[0]?.status ?? {};

@@ -2,8 +2,9 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { NixConfigSpec } from '@floe/crds/nix-config';
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { Installation } from '../src/installation.ts';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { laneInstallation } from '../runner/lane.ts';
+import type { Installation } from '../src/installation.ts';
 import { Tenant } from '../src/tenant.ts';
 
 const HOST = 'http://10.250.0.1:8418';
@@ -86,7 +87,7 @@ let floe: Installation;
 let tenant: Tenant;
 
 beforeAll(async () => {
-  floe = await Installation.attach(inject('cluster'));
+  floe = await laneInstallation();
   tenant = await Tenant.create(floe, 'source-faults');
   await tenant.publish('good', { machines: { web: '{ }' } });
   const configs = FAULTS.map(({ name, source }) => tenant.config(name, { source, interval: '5s' }));

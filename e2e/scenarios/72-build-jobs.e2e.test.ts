@@ -2,9 +2,10 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RevisionRecord } from '@floe/crds/revision-record';
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { waitUntil } from '../bed/wait-until.ts';
-import { Installation, SYSTEM } from '../src/installation.ts';
+import { laneInstallation } from '../runner/lane.ts';
+import { type Installation, SYSTEM } from '../src/installation.ts';
 import { freshMarker } from '../src/scene.ts';
 import { type Seen, Tenant } from '../src/tenant.ts';
 
@@ -15,7 +16,7 @@ let floe: Installation;
 let tenant: Tenant;
 
 beforeAll(async () => {
-  floe = await Installation.attach(inject('cluster'));
+  floe = await laneInstallation();
   tenant = await Tenant.create(floe, 'build-jobs');
 });
 afterAll(() => tenant?.remove());

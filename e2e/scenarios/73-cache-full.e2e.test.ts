@@ -1,8 +1,9 @@
 // A cache that is full: nothing half-built counts as built, a person reads why, and after room is made it goes on.
 import { chown, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { Installation, SYSTEM } from '../src/installation.ts';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { laneInstallation } from '../runner/lane.ts';
+import { type Installation, SYSTEM } from '../src/installation.ts';
 import { freshMarker } from '../src/scene.ts';
 import { Tenant } from '../src/tenant.ts';
 import { upgrade } from '../src/upgrade.ts';
@@ -16,7 +17,7 @@ let floe: Installation;
 let tenant: Tenant;
 
 beforeAll(async () => {
-  floe = await Installation.attach(inject('cluster'));
+  floe = await laneInstallation();
   tenant = await Tenant.create(floe, 'cache-full');
   await startCache('1Mi');
   await upgrade(floe, {

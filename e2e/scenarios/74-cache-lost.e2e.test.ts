@@ -1,6 +1,7 @@
 // A cache that has lost what was built: a person reads it, and one order brings it back as it was.
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { Installation, SYSTEM } from '../src/installation.ts';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { laneInstallation } from '../runner/lane.ts';
+import { type Installation, SYSTEM } from '../src/installation.ts';
 import { freshMarker } from '../src/scene.ts';
 import { Tenant } from '../src/tenant.ts';
 
@@ -10,7 +11,7 @@ let floe: Installation;
 let tenant: Tenant;
 
 beforeAll(async () => {
-  floe = await Installation.attach(inject('cluster'));
+  floe = await laneInstallation();
   tenant = await Tenant.create(floe, 'cache-lost');
 });
 afterAll(() => tenant?.remove());

@@ -2,9 +2,10 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { NixConfigSpec } from '@floe/crds/nix-config';
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeSshKey, type SshAccess } from '../bed/ssh-server.ts';
-import { Installation } from '../src/installation.ts';
+import { laneInstallation } from '../runner/lane.ts';
+import type { Installation } from '../src/installation.ts';
 import { freshMarker } from '../src/scene.ts';
 import { type Seen, Tenant } from '../src/tenant.ts';
 
@@ -15,7 +16,7 @@ let floe: Installation;
 let tenant: Tenant;
 
 beforeAll(async () => {
-  floe = await Installation.attach(inject('cluster'));
+  floe = await laneInstallation();
   tenant = await Tenant.create(floe, 'sources');
 });
 afterAll(() => tenant?.remove());

@@ -1,10 +1,11 @@
 // The signing key of a namespace, and a cache that is a folder on a shared volume: complete and signed there.
 import { chown, mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { inBuildStore, tryInBuildStore } from '../bed/build-store.ts';
 import { makeSigningKey } from '../bed/fleet.ts';
-import { Installation } from '../src/installation.ts';
+import { laneInstallation } from '../runner/lane.ts';
+import type { Installation } from '../src/installation.ts';
 import { freshMarker } from '../src/scene.ts';
 import { Tenant } from '../src/tenant.ts';
 import { upgrade } from '../src/upgrade.ts';
@@ -17,7 +18,7 @@ let floe: Installation;
 let tenant: Tenant;
 
 beforeAll(async () => {
-  floe = await Installation.attach(inject('cluster'));
+  floe = await laneInstallation();
   tenant = await Tenant.create(floe, 'keys');
 });
 afterAll(() => tenant?.remove());

@@ -1,14 +1,15 @@
 // Who moves a machine: its config at once (delivery Immediate), a Rollout that selects it, or nobody.
 import type { NixMachine } from '@floe/crds/nix-machine';
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { Installation, NAMESPACE } from '../src/installation.ts';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { laneInstallation } from '../runner/lane.ts';
+import { type Installation, NAMESPACE } from '../src/installation.ts';
 import { condition, type Fleet, readFleet, waitForFleet } from '../src/observe.ts';
-import { calm, freshMarker, kubectlOf, marked, publishBuilt, waitDone } from '../src/scene.ts';
+import { calm, freshMarker, marked, publishBuilt, waitDone } from '../src/scene.ts';
 
 let floe: Installation;
 
 beforeAll(async () => {
-  floe = await Installation.attach(inject('cluster'));
+  floe = await laneInstallation();
   await waitDone(floe, await calm(floe));
 });
 
@@ -48,7 +49,7 @@ function tellings(fleet: Fleet): Record<string, string | undefined> {
 }
 
 async function untilHome(commit: string): Promise<Fleet> {
-  return waitForFleet(kubectlOf(floe), `m1 to run ${commit.slice(0, 7)} of config home`, (seen) => {
+  return waitForFleet(floe, `m1 to run ${commit.slice(0, 7)} of config home`, (seen) => {
     const { revision } = seen.configs.find(({ metadata }) => metadata.name === 'home')?.status ?? {};
     const { status } = named(seen, 'm1');
     return (
@@ -86,10 +87,10 @@ test('delivery Immediate: a machine moves as soon as its closure is built, witho
 test('a machine that no Rollout selects waits, and says so', async () => {
   await floe.publishBeside('forgotten', {}, marked(freshMarker()));
   await floe.apply(configOf('forgotten', {}));
-  const before = tellings(await readFleet(kubectlOf(floe)));
+  const before = tellings(await readFleet(floe));
   await give('m2', 'forgotten');
   const fleet = await waitForFleet(
-    kubectlOf(floe),
+    floe,
     'm2 to say that no Rollout selects it',
     (seen) => named(seen, 'm2').status?.waiting?.reason === 'NoRollout',
   );
@@ -101,11 +102,11 @@ test('a machine that no Rollout selects waits, and says so', async () => {
 });
 
 test('deleting a Rollout moves nobody, and a revision that is built then waits', async () => {
-  const before = await readFleet(kubectlOf(floe));
+  const before = await readFleet(floe);
   await floe.kubectl('delete', 'rollouts.floe.dev', 'fleet', '--wait=true');
   const revision = await publishBuilt(floe, {}, marked(freshMarker()));
   const others = ['m3', 'm4', 'm5'];
-  const fleet = await waitForFleet(kubectlOf(floe), 'm3, m4 and m5 to say that no Rollout selects them', (seen) =>
+  const fleet = await waitForFleet(floe, 'm3, m4 and m5 to say that no Rollout selects them', (seen) =>
     others.every((name) => named(seen, name).status?.waiting?.reason === 'NoRollout'),
   );
   expect(revisionOf(fleet, 'fleet')).toBe(revision);

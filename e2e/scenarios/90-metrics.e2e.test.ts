@@ -1,7 +1,7 @@
 // Every question of the dashboards and of the alerts, asked of a real Prometheus that scrapes Floe while revisions come, fail and are refused.
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { alertRules } from '../../charts/alert-rules.ts';
 import type { Daemon } from '../bed/daemon.ts';
 import { projectDir } from '../bed/paths.ts';
@@ -9,10 +9,11 @@ import { run } from '../bed/run.ts';
 import { waitUntil } from '../bed/wait-until.ts';
 import { allChosen, asked, choices, questions } from '../prometheus/dashboards.ts';
 import { Prometheus, type Rule, type Series } from '../prometheus/prometheus.ts';
-import { Installation, NAMESPACE, SYSTEM } from '../src/installation.ts';
+import { laneInstallation } from '../runner/lane.ts';
+import { type Installation, NAMESPACE, SYSTEM } from '../src/installation.ts';
 import { condition, waitForFleet } from '../src/observe.ts';
 import { complaints, OperatorPods } from '../src/operator-pods.ts';
-import { calm, freshMarker, kubectlOf, marked, publishBuilt, rollout, waitDone } from '../src/scene.ts';
+import { calm, freshMarker, marked, publishBuilt, rollout, waitDone } from '../src/scene.ts';
 
 /** Another operator that Prometheus scrapes: its series have the same names, and `foreign` in every label. */
 const FOREIGN = `
@@ -73,19 +74,19 @@ async function makeThingsHappen(): Promise<void> {
   await waitDone(floe, await publishBuilt(floe, {}, marked(freshMarker(), 'test.activationSeconds = 2;')));
   const broken = { m1: '{ test.unitFails = true; }', m5: '{ test.evaluationError = "a mistake in m5"; }' };
   const revision = await publishBuilt(floe, broken, marked(freshMarker()));
-  await waitForFleet(kubectlOf(floe), 'the broken revision to fail', ({ rollouts }) => {
+  await waitForFleet(floe, 'the broken revision to fail', ({ rollouts }) => {
     const [{ status } = {}] = rollouts;
     return status?.revision === revision && status.phase === 'Failed' && status.counts?.notBuilt === 1;
   });
   const patch = { spec: { identity: { sshHostKey: STRANGE_KEY } } };
   await floe.kubectl('patch', 'nixmachine', 'm4', '--type=merge', '-p', JSON.stringify(patch));
-  await waitForFleet(kubectlOf(floe), 'm4 to be put out for its key', ({ machines }) =>
+  await waitForFleet(floe, 'm4 to be put out for its key', ({ machines }) =>
     machines.some((machine) => machine.metadata.name === 'm4' && condition(machine, 'Online')?.status === 'False'),
   );
 }
 
 beforeAll(async () => {
-  floe = await Installation.attach(inject('cluster'));
+  floe = await laneInstallation();
   await calm(floe);
   await new OperatorPods(floe).untilReady();
   rulesDir = join(floe.cluster.dir, 'alerts');

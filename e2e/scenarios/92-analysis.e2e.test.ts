@@ -1,11 +1,12 @@
 // A canary that is compared with its control group in a real Prometheus: it turns bad and the fleet goes back, then a good one follows through a Job, too.
 import type { RolloutSpec, RolloutStatus } from '@floe/crds/rollout';
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Prometheus } from '../prometheus/prometheus.ts';
-import { Installation, NAMESPACE, SYSTEM } from '../src/installation.ts';
+import { laneInstallation } from '../runner/lane.ts';
+import { type Installation, NAMESPACE, SYSTEM } from '../src/installation.ts';
 import { type Fleet, waitForFleet } from '../src/observe.ts';
 import { complaints, OperatorPods } from '../src/operator-pods.ts';
-import { calm, freshMarker, kubectlOf, marked, publishBuilt, rollout, waitDone } from '../src/scene.ts';
+import { calm, freshMarker, marked, publishBuilt, rollout, waitDone } from '../src/scene.ts';
 
 const PORT = 9100;
 /** Where pods find the Prometheus: on the node. */
@@ -55,7 +56,7 @@ function statusOf(fleet: Fleet): RolloutStatus {
 }
 
 async function until(what: string, done: (status: RolloutStatus) => boolean): Promise<Fleet> {
-  return await waitForFleet(kubectlOf(floe), what, (seen) => done(statusOf(seen)), { timeoutSeconds: 120 });
+  return await waitForFleet(floe, what, (seen) => done(statusOf(seen)), { timeoutSeconds: 120 });
 }
 
 async function reasonsOfEvents(): Promise<string[]> {
@@ -66,7 +67,7 @@ async function reasonsOfEvents(): Promise<string[]> {
 }
 
 beforeAll(async () => {
-  floe = await Installation.attach(inject('cluster'));
+  floe = await laneInstallation();
   good = await calm(floe, {}, application(0.01));
   const targets = await Promise.all(
     floe.machineNames.map(async (name) => ({

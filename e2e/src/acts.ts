@@ -90,7 +90,7 @@ export async function firstRevision(stage: Stage): Promise<string> {
   say('$ kubectl apply -f demo/fleet.yaml -f machines.yaml');
   await floe.apply(...objects, ...(await configObjects(url)));
   const fleet = await waitForFleet(
-    (...args) => floe.kubectl(...args),
+    floe,
     'the first revision to reach every machine',
     (seen) =>
       everyoneHas(seen, newRevision(seen, undefined), floe.machineNames.length) &&
@@ -108,7 +108,7 @@ export async function secondRevision(stage: Stage, before: string): Promise<stri
   await floe.publish({}, greeting('Good morning'));
   const order: string[] = [];
   const fleet = await waitForFleet(
-    (...args) => floe.kubectl(...args),
+    floe,
     'the second revision to reach every machine',
     (seen) => {
       const revision = newRevision(seen, before);
@@ -139,7 +139,7 @@ export async function brokenRevision(stage: Stage, good: string): Promise<string
   say('$ git commit -am "hello: a mistake" && git push');
   await floe.publish({}, BROKEN);
   const fleet = await waitForFleet(
-    (...args) => floe.kubectl(...args),
+    floe,
     'the third revision to be rolled back on its canary',
     (seen) => newRevision(seen, good) !== undefined && seen.rollouts[0]?.status?.phase === 'Failed',
     { timeoutSeconds: 240, ...(stage.each ? { each: stage.each } : {}) },

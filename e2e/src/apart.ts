@@ -71,14 +71,11 @@ export class Apart {
         },
       },
     );
-    await waitForFleet(
-      (...args) => floe.kubectl(...args),
-      `the closures of config ${name} to be built`,
-      (seen) =>
-        isBuilt(
-          seen.configs.find((config) => config.metadata.name === name),
-          floe.machineNames.length,
-        ),
+    await waitForFleet(floe, `the closures of config ${name} to be built`, (seen) =>
+      isBuilt(
+        seen.configs.find((config) => config.metadata.name === name),
+        floe.machineNames.length,
+      ),
     );
     return apart;
   }
@@ -176,7 +173,7 @@ async function untilGood(floe: Installation, revision?: string): Promise<Fleet> 
   const restarted = new Set<string>();
   return waitUntil(
     async () => {
-      const fleet = await readFleet((...args) => floe.kubectl(...args));
+      const fleet = await readFleet(floe);
       for (const { metadata, status } of fleet.machines) {
         const waits = status?.attempt?.phase === 'RebootRequired' && status.attempt.desiredId === status.desired?.id;
         if (!waits || restarted.has(metadata.name)) continue;
@@ -196,7 +193,7 @@ async function untilGood(floe: Installation, revision?: string): Promise<Fleet> 
 
 /** The shared fleet with everyone on a good revision; made where an earlier scenario left none. */
 export async function goodFleet(floe: Installation): Promise<Fleet> {
-  const found = await readFleet((...args) => floe.kubectl(...args));
+  const found = await readFleet(floe);
   if (isGood(found, floe.machineNames.length)) return found;
   if (found.machines.length === 0) {
     await firstRevision({ floe, say: () => undefined });

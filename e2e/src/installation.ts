@@ -2,13 +2,14 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Cluster } from '../bed/cluster.ts';
-import { ensureHost } from '../bed/ensure-host.ts';
+import { ensureHost, ensurePackages, type PackageSet } from '../bed/ensure-host.ts';
 import { Fleet, makeSigningKey, type SigningKey } from '../bed/fleet.ts';
 import type { Image } from '../bed/image-layout.ts';
 import { floeImage } from '../bed/images.ts';
 import type { Machine } from '../bed/machine.ts';
 import { projectDir } from '../bed/paths.ts';
 import { type OnProgress, step } from '../bed/progress.ts';
+import { RestClient } from '../bed/rest-client.ts';
 import { run } from '../bed/run.ts';
 import { helmValues, hubAddress } from './helm-values.ts';
 import type { Site } from './site.ts';
@@ -24,6 +25,8 @@ export interface InstallationOptions {
   /** Name of the cluster; installations of different names run side by side. */
   readonly name: string;
   readonly machines: readonly string[];
+  /** The operator's, of {@link makeReady}; made where it is missing. */
+  readonly image?: Image;
   /** Ends with this process, even when it is killed. */
   readonly endsWithParent?: boolean;
   /** More Helm values, `--set` form. */
@@ -34,6 +37,19 @@ export interface InstallationOptions {
 /** What another process needs to know of an installation. */
 type Saved = { readonly machineNames: readonly string[]; readonly key: SigningKey };
 
+/** Makes what all installations share, each thing once: the host's packages and trees, the programs, the operator's image. */
+export async function makeReady(
+  options: { readonly onProgress?: OnProgress; readonly packages?: readonly PackageSet[] } = {},
+): Promise<Image> {
+  const progress = options.onProgress ? { onProgress: options.onProgress } : {};
+  await ensureHost(progress);
+  for (const set of options.packages ?? []) await ensurePackages(progress, set);
+  await step(options.onProgress, 'build', 'programs: operator and agent, bundled', () =>
+    run([process.execPath, join(projectDir, 'scripts/build.ts')]).then(() => undefined),
+  );
+  return floeImage(join(projectDir, 'dist', 'floe.mjs'), progress);
+}
+
 /** A running installation. */
 export class Installation implements Site {
   readonly cluster: Cluster;
@@ -41,6 +57,7 @@ export class Installation implements Site {
   readonly machineNames: readonly string[];
   readonly #bundle: string;
   readonly #key: SigningKey;
+  #api: Promise<RestClient> | undefined;
 
   private constructor(given: { cluster: Cluster; machineNames: readonly string[]; key: SigningKey }) {
     this.cluster = given.cluster;
@@ -53,11 +70,7 @@ export class Installation implements Site {
   /** Makes everything that is missing, then a cluster, the operator in it, and machines that are connected. */
   static async create(options: InstallationOptions): Promise<Installation> {
     const { onProgress } = options;
-    await ensureHost({ ...(onProgress ? { onProgress } : {}) });
-    await step(onProgress, 'build', 'programs: operator and agent, bundled', () =>
-      run([process.execPath, join(projectDir, 'scripts/build.ts')]).then(() => undefined),
-    );
-    const image = await floeImage(join(projectDir, 'dist', 'floe.mjs'), { ...(onProgress ? { onProgress } : {}) });
+    const image = options.image ?? (await makeReady(onProgress ? { onProgress } : {}));
     const cluster = await Cluster.open({ name: options.name, endsWithParent: options.endsWithParent ?? false });
     await cluster.up({ images: [image], ...(onProgress ? { onProgress } : {}) });
     const key = await makeSigningKey(`${NAMESPACE}-floe-1`);
@@ -91,6 +104,22 @@ export class Installation implements Site {
 
   kubectl(...args: string[]): Promise<string> {
     return this.cluster.kubectl(['-n', NAMESPACE, ...args]);
+  }
+
+  async list(plural: string): Promise<readonly unknown[]> {
+    const { items } = (await this.get(plural)) as { items: readonly unknown[] };
+    return items;
+  }
+
+  /** Asks the API server for what lies at a path below the fleet's namespace, `nixmachines/m1` for instance; without kubectl, whose start is dear. */
+  async get(path: string): Promise<unknown> {
+    this.#api ??= this.cluster.kubeconfigForHost().then((file) => RestClient.open(file));
+    const { status, body } = await (await this.#api).request(
+      'GET',
+      `/apis/floe.dev/v1alpha1/namespaces/${NAMESPACE}/${path}`,
+    );
+    if (status !== 200) throw new Error(`GET ${path}: ${status} ${JSON.stringify(body)}`);
+    return body;
   }
 
   kubectlLine(): Promise<string> {

@@ -1,12 +1,15 @@
-// Reads Floe's kinds through kubectl, as a person does, and waits for what they shall say.
+// Reads Floe's kinds from the API, and waits for what they shall say.
 import type { NixConfig } from '@floe/crds/nix-config';
 import type { NixMachine } from '@floe/crds/nix-machine';
 import type { Condition } from '@floe/crds/object-meta';
 import type { Rollout } from '@floe/crds/rollout';
 import { waitUntil } from '../bed/wait-until.ts';
 
-/** Runs kubectl in the fleet's namespace. */
-export type Kubectl = (...args: string[]) => Promise<string>;
+/** Where Floe's objects are read: a namespace of a cluster. */
+export interface Objects {
+  /** The objects of one of Floe's kinds, by its plural name, as the API has them now. */
+  list(plural: string): Promise<readonly unknown[]>;
+}
 
 export interface Fleet {
   readonly configs: readonly NixConfig[];
@@ -16,12 +19,12 @@ export interface Fleet {
 
 type Any = NixConfig | NixMachine | Rollout;
 
-/** All objects of Floe in the namespace, from one call. */
-export async function readFleet(kubectl: Kubectl): Promise<Fleet> {
-  const text = await kubectl('get', 'nixconfigs,nixmachines,rollouts.floe.dev', '-o', 'json');
-  const { items } = JSON.parse(text) as { items: Any[] };
-  const of = <T extends Any>(kind: string): T[] => items.filter((item) => item.kind === kind) as T[];
-  return { configs: of('NixConfig'), machines: of('NixMachine'), rollouts: of('Rollout') };
+/** All objects of Floe in the namespace. */
+export async function readFleet(objects: Objects): Promise<Fleet> {
+  const [configs, machines, rollouts] = await Promise.all(
+    ['nixconfigs', 'nixmachines', 'rollouts'].map((kind) => objects.list(kind)),
+  );
+  return { configs: configs as NixConfig[], machines: machines as NixMachine[], rollouts: rollouts as Rollout[] };
 }
 
 /** Whatever has conditions. */
@@ -33,7 +36,7 @@ export function condition(object: Conditioned | undefined, type: string): Condit
 
 /** Waits until `done` says so; when it does not, tells what each object said last. */
 export async function waitForFleet(
-  kubectl: Kubectl,
+  objects: Objects,
   what: string,
   done: (fleet: Fleet) => boolean,
   options: {
@@ -45,13 +48,13 @@ export async function waitForFleet(
   let last: Fleet = { configs: [], machines: [], rollouts: [] };
   await waitUntil(
     async () => {
-      last = await readFleet(kubectl);
+      last = await readFleet(objects);
       options.each?.(last);
       return done(last);
     },
     {
       what,
-      everySeconds: 0.4,
+      everySeconds: 0.2,
       timeoutSeconds: options.timeoutSeconds ?? 120,
       explain: async () => describe(last),
       ...(options.signal ? { signal: options.signal } : {}),

@@ -33,7 +33,7 @@ export class Probe {
 
   /** The machine as the API has it. */
   async object(): Promise<NixMachine> {
-    return JSON.parse(await this.#floe.kubectl('get', 'nixmachine', this.name, '-o', 'json')) as NixMachine;
+    return (await this.#floe.get(`nixmachines/${this.name}`)) as NixMachine;
   }
 
   /** Waits until the API says so of the machine, and returns what it says. */

@@ -19,10 +19,6 @@ export function freshMarker(): string {
   return `m${Date.now().toString(36)}`;
 }
 
-export function kubectlOf(floe: Installation): (...args: string[]) => Promise<string> {
-  return (...args) => floe.kubectl(...args);
-}
-
 /** The config `fleet`, from the git repository that `Installation.publish` writes. */
 export function config(spec: Partial<NixConfigSpec> = {}): object {
   return {
@@ -50,7 +46,7 @@ export async function publishBuilt(
   common: string,
 ): Promise<string> {
   const { commit } = await floe.publish(modules, common);
-  const fleet = await waitForFleet(kubectlOf(floe), `commit ${commit.slice(0, 7)} to be built`, (seen) => {
+  const fleet = await waitForFleet(floe, `commit ${commit.slice(0, 7)} to be built`, (seen) => {
     const source = seen.configs.find((item) => item.metadata.name === 'fleet')?.status?.revision?.source ?? '';
     return source.endsWith(commit.slice(0, 7));
   });
@@ -78,7 +74,7 @@ export function isDone(fleet: Fleet, revision: string): boolean {
 
 /** Waits until everyone runs the revision. */
 export function waitDone(floe: Installation, revision: string): Promise<Fleet> {
-  return waitForFleet(kubectlOf(floe), `everyone to run ${revision}`, (fleet) => isDone(fleet, revision), {
+  return waitForFleet(floe, `everyone to run ${revision}`, (fleet) => isDone(fleet, revision), {
     timeoutSeconds: 180,
   });
 }

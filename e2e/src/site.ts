@@ -1,5 +1,6 @@
 // What the demo's acts need of the place where they play: the local cluster and kind both have it.
 import type { Closures } from '../bed/machine.ts';
+import type { Objects } from './observe.ts';
 
 export interface SiteMachine {
   /** `ssh-ed25519 AAAA…`, for `spec.identity.sshHostKey`. */
@@ -9,7 +10,7 @@ export interface SiteMachine {
 }
 
 /** Floe, installed in a cluster, with machines that know their hub and trust one key. */
-export interface Site {
+export interface Site extends Objects {
   readonly machineNames: readonly string[];
   machine(name: string): Promise<SiteMachine>;
   /** Runs kubectl in the machines' namespace; returns what it prints. */

@@ -1,71 +1,34 @@
-// `npm test`: checks, unit and property tests, then scenarios on a real cluster. Ends with the line "N passed, N failed".
-import { spawn } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+// `npm test`: checks, then unit and property tests beside scenarios on real clusters. Ends with the line "N passed, N failed".
+import { availableParallelism } from 'node:os';
 import { missingOnHost } from '../bed/ensure-host.ts';
-import { projectDir } from '../bed/paths.ts';
+import { parseTestArguments, USAGE } from '../runner/arguments.ts';
+import { LOG_DIR, makeLogDir } from '../runner/evidence.ts';
+import { laneCount } from '../runner/lane-count.ts';
+import { longest } from '../runner/longest.ts';
+import { matchingScenarios } from '../runner/scenario-files.ts';
+import type { Failure, Verdict } from '../runner/verdict.ts';
+import { NOTHING, runNode, runVitest } from '../runner/vitest-run.ts';
 import { bold, duration } from './terminal.ts';
-import { type Failure, VERDICT_FILE, type Verdict } from './verdict.ts';
 
 const MOST_PRINTED = 20;
 const MOST_LINES = 12;
-const node = process.execPath;
-const vitest = join(projectDir, 'node_modules/vitest/vitest.mjs');
-
-/** `how`: the exit code or the signal that ended it. */
-type Ended = { readonly code: number; readonly how: string; readonly output: string };
-
-function run(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ended> {
-  return new Promise((resolve) => {
-    const child = spawn(node, [...args], {
-      cwd: projectDir,
-      env: { ...process.env, ...env },
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    let output = '';
-    child.stdout.on('data', (data: Buffer) => {
-      output += data.toString();
-      process.stdout.write(data);
-    });
-    child.on('error', (error) => resolve({ code: 1, how: error.message, output }));
-    child.on('close', (code, signal) => resolve({ code: code ?? 1, how: signal ?? `exit code ${code}`, output }));
-  });
-}
+const WRONG_USE = 2;
 
 /** The checks of `npm run check`, each a test. */
 async function checks(): Promise<Verdict> {
-  const { code, how, output } = await run(['scripts/check.ts']);
+  const { code, how, output } = await runNode(['scripts/check.ts']);
   const passed = output.match(/^✔ /gm)?.length ?? 0;
   const failed = [...output.matchAll(/^✘ (.*) \(/gm)].map(([, name]) => ({ where: name ?? '', what: 'npm run check' }));
-  if (code === 0 || failed.length > 0) return { passed, failures: failed, secondTry: [] };
-  return { passed, failures: [{ where: 'npm run check', what: `ended with ${how}` }], secondTry: [] };
-}
-
-/** The tests of a vitest configuration. */
-async function tests(config: string, filter: readonly string[]): Promise<Verdict> {
-  const dir = await mkdtemp(join(tmpdir(), 'floe-test-'));
-  const file = join(dir, 'verdict.json');
-  try {
-    const { code, how } = await run([vitest, 'run', '--config', config, ...filter], { [VERDICT_FILE]: file });
-    const text = await readFile(file, 'utf8').catch(() => undefined);
-    // A run that ends without a verdict has crashed: that is a failure, not "no tests".
-    const verdict: Verdict =
-      text === undefined ? { passed: 0, failures: [], secondTry: [] } : (JSON.parse(text) as Verdict);
-    if (code === 0 || verdict.failures.length > 0) return verdict;
-    const what = `vitest ended with ${how} and no word about it: see its last lines above`;
-    return { ...verdict, failures: [{ where: config, what, stray: true }] };
-  } finally {
-    await rm(dir, { recursive: true, force: true });
-  }
+  if (code === 0 || failed.length > 0) return { ...NOTHING, passed, failures: failed };
+  return { ...NOTHING, passed, failures: [{ where: 'npm run check', what: `ended with ${how}` }] };
 }
 
 /** vitest tries no test again for an error that belongs to none: then all run once more, and the report says so. */
 async function unitTests(): Promise<Verdict> {
-  const first = await tests('vitest.config.ts', []);
+  const first = await runVitest('vitest.config.ts', []);
   if (first.failures.length === 0 || first.failures.some(({ stray }) => stray !== true)) return first;
   console.log('An error that belongs to no test: the unit tests run once more.');
-  const again = await tests('vitest.config.ts', []);
+  const again = await runVitest('vitest.config.ts', []);
   return { ...again, secondTry: [...again.secondTry, ...first.failures] };
 }
 
@@ -85,27 +48,54 @@ function print(title: string, failures: readonly Failure[]): void {
   if (failures.length > MOST_PRINTED) console.log(`\nand ${failures.length - MOST_PRINTED} more, see above`);
 }
 
-const filter = process.argv.slice(2);
-const missing = await missingOnHost(['run', 'metrics', 'ssh', 'proxies']);
-console.log(
-  `Floe's tests: checks, unit tests, scenarios on a real cluster. About ${missing.length === 0 ? 60 : 75} minutes; everything is kept in ~/.cache/floe (3 GB).`,
-);
-for (const item of missing) console.log(`  installs ${item}`);
+/** The last lines name each failure, with the beginning of its error: no one has to look for it above. */
+function report(verdicts: readonly Verdict[], logs: string): void {
+  const passed = verdicts.reduce((sum, verdict) => sum + verdict.passed, 0);
+  const failed = verdicts.reduce((sum, verdict) => sum + verdict.failures.length, 0);
+  process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
+  console.log(`\n${bold('What took longest')}`);
+  for (const { costs } of verdicts) for (const row of longest(costs)) console.log(row);
+  print(
+    'Passed at the second try',
+    verdicts.flatMap(({ secondTry }) => secondTry),
+  );
+  print(
+    'Failed',
+    verdicts.flatMap(({ failures }) => failures),
+  );
+  console.log(`\nLogs of clusters, pods and machines: ${logs}`);
+  console.log(`\n${passed} passed, ${failed} failed`);
+}
 
-const verdicts = [
-  ...(filter.length > 0 ? [] : [await stage('Checks', checks), await stage('Unit and property tests', unitTests)]),
-  await stage('Scenarios', () => tests('e2e/vitest.config.ts', filter)),
-];
-const passed = verdicts.reduce((sum, verdict) => sum + verdict.passed, 0);
-const failed = verdicts.reduce((sum, verdict) => sum + verdict.failures.length, 0);
-process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
-// The last lines name each, with the beginning of its error: nobody has to look for it above.
-print(
-  'Passed at the second try',
-  verdicts.flatMap(({ secondTry }) => secondTry),
-);
-print(
-  'Failed',
-  verdicts.flatMap(({ failures }) => failures),
-);
-console.log(`\n${passed} passed, ${failed} failed`);
+async function test(filter: readonly string[], asked: number | undefined): Promise<void> {
+  const missing = await missingOnHost(['run', 'metrics', 'ssh', 'proxies']);
+  const scenarios = matchingScenarios(filter);
+  const host = { cores: availableParallelism(), freeBytes: process.availableMemory() };
+  const lanes = Math.min(asked ?? laneCount(host), Math.max(1, scenarios.length));
+  const what =
+    filter.length > 0
+      ? `${scenarios.length} of the scenarios on real clusters`
+      : `checks, unit tests, ${scenarios.length} scenarios on real clusters. About ${missing.length === 0 ? 35 : 50} minutes on two cores`;
+  console.log(`Floe's tests: ${what}; ${lanes} side by side. Everything is kept in ~/.cache/floe (3 GB).`);
+  for (const item of missing) console.log(`  installs ${item}`);
+  const logs = await makeLogDir();
+  const inLanes = (): Promise<Verdict> =>
+    stage('Scenarios', () =>
+      runVitest('e2e/vitest.config.ts', filter, { FLOE_TEST_LANES: String(lanes), [LOG_DIR]: logs }),
+    );
+  if (filter.length > 0) return report([await inLanes()], logs);
+  const checked = await stage('Checks', checks);
+  // Scenarios wait more than they compute: the unit tests take the processors meanwhile.
+  const beside = await Promise.all([stage('Unit and property tests', unitTests), inLanes()]);
+  return report([checked, ...beside], logs);
+}
+
+const given = parseTestArguments(process.argv.slice(2));
+if (given.kind === 'help') {
+  console.log(USAGE);
+} else if (given.kind === 'wrong') {
+  console.error(`npm test: ${given.message}\n${USAGE}`);
+  process.exitCode = WRONG_USE;
+} else {
+  await test(given.filter, given.lanes);
+}

@@ -1,0 +1,13 @@
+import { expect, test } from 'vitest';
+import { laneCount } from './lane-count.ts';
+
+const GiB = 2 ** 30;
+
+test.each([
+  ['two cores and enough memory', { cores: 2, freeBytes: 24 * GiB }, 4],
+  ['little memory', { cores: 8, freeBytes: 10 * GiB }, 2],
+  ['less memory than one lane takes: one all the same', { cores: 8, freeBytes: 2 * GiB }, 1],
+  ['many cores: a bound', { cores: 64, freeBytes: 512 * GiB }, 8],
+])('%s', (_, host, lanes) => {
+  expect(laneCount(host)).toBe(lanes);
+});
