@@ -395,6 +395,19 @@ test('a source that does not answer is a condition that a person understands, an
   await nextJob();
 });
 
+test.each<[string, Partial<NixConfig['spec']>]>([
+  ['while it is suspended', { suspend: true }],
+  ['while its source can not be read', { source: { git: { url: 'https://x/y', secretRef: { name: 'login' } } } }],
+])('the signing key is shown %s: machines must trust it before anything is built', async (_, spec) => {
+  seedConfig(spec);
+  await vi.waitFor(() => expect(current()?.status?.cache).toBeDefined(), until);
+  const status = current()?.status;
+  const secret = api.get(secrets, `demo/${SIGNING_KEY_SECRET}`)?.data?.['secret'] ?? '';
+  expect(status?.cache?.publicKey).toBe(publicKeyOf(Buffer.from(secret, 'base64').toString()));
+  expect(status?.revision).toBeUndefined();
+  expect(api.list(jobs)).toEqual([]);
+});
+
 test('a Job that the API server refuses is a condition, and no Job', async () => {
   api.faults.inject(
     { verb: 'PATCH', path: /\/jobs\// },

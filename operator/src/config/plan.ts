@@ -11,6 +11,7 @@ import { type JobRemoval, removeAllJobs } from './plan-jobs.ts';
 import { prunedRecords } from './prune.ts';
 import type { Snapshot } from './snapshot.ts';
 import { nextStatus } from './status.ts';
+import type { Standing } from './standing.ts';
 import { wordsOf } from './wording.ts';
 
 export type Plan = {
@@ -18,7 +19,7 @@ export type Plan = {
   readonly look: boolean;
   /** Ask the cache for these closures, in the background. */
   readonly lookAtCache: CacheLook | undefined;
-  /** A build is due: make sure that its Secrets are there, then plan again. */
+  /** A build is due, or the signing key is not known yet: make sure that its Secrets are there, then plan again. */
   readonly prepare: boolean;
   readonly create: BuildTask | undefined;
   readonly remove: readonly JobRemoval[];
@@ -76,7 +77,7 @@ function finish(snapshot: Snapshot, now: Date, course: Whole): Plan {
   return {
     look: course.look ?? false,
     lookAtCache: course.cache?.look,
-    prepare: course.prepare ?? false,
+    prepare: course.prepare ?? needsKey(snapshot, standing),
     create: course.create,
     remove: course.remove ?? [],
     prune: prunedRecords(snapshot, status, target?.revision),
@@ -91,6 +92,11 @@ function finish(snapshot: Snapshot, now: Date, course: Whole): Plan {
       orders.nextCheckSeconds,
     ]),
   };
+}
+
+/** The key is shown whatever becomes of the source, and while the config is suspended: machines must trust it before they are built. */
+function needsKey({ config, preparation }: Snapshot, standing: Standing): boolean {
+  return standing.kind !== 'invalid' && preparation.kind === 'unknown' && config.status?.cache === undefined;
 }
 
 /** A verb is done when it can't bring anything more: its look is over, its Job is there or not needed. */

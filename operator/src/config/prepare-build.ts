@@ -17,6 +17,10 @@ export async function prepareBuild(
   ports: PreparePorts,
 ): Promise<{ preparation: Exclude<Preparation, { kind: 'unknown' }>; made: boolean }> {
   const namespace = metadata.namespace ?? 'default';
+  // First: people need its public half for their machines before anything can be built.
+  const key = await signingKey(namespace, ports);
+  if (key.kind === 'problem') return { preparation: key, made: false };
+  const { publicKey, made } = key;
   const named = [
     ['spec.source.git.secretRef.name', spec.source.git?.secretRef?.name],
     ['spec.source.inputsSecretRef.name', spec.source.inputsSecretRef?.name],
@@ -31,9 +35,7 @@ export async function prepareBuild(
       remedy: 'create it, or correct the name',
       transient: true,
     };
-    return { preparation: { kind: 'problem', problem }, made: false };
+    return { preparation: { kind: 'problem', problem, publicKey }, made };
   }
-  const key = await signingKey(namespace, ports);
-  if (key.kind === 'problem') return { preparation: key, made: false };
-  return { preparation: { kind: 'ready', publicKey: key.publicKey }, made: key.made };
+  return { preparation: { kind: 'ready', publicKey }, made };
 }

@@ -52,7 +52,12 @@ export type CacheView = {
 export type Preparation =
   | { readonly kind: 'unknown' }
   | { readonly kind: 'ready'; readonly publicKey: string }
-  | { readonly kind: 'problem'; readonly problem: Problem };
+  | {
+      readonly kind: 'problem';
+      readonly problem: Problem;
+      /** Of the signing key, where that is there. */
+      readonly publicKey?: string;
+    };
 
 export type Snapshot = {
   readonly config: NixConfig;

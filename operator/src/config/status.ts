@@ -37,10 +37,11 @@ export function nextStatus({ config, preparation, settings }: Snapshot, input: S
   const revision = nextRevision(before, input);
   const build = nextBuild(before, input);
   const checkedAt = isNews(before, input) ? rfc3339(now) : before.checkedAt;
+  const publicKey = preparation.kind === 'unknown' ? undefined : preparation.publicKey;
   const cache =
-    preparation.kind === 'ready'
-      ? { url: forNamespace(settings.cacheSubstituter, namespace ?? 'default'), publicKey: preparation.publicKey }
-      : before.cache;
+    publicKey === undefined
+      ? before.cache
+      : { url: forNamespace(settings.cacheSubstituter, namespace ?? 'default'), publicKey };
   const history = nextHistory(config.spec.historyLimit ?? DEFAULT_HISTORY_LIMIT, before, { ...input, revision });
   const lastHandled =
     handled.length > 0 ? { ...before.lastHandled, ...Object.fromEntries(handled) } : before.lastHandled;
