@@ -285,7 +285,12 @@ export const nixMachineKind: KindSchema = {
   description: 'A NixMachine is one machine that runs NixOS: what it should run, and what it does run.',
   columns: [
     { name: 'Config', type: 'string', jsonPath: '.spec.configRef.name', description: 'Its NixConfig.' },
-    { name: 'Current', type: 'string', jsonPath: '.status.current.revision', description: 'The revision that runs.' },
+    {
+      name: 'Current',
+      type: 'string',
+      jsonPath: '.status.current.revision',
+      description: 'The revision that runs; empty where Floe did not build what runs.',
+    },
     { name: 'Desired', type: 'string', jsonPath: '.status.desired.revision', description: 'The revision it was told.' },
     {
       name: 'Online',

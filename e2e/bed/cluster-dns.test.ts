@@ -1,7 +1,10 @@
 // The name server's reading of questions and writing of answers.
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { readQuestion, serviceOf, writeAnswer } from './cluster-dns.ts';
+import { readQuestion, recordOf, serviceOf, writeAnswer } from './cluster-dns.ts';
 
 function question(name: string, type = 1): Buffer {
   const labels = name.split('.').map((label) => Buffer.concat([Buffer.from([label.length]), Buffer.from(label)]));
@@ -61,5 +64,17 @@ describe('writeAnswer', () => {
     expect(answer.readUInt16BE(6)).toBe(count);
     expect(answer.length).toBe(message.length + count * 16);
     if (count > 0) expect([...answer.subarray(message.length + 12, message.length + 16)]).toEqual([10, 96, 3, 4]);
+  });
+});
+
+describe('recordOf', () => {
+  test('reads what is there now', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'floe-records-'));
+    const file = join(folder, 'records.json');
+    expect(recordOf(file, 'floe.example.com')).toBeUndefined();
+    await writeFile(file, '{"floe.example.com": "10.96.3.4"}');
+    expect(recordOf(file, 'floe.example.com')).toBe('10.96.3.4');
+    expect(recordOf(file, 'toString')).toBeUndefined();
+    await rm(folder, { recursive: true });
   });
 });

@@ -1,6 +1,6 @@
-// The cluster's name server: answers the names of Services by asking the API server, and from memory while that is away.
+// The cluster's name server: answers the names of Services by asking the API server, and from memory while that is away; and records in a file.
 import { createSocket } from 'node:dgram';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { Agent, get } from 'node:https';
 import { parse } from 'yaml';
 
@@ -59,12 +59,21 @@ interface Known {
   readonly until: number;
 }
 
-/** Serves on UDP `address:53` until the process ends. `kubeconfig` has its certificates inline. */
-export function serveDns(kubeconfig: string, address: string): void {
+/** The records that a person made: a JSON object of names and addresses, in a file that may come and change at any time. */
+export function recordOf(file: string, name: string): string | undefined {
+  if (!existsSync(file)) return undefined;
+  const records = JSON.parse(readFileSync(file, 'utf8')) as Readonly<Record<string, string>>;
+  return Object.hasOwn(records, name) ? records[name] : undefined;
+}
+
+/** Serves on UDP `address:53` until the process ends. `kubeconfig` has its certificates inline; `records` as in {@link recordOf}. */
+export function serveDns(kubeconfig: string, address: string, records: string): void {
   const ask = asker(kubeconfig);
   const known = new Map<string, Known>();
   const socket = createSocket('udp4');
   const lookUp = async (name: string): Promise<readonly string[] | undefined> => {
+    const record = recordOf(records, name);
+    if (record !== undefined) return [record];
     const parts = serviceOf(name);
     if (!parts) return undefined;
     const before = known.get(name);

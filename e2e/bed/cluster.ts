@@ -1,9 +1,16 @@
 // A real Kubernetes cluster of one node on this host, with a network of its own; any number of them run side by side.
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Artefacts, artefacts } from './artefacts.ts';
 import { ContainerdRoot } from './containerd-root.ts';
-import { commands, containerdSocket, nodeAddress, type ProgramName, writeConfiguration } from './control-plane.ts';
+import {
+  commands,
+  containerdSocket,
+  nodeAddress,
+  type ProgramName,
+  RECORDS_FILE,
+  writeConfiguration,
+} from './control-plane.ts';
 import { Daemon } from './daemon.ts';
 import { type Depth, Enclosure } from './enclosure.ts';
 import { archive, type Image } from './image-layout.ts';
@@ -191,6 +198,19 @@ export class Cluster {
     } finally {
       await rm(file, { force: true });
     }
+  }
+
+  /** Gives an image that the node has another name, by which pods find it. */
+  async tagImage(image: Image, ref: string): Promise<void> {
+    const ctr = ['ctr', '-a', containerdSocket, '-n', 'k8s.io', 'images', 'tag', '--force', image.ref, ref];
+    await run(await this.enter(ctr, 'all'));
+  }
+
+  /** Points names at addresses, as records of a name server do; machines and pods find them from now on. */
+  async pointNames(records: Readonly<Record<string, string>>): Promise<void> {
+    const file = join(this.dir, RECORDS_FILE);
+    await writeFile(`${file}.part`, JSON.stringify(records));
+    await rename(`${file}.part`, file);
   }
 
   async startApiServer(signal?: AbortSignal): Promise<void> {

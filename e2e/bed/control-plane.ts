@@ -26,6 +26,9 @@ export interface ControlPlaneOptions {
   readonly apiServerFlags?: readonly string[];
 }
 
+/** Records that the cluster's name server has beside the names of Services; in the cluster's folder. */
+export const RECORDS_FILE = 'records.json';
+
 /** Each program's command line. */
 export function commands(options: ControlPlaneOptions): Readonly<Record<ProgramName, readonly string[]>> {
   const { dir, made } = options;
@@ -93,7 +96,13 @@ export function commands(options: ControlPlaneOptions): Readonly<Record<ProgramN
       '--conntrack-tcp-timeout-established=0s',
       '--conntrack-tcp-timeout-close-wait=0s',
     ],
-    dns: [process.execPath, recipe('bed', 'cluster-dns-main.ts'), pki('admin.kubeconfig'), nodeAddress],
+    dns: [
+      process.execPath,
+      recipe('bed', 'cluster-dns-main.ts'),
+      pki('admin.kubeconfig'),
+      nodeAddress,
+      join(dir, RECORDS_FILE),
+    ],
     kubelet: [
       program('kubelet'),
       `--config=${join(dir, 'kubelet.yaml')}`,

@@ -32,7 +32,7 @@ const NO_ROOM = 'There is no room for the closure, it is tried again: it needs 6
 describe('Ready, Reconciling, Stalled and the sentence', () => {
   test.each<[string, NixMachine, 'True' | 'False', 'True' | 'False', 'True' | 'False', string]>([
     ['new', machine(), 'False', 'True', 'False', 'never connected: start floe-agent on it'],
-    ['connected, no order', machine(running()), 'False', 'True', 'False', 'waits for its first revision'],
+    ['connected, no order', machine(running()), 'False', 'True', 'False', 'runs 91b4e0d, waits for its first revision'],
     [
       'no Rollout',
       machine(running({ waiting: { reason: 'NoRollout', message: 'no Rollout selects it: label it', since: 't' } })),

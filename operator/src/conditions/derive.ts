@@ -5,6 +5,7 @@ import { rfc3339 } from '@floe/crds/rfc3339';
 import { drifted, nextBootMessage } from './drift.ts';
 import { agentOutdated } from './outdated-agent.ts';
 import { isCoarse, presenceTime } from './presence.ts';
+import { lacksSecret } from './secrets.ts';
 import { shortRevision } from './spoken.ts';
 import { sshTargetOf } from './ssh-target.ts';
 import { isHealthy, isHeld, runsDesired, type Standing, standingOf } from './standing.ts';
@@ -26,6 +27,8 @@ export const MACHINE_CONDITIONS = [
 type Draft = Pick<Condition, 'status' | 'reason' | 'message'>;
 
 const UNITS_FAILED = 'UnitsFailed';
+/** A file of spec.secrets that is not on the machine as the spec says. */
+const SECRET_FAILED = 'SecretFailed';
 /** Activated by hand, and held. */
 const HELD = 'Held';
 
@@ -44,7 +47,7 @@ export function deriveConditions(machine: NixMachine, now: Date): Condition[] {
     Online: online(machine),
     UpToDate: upToDate(machine),
     Healthy: healthy(machine),
-    Drifted: drifted(machine),
+    Drifted: drifted(machine, standing),
     RebootRequired: rebootRequired(machine),
     AgentOutdated: agentOutdated(machine, standing),
   };
@@ -100,7 +103,8 @@ function ready(
     case 'diverged':
       return not(orHeld(machine, 'Diverged'));
     case 'settled':
-      return sick ? not(UNITS_FAILED) : { status: 'True', reason: 'UpToDate', message };
+      if (sick) return not(UNITS_FAILED);
+      return lacksSecret(machine) ? not(SECRET_FAILED) : { status: 'True', reason: 'UpToDate', message };
   }
 }
 

@@ -20,6 +20,13 @@ const drift = (cause: string, state = 'Reported') => ({
 test.each<{ name: string; status: NixMachineStatus; reason: string; says: RegExp; ready: boolean }>([
   { name: 'nothing', status: told, reason: 'NoDrift', says: /nothing but Floe/, ready: true },
   {
+    name: 'a change that the agent has not explained yet',
+    status: { ...told, ...other },
+    reason: 'Diverged',
+    says: /runs .*something else|what changed it is not known|someone or something else/,
+    ready: false,
+  },
+  {
     name: 'a rebuild on the machine',
     status: { ...told, ...other, ...drift('LocalRebuild') },
     reason: 'LocalRebuild',

@@ -3,8 +3,15 @@ import type { Drift } from '@floe/crds/drift';
 import type { NixMachine } from '@floe/crds/nix-machine';
 import type { Condition } from '@floe/crds/object-meta';
 import { closureName } from './closure-name.ts';
+import { type Standing, specOf } from './standing.ts';
 
 type Draft = Pick<Condition, 'status' | 'reason' | 'message'>;
+
+/** Whether it was restarted out of a revision that mode `test` keeps until then: no interference. */
+export function endedTestMode(machine: NixMachine): boolean {
+  const { current, booted } = machine.status ?? {};
+  return specOf(machine).activation?.mode === 'test' && current !== undefined && booted?.closure === current.closure;
+}
 
 /** What happened, what is found, what is done about it and what a person can do. */
 export function driftMessage(drift: Drift): string {
@@ -41,8 +48,9 @@ function done({ state }: Drift): string {
   }
 }
 
-/** The condition Drifted. */
-export function drifted({ status }: NixMachine): Draft {
+/** The condition Drifted. An agent says what happened some seconds after it says what runs, and a visit by SSH never does. */
+export function drifted(machine: NixMachine, standing: Standing): Draft {
+  const { status } = machine;
   const { drift, current } = status ?? {};
   if (drift !== undefined) {
     const reason = drift.state === 'Fights' ? 'Fights' : word(drift.cause);
@@ -50,6 +58,13 @@ export function drifted({ status }: NixMachine): Draft {
   }
   if (current === undefined) {
     return { status: 'Unknown', reason: 'NeverReported', message: 'it has not said what it runs' };
+  }
+  if (standing.kind === 'diverged' && status?.held === undefined && !endedTestMode(machine)) {
+    return {
+      status: 'Unknown',
+      reason: 'Diverged',
+      message: 'it runs something else than it was told; what changed it is not known',
+    };
   }
   return { status: 'False', reason: 'NoDrift', message: 'nothing but Floe changed it' };
 }

@@ -30,8 +30,20 @@ test.each([
   expect(secretsMessage(one)).toBe(says);
 });
 
-test('a machine that is up to date but for a secret is ready, and says so', () => {
+test('a machine that is up to date but for a secret is not ready, and says why', () => {
   const status = running({ ...onNew, desired: desired(), secrets: { ...counted, delivered: 2, failed } });
   const ready = deriveConditions(machine(status, named), new Date(0)).find(({ type }) => type === 'Ready');
-  expect([ready?.status, ready?.message]).toEqual(['True', 'secret tls: there is no user nginx on the machine']);
+  expect([ready?.status, ready?.reason, ready?.message]).toEqual([
+    'False',
+    'SecretFailed',
+    'secret tls: there is no user nginx on the machine',
+  ]);
+  const undone = running({
+    ...onNew,
+    desired: desired(),
+    secrets: { ...counted, delivered: 2, failed },
+    reboot: { required: false, reasons: [], undoes: true },
+  });
+  const first = deriveConditions(machine(undone, named), new Date(0)).find(({ type }) => type === 'Ready');
+  expect(first?.message).toContain('secret tls');
 });

@@ -2,6 +2,11 @@
 import type { NixMachine } from '@floe/crds/nix-machine';
 import { specOf } from './standing.ts';
 
+/** Whether the machine said of a secret that it can't be there as the spec says. */
+export function lacksSecret({ status }: NixMachine): boolean {
+  return (status?.secrets?.failed ?? []).length > 0;
+}
+
 /** `secret tls.key: there is no user nginx on the machine…`; undefined where all is as the spec says. */
 export function secretsMessage(machine: NixMachine): string | undefined {
   const named = specOf(machine).secrets ?? [];

@@ -1,9 +1,9 @@
 // The sentences of a machine's conditions: what people read in `kubectl get nixmachines`.
 import type { Attempt, NixMachine } from '@floe/crds/nix-machine';
 import { closureName } from './closure-name.ts';
-import { driftMessage, heldByHandMessage, nextBootMessage } from './drift.ts';
+import { driftMessage, endedTestMode, heldByHandMessage, nextBootMessage } from './drift.ts';
 import { outdatedAgentMessage } from './outdated-agent.ts';
-import { secretsMessage } from './secrets.ts';
+import { lacksSecret, secretsMessage } from './secrets.ts';
 import { shortRevision } from './spoken.ts';
 import { sshTargetOf } from './ssh-target.ts';
 import { isHeld, isOnline, type Standing, specOf } from './standing.ts';
@@ -36,9 +36,7 @@ function onlineMessage(machine: NixMachine, standing: Standing, now: Date): stri
 }
 
 function divergence(machine: NixMachine, revision: string): string {
-  const { current, booted } = machine.status ?? {};
-  // A reboot ends mode test: nobody has meddled.
-  if (specOf(machine).activation?.mode === 'test' && current !== undefined && booted?.closure === current.closure) {
+  if (endedTestMode(machine)) {
     return `was restarted, which ended mode test of ${shortRevision(revision)}: runs ${runs(machine)} again; set spec.activation.mode to switch to keep a revision`;
   }
   const drift = machine.status?.drift;
@@ -55,13 +53,20 @@ function resting(machine: NixMachine, standing: Standing, now: Date): string {
     return sshTargetOf(machine) === undefined ? 'never connected: start floe-agent on it' : 'not reached by SSH yet';
   }
   if (!isOnline(machine)) return status.connection.fault?.message ?? 'offline, follows on return';
-  if (standing.kind === 'unordered') return 'waits for its first revision';
+  if (standing.kind === 'unordered') return `runs ${runs(machine)}, waits for its first revision`;
   if (standing.kind === 'pending') return pending(machine, standing.desired.revision, standing.attempt);
-  const units = status.failedUnits ?? [];
-  if (units.length > 0) return failedUnitsMessage(machine);
-  if (status.drift !== undefined) return driftMessage(status.drift);
-  if (status.reboot?.required === true) return rebootMessage(machine);
-  return nextBootMessage(machine) ?? secretsMessage(machine) ?? outdatedAgentMessage(machine) ?? 'up to date';
+  return settledMessage(machine);
+}
+
+/** What a machine that runs what it was told lacks: first what keeps it from being ready. */
+function settledMessage(machine: NixMachine): string {
+  const { failedUnits = [], drift, reboot } = machine.status ?? {};
+  if (failedUnits.length > 0) return failedUnitsMessage(machine);
+  const secret = secretsMessage(machine);
+  if (secret !== undefined && lacksSecret(machine)) return secret;
+  if (drift !== undefined) return driftMessage(drift);
+  if (reboot?.required === true) return rebootMessage(machine);
+  return nextBootMessage(machine) ?? secret ?? outdatedAgentMessage(machine) ?? 'up to date';
 }
 
 function pending(machine: NixMachine, revision: string, attempt: Attempt | undefined): string {

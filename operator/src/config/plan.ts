@@ -10,8 +10,8 @@ import { decideLook } from './look.ts';
 import { type JobRemoval, removeAllJobs } from './plan-jobs.ts';
 import { prunedRecords } from './prune.ts';
 import type { Snapshot } from './snapshot.ts';
-import { nextStatus } from './status.ts';
 import type { Standing } from './standing.ts';
+import { nextStatus } from './status.ts';
 import { wordsOf } from './wording.ts';
 
 export type Plan = {
