@@ -25,6 +25,13 @@ test.each([
   expect(told(said)).toContain(words);
 });
 
+test('a cause that names no path stands with the path that was begun last, and its cache', () => {
+  const copying = `copying path '${closure}' from 'http://cache/fleet'...`;
+  expect(told(copying, 'error: input compression not recognized')).toBe(
+    `input compression not recognized (${closure} from http://cache/fleet)`,
+  );
+});
+
 test('of a trace of the evaluator the last line is the cause', () => {
   const stderr = "error:\n … while calling\n error: undefined variable 'x'\n";
   expect(nixComplaint({ code: 1, stdout: '', stderr })).toBe("undefined variable 'x'");

@@ -15,8 +15,12 @@ export function nixComplaint(result: CommandResult): string {
   const lacking = /file '([^'\n]{1,300})' does not exist in binary cache '([^'\n]{1,500})'/.exec(stderr);
   if (lacking !== null) return `${lacking[2]} describes a path and lacks its file ${lacking[1]}: ${FILL_AGAIN}`;
   const damaged = /(hash mismatch importing path '[^'\n]{1,300}')/.exec(stderr)?.[1];
-  if (damaged !== undefined) return `${damaged}: the cache holds other content than was signed; ${FILL_AGAIN}`;
+  if (damaged !== undefined)
+    return `${damaged}: the cache holds other content than was signed; delete its narinfo and its NAR there, then ${FILL_AGAIN}`;
   const missing = /don't know how to build these paths:\s+(\S+)/.exec(stderr)?.[1];
   if (missing !== undefined) return `no cache has ${missing}`;
-  return complaintOf(result);
+  const complaint = complaintOf(result);
+  // Where the cause names no path, the one that was begun last is the best hint there is.
+  const [, path, cache] = [...stderr.matchAll(/copying path '([^'\n]{1,300})' from '([^'\n]{1,500})'/g)].at(-1) ?? [];
+  return path === undefined || complaint.includes('/nix/store/') ? complaint : `${complaint} (${path} from ${cache})`;
 }

@@ -14,6 +14,7 @@ import { evaluationBudget, memoryLimit } from './memory.ts';
 import { failureText, type Nix, type NixSettings, openNix } from './nix.ts';
 import { Progress } from './progress.ts';
 import { canSandbox, NO_SANDBOX } from './sandbox.ts';
+import { submodulesOf, withSubmodule } from './submodules.ts';
 import { type MachineFailure, readLocked, writeWork } from './volume.ts';
 import { withUserNames } from './wrapper.ts';
 
@@ -113,7 +114,8 @@ function targetsOf(evaluated: readonly Evaluated[]): BuildTarget[] {
 export async function runBuild(context: ContainerContext): Promise<void> {
   const { request, paths, progress, signal } = context;
   const building = new Progress('Building', context.output);
-  await readLocked(paths.work);
+  const { source } = await readLocked(paths.work);
+  const submodules = await submodulesOf(source);
   const sandboxed = await canSandbox(runProgram, signal);
   if (!sandboxed) progress.say(NO_SANDBOX);
   const nix = await openNix({
@@ -153,7 +155,7 @@ export async function runBuild(context: ContainerContext): Promise<void> {
     const one = evaluated[attributes.indexOf(machine.attribute)];
     if (one === undefined) continue;
     if (one.kind === 'failed') {
-      failures[machine.name] = { stage: 'Evaluation', message: one.message.slice(0, 2048) };
+      failures[machine.name] = { stage: 'Evaluation', message: withSubmodule(one.message, submodules).slice(0, 2048) };
       continue;
     }
     const failure = built.failures.get(one.path);

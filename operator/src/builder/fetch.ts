@@ -15,6 +15,7 @@ import { needAttributeNames } from './attribute.ts';
 import { fetchCredentials, readSecret } from './credentials.ts';
 import { BuildFailure } from './failure.ts';
 import { writeInline } from './inline.ts';
+import { needKnownCache } from './known-cache.ts';
 import { keptLock, readLock, writeLock } from './lock.ts';
 import { errorText, type Nix, openNix } from './nix.ts';
 import type { BuilderPaths } from './paths.ts';
@@ -213,6 +214,10 @@ export async function runFetch(context: ContainerContext): Promise<void> {
   if (source.kind === 'inline') await writeInline(folder, source.files);
   const field = source.kind === 'inline' ? 'spec.source.inline.files' : (source.field ?? 'spec.source');
   const shown = reference === undefined ? 'the inline files' : withoutSecrets(reference);
+  await needKnownCache(request.cache.substituter, {
+    signal: context.signal,
+    warn: (message) => progress.line(message),
+  });
   progress.say(`fetching ${shown}`);
   const fetched = await fetchSource(nix, reference ?? `path:${folder}`, field, context);
   await needFlake(fetched, shown, field);

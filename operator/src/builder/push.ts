@@ -6,6 +6,7 @@ import { cacheAccess } from './cache-access.ts';
 import { checkClosures } from './closure.ts';
 import { BuildFailure } from './failure.ts';
 import type { ContainerContext } from './fetch.ts';
+import { SUBSTITUTER_FIELD } from './known-cache.ts';
 import { openNix } from './nix.ts';
 import { nixCacheReader } from './nix-cache-reader.ts';
 import { postReport, report, waitSeconds } from './report.ts';
@@ -23,7 +24,7 @@ async function needComplete(roots: readonly string[], reader: CacheReader, conte
   const [problem] = check.problems.values();
   if (problem === undefined) return check.bytes;
   throw new BuildFailure(`after the upload a closure is not complete at ${cache.substituter}: ${problem}`, {
-    field: '--cache-substituter',
+    field: SUBSTITUTER_FIELD,
     remedy: 'check that it serves what is uploaded to --cache-url, then reconcile again',
   });
 }
@@ -54,7 +55,7 @@ export async function runPush(context: ContainerContext): Promise<void> {
   } catch (error) {
     if (!(error instanceof CacheUnreachable)) throw error;
     throw new BuildFailure(error.message, {
-      field: '--cache-substituter',
+      field: SUBSTITUTER_FIELD,
       remedy: 'check that the cache runs and that pods of this namespace may connect to it',
       cause: error,
     });

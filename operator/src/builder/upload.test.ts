@@ -163,3 +163,13 @@ test.each([
 ])('%s becomes %s', (url, expected) => {
   expect(withCompression(url)).toBe(expected);
 });
+
+test('a record whose file is gone is not taken for the path', async () => {
+  const of = ports(fakeNix(), [infoOf('2')]);
+  const upload = uploadClosures([path('1')], { ...of, reader: { ...of.reader, hasNar: async () => false } });
+  await expect(upload).rejects.toMatchObject({
+    message: expect.stringContaining('lacks its file nar/x'),
+    remedy: expect.stringContaining(`delete ${'2'.repeat(32)}.narinfo`),
+  });
+  expect(calls).toEqual([]);
+});

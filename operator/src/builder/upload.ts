@@ -3,9 +3,11 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { narinfoHash } from '@floe/crds/nix-fingerprint';
 import { findSigner } from '@floe/crds/nix-key';
 import { narinfoFingerprint } from '../nix/narinfo.ts';
+import { hashPart } from '../nix/store-path.ts';
 import type { CacheReader } from './binary-cache.ts';
 import { BuildFailure } from './failure.ts';
 import type { ContainerContext } from './fetch.ts';
+import { SUBSTITUTER_FIELD } from './known-cache.ts';
 import { type LocalPath, localClosure } from './local-closure.ts';
 import { errorText, failureText, type Nix } from './nix.ts';
 import { uploadFailure } from './upload-words.ts';
@@ -34,34 +36,46 @@ export function withCompression(url: string): string {
 type Compared = { upload: string[]; resign: string[] };
 
 /**
- * Which paths the cache lacks, and which it has without our signature.
- * @throws BuildFailure when it has one of them with other content
+ * What the cache still needs of one path.
+ * @throws BuildFailure when it has it with other content, or only the record of it
  */
-async function compare(paths: readonly LocalPath[], ports: UploadPorts): Promise<Compared> {
+async function needed(local: LocalPath, ports: UploadPorts): Promise<'upload' | 'resign' | 'nothing'> {
+  const refused = (message: string, remedy: string): BuildFailure =>
+    new BuildFailure(message, { field: SUBSTITUTER_FIELD, remedy });
+  const found = await ports.reader.narinfo(local.path);
+  if (found.kind === 'missing') return 'upload';
+  if (found.kind === 'damaged') {
+    throw refused(
+      `${local.path} in the cache: ${found.message}`,
+      'remove this narinfo from the cache, then reconcile again',
+    );
+  }
+  const { info } = found;
+  if (info.narHash !== narinfoHash(local.narHash)) {
+    throw refused(
+      `the cache holds ${local.path} with other content than was built here`,
+      'reconcile again: the next build takes what the cache holds; if it happens again this path does not build the same way twice',
+    );
+  }
+  // Nix takes the record for the content, and would upload nothing.
+  if (!(await ports.reader.hasNar(info))) {
+    throw refused(
+      `the cache describes ${local.path} and lacks its file ${info.url}`,
+      `delete ${hashPart(local.path)}.narinfo from the cache, then reconcile again`,
+    );
+  }
   const { publicKey } = ports.context.request.cache;
+  return findSigner(narinfoFingerprint(info), info.signatures, [publicKey]) === undefined ? 'resign' : 'nothing';
+}
+
+/** Which paths the cache lacks, and which it has without our signature. @throws BuildFailure */
+async function compare(paths: readonly LocalPath[], ports: UploadPorts): Promise<Compared> {
   const result: Compared = { upload: [], resign: [] };
   const waiting = [...paths];
   const worker = async (): Promise<void> => {
     for (let local = waiting.pop(); local !== undefined; local = waiting.pop()) {
-      const found = await ports.reader.narinfo(local.path);
-      if (found.kind === 'damaged')
-        throw new BuildFailure(`${local.path} in the cache: ${found.message}`, {
-          field: '--cache-substituter',
-          remedy: 'remove this narinfo from the cache, then reconcile again',
-        });
-      if (found.kind === 'missing') {
-        result.upload.push(local.path);
-        continue;
-      }
-      if (found.info.narHash !== narinfoHash(local.narHash)) {
-        throw new BuildFailure(`the cache holds ${local.path} with other content than was built here`, {
-          field: '--cache-substituter',
-          remedy:
-            'reconcile again: the next build takes what the cache holds; if it happens again this path does not build the same way twice',
-        });
-      }
-      const signer = findSigner(narinfoFingerprint(found.info), found.info.signatures, [publicKey]);
-      if (signer === undefined) result.resign.push(local.path);
+      const what = await needed(local, ports);
+      if (what !== 'nothing') result[what].push(local.path);
     }
   };
   await Promise.all(Array.from({ length: CONCURRENCY }, worker));

@@ -1,7 +1,7 @@
 // The folder that holds the cache: names, temporary files, and writes that are whole or not there at all.
 import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
-import { type FileHandle, link, mkdir, open, opendir, readFile, rename, rm, stat, statfs } from 'node:fs/promises';
+import { type FileHandle, link, lstat, mkdir, open, opendir, rename, rm, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 const TEMPORARY = '.tmp';
@@ -14,8 +14,11 @@ export type TemporaryFile = {
   discard(): Promise<void>;
 };
 
+/** A link counts as not there: the cache makes none, and one could lead anywhere. */
+const MISSING = new Set(['ENOENT', 'ENOTDIR', 'ELOOP']);
+
 function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR');
+  return error instanceof Error && 'code' in error && MISSING.has(String(error.code));
 }
 
 async function syncFolder(folder: string): Promise<void> {
@@ -53,7 +56,7 @@ export class CacheDirectory {
   /** Size in bytes of a file; undefined when it is not there. */
   async sizeOf(path: string): Promise<number | undefined> {
     try {
-      const found = await stat(path);
+      const found = await lstat(path);
       return found.isFile() ? found.size : undefined;
     } catch (error) {
       if (isMissing(error)) return undefined;
@@ -63,11 +66,12 @@ export class CacheDirectory {
 
   /** Text of a small file; undefined when it is not there. */
   async text(path: string): Promise<string | undefined> {
+    const opened = await this.openFile(path);
+    if (opened === undefined) return undefined;
     try {
-      return await readFile(path, 'utf8');
-    } catch (error) {
-      if (isMissing(error)) return undefined;
-      throw error;
+      return await opened.handle.readFile('utf8');
+    } finally {
+      await opened.handle.close();
     }
   }
 

@@ -69,17 +69,40 @@ async function answer(
   return put(address, { request, proceed: http.proceed, signal }, ports);
 }
 
+/** Bytes of a refused body that are still taken, so that a client that sends first comes to read the answer. */
+const MAX_UNWANTED = 256 << 10;
+const UNWANTED_MS = 5_000;
+
+/** Ends a request whose body nothing will read: a little of it is taken, then the connection goes. */
+function endUnread(request: IncomingMessage): void {
+  if (request.complete) return;
+  const end = (): void => void request.destroy();
+  const timer = setTimeout(end, UNWANTED_MS);
+  let bytes = 0;
+  request.on('data', (piece: Buffer) => {
+    bytes += piece.length;
+    if (bytes > MAX_UNWANTED) end();
+  });
+  request.once('close', () => clearTimeout(timer));
+  request.once('end', () => clearTimeout(timer));
+  request.resume();
+}
+
 function send(response: ServerResponse, said: Answer): void {
   if (response.headersSent) {
     response.destroy();
     return;
   }
   const text = `${said.message}\n`;
+  // What a refused client goes on to send must not be read to its end.
+  const isRefused = said.status >= 400 && response.req.method === 'PUT';
   response.writeHead(said.status, {
     'content-type': 'text/plain; charset=utf-8',
     'content-length': Buffer.byteLength(text),
+    ...(isRefused && !response.req.complete ? { connection: 'close' } : {}),
     ...said.headers,
   });
+  if (isRefused) endUnread(response.req);
   response.end(response.req.method === 'HEAD' ? undefined : text);
 }
 

@@ -6,6 +6,7 @@ import { type Address, narFileOf } from './address.ts';
 import { type Answer, ok, refuse } from './answer.ts';
 import type { Upload, UploadPorts } from './put-nar.ts';
 import { receiveText } from './receive.ts';
+import { hasContent } from './whole-record.ts';
 
 /** Bytes of the largest narinfo: some ten thousand references. */
 const MAX_NARINFO = 1 << 20;
@@ -77,7 +78,12 @@ async function store(
     to.stored(text.length);
     return ok('stored');
   }
-  const present = parseNarinfo((await directory.text(target)) ?? '');
+  const before = (await directory.text(target)) ?? '';
+  if (!(await hasContent(before, address.namespace, directory))) {
+    await write(text, async (file) => directory.publish(file, target).then(() => true), ports);
+    return ok('stored in place of a narinfo whose NAR is gone');
+  }
+  const present = parseNarinfo(before);
   if (!present.ok)
     return refuse(500, `the cache's own ${address.hash}.narinfo is damaged: ${present.field} ${present.message}`);
   if (!sameContent(present.value, info)) {

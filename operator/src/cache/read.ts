@@ -6,6 +6,7 @@ import type { Address } from './address.ts';
 import { type Answer, refuse } from './answer.ts';
 import type { CacheDirectory } from './directory.ts';
 import { wantedBytes } from './range.ts';
+import { hasContent } from './whole-record.ts';
 
 /** Served for every namespace, also for one that holds nothing yet: a new tenant's first build asks for it. */
 const INFO = 'StoreDir: /nix/store\nWantMassQuery: 1\nPriority: 30\n';
@@ -84,6 +85,9 @@ export async function read(
       ? INFO
       : await options.directory.text(options.directory.narinfoPath(address.namespace, address.hash));
   if (text === undefined) return refuse(404, 'this path is not in the cache');
+  if (address.kind === 'narinfo' && !(await hasContent(text, address.namespace, options.directory))) {
+    return refuse(404, 'the NAR of this path is gone from the cache, so the path is not in it; upload it again');
+  }
   if (http.request.method === 'GET') options.countSent(text.length);
   sendText(http.request, http.response, text, TYPES[address.kind]);
   return undefined;

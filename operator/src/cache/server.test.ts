@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -371,4 +371,58 @@ test('a running upload may end at a shutdown', async () => {
   await expect.poll(() => answer).toContain('200 OK');
   expect(await readFile(join(root, 'cache', 'team-a', 'nar', hello.file), 'utf8')).toBe('hello');
   socket.destroy();
+});
+
+test('a record whose content is gone is no record, and is stored again', async () => {
+  const first = nar('a NAR that is lost');
+  const second = nar('the same content, compressed otherwise');
+  await putNar(first);
+  await putInfo(narinfo(first));
+  await rm(join(root, 'cache/team-a/nar', first.file));
+  expect((await ask('GET', `/team-a/${HASH}.narinfo`)).status).toBe(404);
+  await putNar(second);
+  expect((await putInfo(narinfo(second))).status).toBe(200);
+  expect((await ask('GET', `/team-a/${HASH}.narinfo`)).text).toContain(second.file);
+});
+
+test('a NAR that was cut off is stored again under its name', async () => {
+  const hello = nar('a NAR that is cut off');
+  await putNar(hello);
+  await putInfo(narinfo(hello));
+  await truncate(join(root, 'cache/team-a/nar', hello.file), 3);
+  expect((await ask('GET', `/team-a/${HASH}.narinfo`)).status).toBe(404);
+  expect((await putNar(hello)).text).toContain('in place of a damaged file');
+  expect((await ask('GET', `/team-a/${HASH}.narinfo`)).status).toBe(200);
+});
+
+test('a link that looks like a narinfo is not followed', async () => {
+  const secret = join(root, 'elsewhere');
+  await writeFile(secret, 'of the host');
+  await mkdir(join(root, 'cache/team-a'), { recursive: true });
+  await symlink(secret, join(root, `cache/team-a/${HASH}.narinfo`));
+  expect((await ask('GET', `/team-a/${HASH}.narinfo`)).status).toBe(404);
+});
+
+test('what a refused client goes on to send is not read to its end', async () => {
+  const socket = connect(base.port, '127.0.0.1');
+  const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+  socket.on('error', () => undefined);
+  let answer = '';
+  socket.on('data', (piece) => {
+    answer += String(piece);
+  });
+  socket.write(`PUT ${nar('x').path} HTTP/1.1\r\nhost: x\r\ncontent-length: ${1 << 30}\r\n\r\n`);
+  let sent = 0;
+  const more = Buffer.alloc(64 << 10);
+  const feed = (): void => {
+    while (!socket.destroyed && sent < 1 << 30) {
+      sent += more.length;
+      if (!socket.write(more)) return;
+    }
+  };
+  socket.on('drain', feed);
+  feed();
+  await closed;
+  expect(answer).toContain('401');
+  expect(sent).toBeLessThan(64 << 20);
 });

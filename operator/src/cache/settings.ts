@@ -93,7 +93,7 @@ export const cacheFlags: readonly Flag[] = [
     env: 'FLOE_CACHE_UPLOADS',
     type: 'integer',
     default: '32',
-    description: 'Uploads that run at once; the others wait.',
+    description: 'Uploads that run at once; the others wait. One namespace takes half of them at most.',
   },
   {
     name: 'drain-seconds',

@@ -1,9 +1,15 @@
-// Bounds how many uploads run at once; the others wait in line, for a limited time.
+// Bounds how many uploads run at once, in all and for one namespace; the others wait in line, for a limited time.
 
-/** Hands out a fixed number of slots, first come first served. */
+type Waiting = { readonly namespace: string; readonly go: () => void };
+
+/**
+ * Hands out a fixed number of slots. One namespace takes half of them at most, so that its slow uploads leave room for
+ * others; whoever waits longest and may go is next.
+ */
 export class Slots {
   readonly #limit: number;
-  readonly #waiting = new Set<() => void>();
+  readonly #waiting = new Set<Waiting>();
+  readonly #takenBy = new Map<string, number>();
   #taken = 0;
 
   constructor(limit: number) {
@@ -15,39 +21,59 @@ export class Slots {
   }
 
   /** Waits for a slot; returns its release, or undefined when none came free in time. Rejects when `signal` aborts. */
-  async take(options: { waitSeconds: number; signal: AbortSignal }): Promise<(() => void) | undefined> {
+  async take(
+    namespace: string,
+    options: { waitSeconds: number; signal: AbortSignal },
+  ): Promise<(() => void) | undefined> {
     options.signal.throwIfAborted();
-    if (this.#taken < this.#limit) {
-      this.#taken += 1;
-      return this.#release();
-    }
-    const { promise, resolve, reject } = Promise.withResolvers<boolean>();
-    const go = (): void => resolve(true);
-    const abort = (): void => reject(options.signal.reason);
-    this.#waiting.add(go);
-    const timer = setTimeout(() => resolve(false), options.waitSeconds * 1000);
+    if (this.#mayGo(namespace)) return this.#occupy(namespace);
+    const { promise, resolve, reject } = Promise.withResolvers<(() => void) | undefined>();
+    const waiting = { namespace, go: () => resolve(this.#occupy(namespace)) };
+    const abort = (): void => {
+      this.#waiting.delete(waiting);
+      reject(options.signal.reason);
+    };
+    this.#waiting.add(waiting);
+    const timer = setTimeout(() => {
+      this.#waiting.delete(waiting);
+      resolve(undefined);
+    }, options.waitSeconds * 1000);
     options.signal.addEventListener('abort', abort, { once: true });
     try {
-      return (await promise) ? this.#release() : undefined;
+      return await promise;
     } finally {
-      this.#waiting.delete(go);
+      this.#waiting.delete(waiting);
       clearTimeout(timer);
       options.signal.removeEventListener('abort', abort);
     }
   }
 
-  #release(): () => void {
+  #mayGo(namespace: string): boolean {
+    const own = Math.max(1, Math.ceil(this.#limit / 2));
+    return this.#taken < this.#limit && (this.#takenBy.get(namespace) ?? 0) < own;
+  }
+
+  #occupy(namespace: string): () => void {
+    this.#taken += 1;
+    this.#takenBy.set(namespace, (this.#takenBy.get(namespace) ?? 0) + 1);
     let open = true;
     return () => {
       if (!open) return;
       open = false;
-      const [next] = this.#waiting;
-      // The slot goes over to the next in line without being free in between.
-      if (next === undefined) this.#taken -= 1;
-      else {
-        this.#waiting.delete(next);
-        next();
-      }
+      this.#leave(namespace);
     };
+  }
+
+  #leave(namespace: string): void {
+    this.#taken -= 1;
+    const left = (this.#takenBy.get(namespace) ?? 1) - 1;
+    if (left === 0) this.#takenBy.delete(namespace);
+    else this.#takenBy.set(namespace, left);
+    for (const next of this.#waiting) {
+      if (!this.#mayGo(next.namespace)) continue;
+      this.#waiting.delete(next);
+      next.go();
+      return;
+    }
   }
 }

@@ -52,3 +52,17 @@ test('what is stored and promised never passes the limit', async () => {
     }),
   );
 });
+
+test('what is only announced keeps nobody else out; what has come in does', async () => {
+  const MIB = 1 << 20;
+  const space = new Space({ maxBytes: 1000 * MIB, minFreeBytes: 0 }, async () => 8 * GIB);
+  const large = await space.reserve(1000 * MIB);
+  if (large.kind !== 'granted') throw new Error('refused');
+  const small = await space.reserve(100 * MIB);
+  expect(small.kind).toBe('granted');
+  if (small.kind === 'granted') small.release(100 * MIB);
+  expect(await large.grow(880 * MIB)).toBeUndefined();
+  expect(await large.grow(950 * MIB)).toContain('the cache is full');
+  large.release(0);
+  expect((await space.reserve(900 * MIB)).kind).toBe('granted');
+});

@@ -2,7 +2,18 @@
 import { comparedBytes } from '../conditions/spoken.ts';
 
 /** Room for an upload, or why there is none. The message is shown to the person whose build fails. */
-export type Room = { kind: 'granted'; release: (stored: number) => void } | { kind: 'full'; message: string };
+export type Room =
+  | {
+      kind: 'granted';
+      /** Room for so many bytes in all, before they are written; a sentence where there is none. */
+      grow: (bytes: number) => Promise<string | undefined>;
+      /** Ends the promise and counts what was stored in the end. */
+      release: (stored: number) => void;
+    }
+  | { kind: 'full'; message: string };
+
+/** Room is promised in steps as an upload comes in: what is only announced keeps no other upload out. */
+const STEP_BYTES = 32 << 20;
 
 export type SpaceLimits = {
   /** Bytes that the cache may hold; 0: no limit. */
@@ -41,34 +52,49 @@ export class Space {
     this.#stored += bytes;
   }
 
-  /** Promises room for `bytes`; `release` ends the promise and counts what was stored in the end. */
+  /** Promises room for the beginning of an upload of `bytes`, where all of it would have room now. */
   async reserve(bytes: number): Promise<Room> {
-    const { maxBytes, minFreeBytes } = this.#limits;
-    const free = await this.#freeBytes();
-    // From here to the promise nothing waits, so two uploads can't be promised the same room.
-    const after = this.#stored + this.#promised + bytes;
-    if (maxBytes > 0 && after > maxBytes) {
-      return full(
-        `it holds ${comparedBytes(this.#stored)} of ${comparedBytes(maxBytes)} and ${comparedBytes(bytes)} more were sent`,
-      );
-    }
-    if (free - this.#promised - bytes < minFreeBytes) {
-      return full(`its disk has ${comparedBytes(free)} left, of which ${comparedBytes(minFreeBytes)} stay free`);
-    }
-    this.#promised += bytes;
+    let promised = 0;
+    const claim = async (total: number): Promise<string | undefined> => {
+      if (total <= promised) return undefined;
+      const free = await this.#freeBytes();
+      // From here to the promise nothing waits, so two uploads can't be promised the same room.
+      const why = this.#lacking(total - promised, free);
+      if (why !== undefined) return why;
+      this.#promised += total - promised;
+      promised = total;
+      return undefined;
+    };
+    const all = this.#lacking(bytes, await this.#freeBytes());
+    const why = all ?? (await claim(Math.min(bytes, STEP_BYTES)));
+    if (why !== undefined) return { kind: 'full', message: why };
     let open = true;
     return {
       kind: 'granted',
+      grow: async (total) => claim(Math.min(bytes, Math.ceil(total / STEP_BYTES) * STEP_BYTES)),
       release: (stored) => {
         if (!open) return;
         open = false;
-        this.#promised -= bytes;
+        this.#promised -= promised;
         this.#stored += stored;
       },
     };
   }
+
+  #lacking(more: number, free: number): string | undefined {
+    const { maxBytes, minFreeBytes } = this.#limits;
+    if (maxBytes > 0 && this.#stored + this.#promised + more > maxBytes) {
+      return full(
+        `it holds ${comparedBytes(this.#stored)} of ${comparedBytes(maxBytes)} and ${comparedBytes(more)} more were sent`,
+      );
+    }
+    if (free - this.#promised - more < minFreeBytes) {
+      return full(`its disk has ${comparedBytes(free)} left, of which ${comparedBytes(minFreeBytes)} stay free`);
+    }
+    return undefined;
+  }
 }
 
-function full(why: string): Room {
-  return { kind: 'full', message: `the cache is full: ${why}; give the cache a larger volume or a higher --max-size` };
+function full(why: string): string {
+  return `the cache is full: ${why}; give the cache a larger volume or a higher --max-size`;
 }

@@ -71,3 +71,12 @@ test('a Secret that the Job would mount is missing', async () => {
     },
   });
 });
+
+test.each(['floe-signing-key', 'floe-cache-credentials'])('%s is no Secret of a source', async (name) => {
+  const spec = config().spec;
+  const of = { ...config(), spec: { ...spec, source: { ...spec.source, inputsSecretRef: { name } } } };
+  expect((await prepare(of)).preparation).toMatchObject({
+    kind: 'problem',
+    problem: { reason: 'InvalidSpec', field: 'spec.source.inputsSecretRef.name', transient: false },
+  });
+});

@@ -1,6 +1,7 @@
 // Makes sure that a build can start: the namespace has a signing key, and the Secrets that the Job mounts are there.
 import type { NixConfig } from '@floe/crds/nix-config';
 import type { KubeClient } from '../kube/client.ts';
+import { ownSecret } from './own-secret.ts';
 import type { ReadSecret } from './resolve-source.ts';
 import { signingKey } from './signing-key.ts';
 import type { Preparation } from './snapshot.ts';
@@ -26,6 +27,8 @@ export async function prepareBuild(
     ['spec.source.inputsSecretRef.name', spec.source.inputsSecretRef?.name],
   ] as const;
   for (const [field, name] of named) {
+    const own = ownSecret(field, name);
+    if (own !== undefined) return { preparation: { kind: 'problem', problem: own }, made: false };
     // A pod that mounts a missing Secret waits without a word.
     if (name === undefined || (await ports.readSecret(namespace, name, ports.signal)) !== undefined) continue;
     const problem = {

@@ -2,6 +2,7 @@
 import type { NixConfigSpec } from '@floe/crds/nix-config';
 import type { LookPorts } from './ask-program.ts';
 import type { SecretValues } from './git-credentials.ts';
+import { ownSecret } from './own-secret.ts';
 import type { Resolution } from './source.ts';
 import { resolveFlake } from './source-flake.ts';
 import { resolveGit } from './source-git.ts';
@@ -21,6 +22,8 @@ export async function resolveSource(
     source.git !== undefined
       ? ['spec.source.git.secretRef', source.git.secretRef?.name]
       : ['spec.source.inputsSecretRef', source.inputsSecretRef?.name];
+  const own = ownSecret(`${field}.name`, name);
+  if (own !== undefined) return { kind: 'problem', problem: own };
   const secret = name === undefined ? undefined : await ports.readSecret(namespace, name, ports.signal);
   if (name !== undefined && secret === undefined) {
     const problem = {

@@ -16,11 +16,17 @@ for (const [net, prefix] of [
   ['::1', 128],
   ['fe80::', 10],
   ['ff00::', 8],
+  // IPv4 behind a translator: it leads to any of the above.
+  ['64:ff9b::', 96],
+  ['2002::', 16],
 ] as const) {
   GUARDED.addSubnet(net, prefix, 'ipv6');
 }
 // Metadata services of clouds that lie elsewhere.
 GUARDED.addAddress('100.100.100.200', 'ipv4');
+GUARDED.addAddress('168.63.129.16', 'ipv4');
+GUARDED.addAddress('192.0.0.192', 'ipv4');
+GUARDED.addAddress('fd20:ce::254', 'ipv6');
 GUARDED.addAddress('fd00:ec2::254', 'ipv6');
 
 /** Whether an IP address is one that no analysis may ask; IPv4 in the form of IPv6 included. */
