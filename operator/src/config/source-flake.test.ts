@@ -152,3 +152,14 @@ test('what Nix may take is bounded', async () => {
   await resolveFlake('github:acme/fleet', undefined, { run, signal });
   expect(limits).toEqual([384 << 20, 8 << 20]);
 });
+
+test.each([
+  ['github:acme/fleet', true],
+  ['git+https://host/x', true],
+  ['fleet', false],
+  ['flake:fleet', false],
+])('the registry is asked only where a reference is a name in it: %s', async (reference, isDirect) => {
+  const { run, calls } = scripted(metadata());
+  await resolveFlake(reference, undefined, { run, signal });
+  expect(calls[0]?.env['NIX_CONFIG']?.split('\n').includes('flake-registry =')).toBe(isDirect);
+});

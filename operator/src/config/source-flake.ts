@@ -36,7 +36,7 @@ export async function resolveFlake(
   try {
     const store = join(folder, 'store');
     const args = ['flake', 'prefetch', '--json', '--refresh', '--store', store, '--', reference];
-    const env = await environment(secret, folder);
+    const env = await environment(reference, secret, folder);
     const limits = { timeoutSeconds: FLAKE_TIMEOUT_SECONDS, memoryBytes: FLAKE_MEMORY_BYTES };
     const asked = await askProgram({ program: 'nix', args, env, ...limits }, ports);
     if (asked.kind !== 'answer') return { kind: 'problem', problem: nixProblem(reference, asked) };
@@ -53,7 +53,11 @@ export async function resolveFlake(
 const PATH = process.env['PATH'] ?? '/usr/bin:/bin';
 
 /** The whole environment of Nix; credentials lie in files of the private folder. */
-async function environment(secret: SecretValues | undefined, folder: string): Promise<Record<string, string>> {
+async function environment(
+  reference: string,
+  secret: SecretValues | undefined,
+  folder: string,
+): Promise<Record<string, string>> {
   const home = join(folder, 'home');
   await mkdir(home, { mode: 0o700 });
   const ssh = secret?.['identity'] === undefined ? undefined : await sshCommand(secret, folder);
@@ -66,7 +70,7 @@ async function environment(secret: SecretValues | undefined, folder: string): Pr
     GIT_ALLOW_PROTOCOL: 'https:http:ssh:file',
     GIT_TERMINAL_PROMPT: '0',
     GIT_CONFIG_NOSYSTEM: '1',
-    NIX_CONFIG: await nixConfig(secret, folder),
+    NIX_CONFIG: await nixConfig(reference, secret, folder),
     ...(typeof ssh === 'string' ? { GIT_SSH_COMMAND: ssh } : {}),
   };
 }
@@ -102,8 +106,10 @@ function checkReference(reference: string): Problem | undefined {
 }
 
 /** The settings of Nix; credentials lie in files of the private folder. */
-async function nixConfig(secret: SecretValues | undefined, folder: string): Promise<string> {
+async function nixConfig(reference: string, secret: SecretValues | undefined, folder: string): Promise<string> {
   const lines = ['experimental-features = nix-command flakes', 'use-registries = true', 'accept-flake-config = false'];
+  // Nix reads the registry for every reference, also for one that needs none, and a cluster may have no way to it.
+  if (/^(?!flake:)[a-z][a-z0-9+.-]*:/i.test(reference)) lines.push('flake-registry =');
   if (secret?.['netrc'] !== undefined) {
     const file = join(folder, 'netrc');
     await writeFile(file, secret['netrc'], { mode: 0o600 });
