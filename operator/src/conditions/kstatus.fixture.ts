@@ -1,4 +1,4 @@
-// What kstatus makes of an object: the generic rules of sigs.k8s.io/cli-utils (pkg/kstatus/status), by which Flux, Argo CD and kpt wait.
+// What kstatus makes of an object: the generic rules of sigs.k8s.io/cli-utils (pkg/kstatus/status), by which Flux and kpt wait. Argo CD does not: it goes by health scripts of its own.
 import type { Condition, ObjectMeta } from '@floe/crds/object-meta';
 
 export type Kstatus = 'InProgress' | 'Failed' | 'Current' | 'Terminating';

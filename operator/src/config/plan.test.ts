@@ -42,6 +42,27 @@ describe('where it stands', () => {
     expect(conditionOf(plan, 'Reconciling')?.status).toBe('True');
   });
 
+  test.each([
+    [
+      'suspended and built',
+      { suspend: true },
+      { revision: { id: 'r1', source: 'main', builtAt: 't' } },
+      'Suspended',
+      'Current',
+    ],
+    ['suspended before it was built', { suspend: true }, {}, 'Suspended', 'InProgress'],
+    ['named by no machine', {}, {}, 'NoMachines', 'Current'],
+  ] as const)('%s, it says why it is at rest', (_, spec, status, type, wanted) => {
+    const of = snapshot(config(spec, { status }));
+    const plan = planConfig(of, NOW);
+    expect(conditionOf(plan, type)?.status).toBe('True');
+    expect(kstatusOf({ ...of.config, status: plan.status })).toBe(wanted);
+    // Gone as soon as it goes on.
+    const { suspend: _s, ...open } = of.config.spec;
+    const next = planConfig({ ...of, machines, config: { ...of.config, spec: open, status: plan.status } }, NOW);
+    expect(conditionOf(next, type)).toBeUndefined();
+  });
+
   test('no machines: nothing to build, and it says so', () => {
     const plan = planConfig(snapshot(config()), NOW);
     expect(plan).toMatchObject({ create: undefined, prepare: false, reason: 'NoMachines' });
@@ -598,18 +619,33 @@ describe('whatever happens', () => {
   });
 
   test('kstatus: failed where a person is needed, current where the newest source is built for everyone', () => {
+    // Left to chance alone hardly any config is built for everyone.
+    const settled = scene.map((given) => ({
+      ...given,
+      machines: given.machines.map((of) => ({ ...of, recorded: 'closure' as const, hostName: undefined })),
+      jobs: [],
+      source: 'known' as const,
+      suspend: false,
+      failed: false,
+    }));
+    let samples = 0;
+    let current = 0;
     fc.assert(
-      fc.property(scene, (given) => {
+      fc.property(fc.oneof(scene, settled), (given) => {
         const of = snapshotOf(given);
         const { status } = planConfig(of, NOW);
         const holds = (status.conditions ?? []).filter((condition) => condition.status === 'True');
-        const main = holds.map(({ type }) => type).filter((type) => type !== 'Sandboxed');
-        // At most one of the three, so that their order in the list never matters; none: suspended, or nothing to build.
+        const beside = ['Sandboxed', 'Suspended', 'NoMachines'];
+        const main = holds.map(({ type }) => type).filter((type) => !beside.includes(type));
+        // At most one of the three, so that their order in the list never matters; none: suspended before it was built.
         expect(main.length).toBeLessThanOrEqual(1);
         const wanted = { Ready: 'Current', Stalled: 'Failed' }[main[0] ?? ''] ?? 'InProgress';
         expect(kstatusOf({ ...of.config, status })).toBe(wanted);
+        samples += 1;
+        if (wanted === 'Current') current += 1;
       }),
     );
+    expect(current).toBeGreaterThan(samples / 5);
   });
 
   test('a plan that was carried out and changed nothing is not carried out again', () => {

@@ -48,7 +48,7 @@ export function planConfig(snapshot: Snapshot, now: Date): Plan {
   }
   if (config.spec.suspend === true) {
     return finish(snapshot, now, {
-      standing: { kind: 'suspended' },
+      standing: { kind: 'suspended', built: config.status?.revision !== undefined },
       remove: removeAllJobs(snapshot.jobs, 'suspended'),
     });
   }

@@ -6,7 +6,8 @@ import type { Problem } from './source.ts';
 export type Standing =
   /** The manifest is wrong; a change of it wakes the reconciler. */
   | { readonly kind: 'invalid'; readonly problem: Problem }
-  | { readonly kind: 'suspended' }
+  /** `built`: a revision stands, and is delivered as ever. */
+  | { readonly kind: 'suspended'; readonly built: boolean }
   /** The first look at a source is under way. */
   | { readonly kind: 'looking' }
   /** The source can't be had; `held` is what is kept meanwhile. */

@@ -10,7 +10,13 @@ export type Words = {
   readonly course: 'working' | 'stuck' | 'idle';
   readonly reason: string;
   readonly message: string;
+  /** The condition that says why it is at rest although nothing is built any more. */
+  readonly rest?: Rest;
 };
+
+/** Conditions of a config at rest; absent where there is no such reason. */
+export const RESTS = ['Suspended', 'NoMachines'] as const;
+type Rest = (typeof RESTS)[number];
 
 const MAX_MESSAGE = 2048;
 
@@ -29,10 +35,10 @@ function choose(standing: Standing): Words {
     case 'invalid':
       return no('stuck', standing.problem.reason, problemSentence(standing.problem));
     case 'suspended':
-      return no(
-        'idle',
+      return resting(
         'Suspended',
         'suspended: nothing is looked at and nothing is built until spec.suspend is false',
+        standing.built,
       );
     case 'looking':
       return no('working', 'Resolving', 'looking at the source');
@@ -43,10 +49,10 @@ function choose(standing: Standing): Words {
       return no(course, problem.reason, `${problemSentence(problem)}${keeps}`);
     }
     case 'no-machines':
-      return no(
-        'idle',
+      return resting(
         'NoMachines',
         'no NixMachine names this config in spec.configRef, so there is nothing to build',
+        true,
       );
     case 'unprepared': {
       const { problem } = standing;
@@ -87,6 +93,11 @@ function incomplete({ failures, total }: Extract<Standing, { kind: 'incomplete' 
 
 function no(course: Words['course'], reason: string, message: string): Words {
   return { ready: 'False', course, reason, message };
+}
+
+/** At rest is ready, so that who waits for it does not wait for ever; `ready` false: there was nothing built before. */
+function resting(rest: Rest, message: string, ready: boolean): Words {
+  return { ready: ready ? 'True' : 'False', course: 'idle', reason: rest, message, rest };
 }
 
 function firstLine(text: string): string {
