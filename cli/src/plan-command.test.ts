@@ -88,6 +88,7 @@ test('prints the fields that others rely on, and of orders machine and closure o
     'fetch',
     'hold',
     'rollback',
+    'adopt',
     'budget',
     'counts',
     'conditions',

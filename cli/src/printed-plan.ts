@@ -6,11 +6,13 @@ type Told = { machine: string; closure: string };
 /** The fields of the printed plan, in their order. */
 export type PrintedPlan = Omit<
   Plan,
-  'dispatch' | 'fetch' | 'rollback' | 'reboot' | 'rebootsWaiting' | 'adopt' | 'measure'
+  'dispatch' | 'fetch' | 'rollback' | 'adopt' | 'reboot' | 'rebootsWaiting' | 'measure'
 > & {
   dispatch: Told[];
   fetch: Told[];
   rollback: Told[];
+  /** Machines that run the closure already: their order is written again, and nothing changes on them. */
+  adopt: Told[];
   /** Machines that may restart now; absent: nobody. */
   reboot?: Told[];
 };
@@ -26,6 +28,7 @@ export function printedPlan(plan: Plan): PrintedPlan {
     fetch: told(plan.fetch),
     hold: plan.hold,
     rollback: told(plan.rollback),
+    adopt: told(plan.adopt),
     ...(plan.reboot.length === 0 ? {} : { reboot: plan.reboot.map(({ machine, closure }) => ({ machine, closure })) }),
     budget: plan.budget,
     counts: plan.counts,

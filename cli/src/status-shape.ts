@@ -5,7 +5,7 @@ export type Misshapen = { readonly field: string; readonly message: string };
 type Shape = 'text' | 'flag' | 'integer' | 'time' | { readonly each: Shape } | { readonly fields: Fields };
 type Fields = Readonly<Record<string, Shape>>;
 
-const RUNNING: Shape = { fields: { closure: 'text', revision: 'text' } };
+const RUNNING = { fields: { closure: 'text', revision: 'text' } } as const satisfies Shape;
 const CONDITIONS: Shape = {
   each: { fields: { type: 'text', status: 'text', reason: 'text', message: 'text', lastTransitionTime: 'time' } },
 };
@@ -28,7 +28,7 @@ export const MACHINE_STATUS: Fields = {
       rebootSince: 'time',
     },
   },
-  current: RUNNING,
+  current: { fields: { ...RUNNING.fields, since: 'time' } },
   booted: RUNNING,
   bootDefault: RUNNING,
   attempt: {
@@ -81,6 +81,7 @@ export const ROLLOUT_STATUS: Fields = {
   startedAt: 'time',
   estimatedEnd: 'time',
   phase: 'text',
+  completedAt: 'time',
   step: {
     fields: {
       index: 'integer',

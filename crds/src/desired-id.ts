@@ -1,6 +1,9 @@
 // Ids of orders to machines: pure functions that every writer of `status.desired` shares.
 import { createHash } from 'node:crypto';
 
+/** Orders in a row: the first, and two more that follow by themselves where an attempt was not confirmed. */
+export const ORDERS_IN_A_ROW = 3;
+
 /** What an order is for; the same parts always give the same id, so a writer that starts again never orders twice. */
 export type OrderIdentity = {
   /** Name of the Rollout; with delivery Immediate the name of the NixConfig. */

@@ -1,5 +1,5 @@
 // The kind NixMachine: one machine, what it should run and what it does run.
-import { type Static, Type } from 'typebox';
+import { type Static, type TProperties, Type } from 'typebox';
 import { Activation } from './activation.ts';
 import { ATTEMPT_PHASES } from './attempt-phase.ts';
 import { ConsentStatus, Owners } from './consent.ts';
@@ -82,7 +82,7 @@ export const NixMachineSpec = Type.Object(
 );
 
 /** A closure and the revision it belongs to. */
-const Running = (description: string) =>
+const Running = <More extends TProperties>(description: string, more: More) =>
   Type.Object(
     {
       closure: Type.String({ description: 'Store path of the closure.', maxLength: 512 }),
@@ -93,9 +93,14 @@ const Running = (description: string) =>
       specialisation: Type.Optional(
         Type.String({ description: 'The specialisation of the closure, where it is one.', maxLength: 128 }),
       ),
+      ...more,
     },
     { description },
   );
+
+const CurrentSince = Time(
+  'When it began to run this closure, by the clock of the hub that heard of it; reboots and reconnects do not change it. Absent where no hub saw it change. Soaks count from then.',
+);
 
 export const Attempt = Type.Object(
   {
@@ -152,9 +157,9 @@ export const NixMachineStatus = Type.Object(
         { description: 'What the machine is told to run.' },
       ),
     ),
-    current: Type.Optional(Running('What runs: /run/current-system.')),
-    booted: Type.Optional(Running('What was booted: /run/booted-system.')),
-    bootDefault: Type.Optional(Running('What the next boot starts.')),
+    current: Type.Optional(Running('What runs: /run/current-system.', { since: Type.Optional(CurrentSince) })),
+    booted: Type.Optional(Running('What was booted: /run/booted-system.', {})),
+    bootDefault: Type.Optional(Running('What the next boot starts.', {})),
     attempt: Type.Optional(Attempt),
     attempts: Type.Optional(PastAttempts),
     waiting: Type.Optional(

@@ -24,12 +24,15 @@ export const Batch = Type.Object(
   {
     size: Type.Optional(
       CountOrPercent(
-        'How many: a count is that many more machines, a percentage is of all that match `selector`, counting those that already have the revision. Default all that match.',
+        'How many: a count is that many more machines, a percentage is of all that match `selector`, counting those that already have the revision. A share is rounded to the nearest integer, half up; it takes at least one machine, and below 100 % it leaves at least one where there are two or more. Default all that match.',
       ),
     ),
     selector: Type.Optional(LabelSelector('Machines that the batch takes from; default all of the Rollout.')),
     soak: Type.Optional(
-      Duration('A machine counts as updated when it has stayed healthy for so long after its commit.', '0s'),
+      Duration(
+        'A machine counts as updated when it has stayed healthy for so long since it began to run the closure, whichever run ordered it; one that turns bad in that time failed. It holds its batch, not its slot: see `minReadySeconds`.',
+        '0s',
+      ),
     ),
   },
   {
@@ -117,6 +120,15 @@ export const RolloutSpec = Type.Object(
         '30m',
       ),
     ),
+    minReadySeconds: Type.Optional(
+      Type.Integer({
+        description:
+          'A machine that began to run another closure keeps its slot of `maxUnavailable` until it has been online and healthy for so many seconds, as with a Deployment. One that goes off in that time keeps it, too. Does not extend `machineTimeout`, and does not count in rollbacks.',
+        default: 0,
+        minimum: 0,
+        maximum: 31_536_000,
+      }),
+    ),
     progressDeadline: Type.Optional(
       Duration(
         'The run fails, as when a threshold is missed, once no machine got further for so long although one could have: one was switching or fetching, or was waiting for its turn. Pauses, soaks, closed windows, freezes and machines that are off or on hold do not count. Default no limit.',
@@ -153,10 +165,10 @@ export const Counts = Type.Object(
   {
     total: count('Machines that are selected.'),
     updated: count('Machines that have the revision.'),
-    updating: count('Machines that were told it and are not done.'),
+    updating: count('Machines that got their go and are not done, or soak.'),
     failed: count('Machines on which it failed.'),
     offline: count('Machines that are not connected.'),
-    pending: count('Machines that were not told yet.'),
+    pending: count('Machines that got no go yet; those that only fetch are among them.'),
     unavailable: count('Machines that take a slot of the budget.'),
     notBuilt: count('Machines without a closure in the revision.'),
     pendingReboot: count('Machines that have it at their next boot only.'),
@@ -181,7 +193,15 @@ export const RolloutStatus = Type.Object(
         'When the run will end, probably: from its steps, the budget, windows and what machines took so far. Machines that are off or on hold are not waited for. Absent where it has ended or waits for a person.',
       ),
     ),
-    phase: Type.Optional(OneOf(ROLLOUT_PHASES, 'Where the run stands.')),
+    phase: Type.Optional(
+      OneOf(
+        ROLLOUT_PHASES,
+        'Where the run stands. A run that is complete is `Progressing` again while machines follow: after a retry, as joiners, on their return.',
+      ),
+    ),
+    completedAt: Type.Optional(
+      Time('When the run completed; absent where it has not. It stays while machines follow after the end.'),
+    ),
     step: Type.Optional(
       Type.Object(
         {

@@ -55,10 +55,10 @@ export function rolloutView(
 
 function stepsOf(rollout: Rollout, machines: readonly NixMachine[]): StepView[] {
   const { spec, status = {} } = rollout;
-  const { phase, step } = status;
+  const { phase, step, completedAt } = status;
   if (step === undefined) return [];
   return Array.from({ length: step.total }, (_, index) => {
-    const state = stateOf(index, step.index, phase);
+    const state = stateOf(index, step.index, completedAt === undefined ? phase : 'Completed');
     const progress = state === 'now' ? progressOf(rollout, machines) : undefined;
     return { name: stepName(spec, index), state, ...(progress === undefined ? {} : { progress }) };
   });

@@ -108,14 +108,21 @@ function ready(
   }
 }
 
+const IDLE: Draft = { status: 'False', reason: 'Idle', message: 'nothing is in hand' };
+const NOT_STALLED: Draft = { status: 'False', reason: 'NotStalled', message: 'nothing is in the way' };
+
 function reconciling(standing: Standing, message: string): Draft {
   switch (standing.kind) {
     case 'unordered':
       return { status: 'True', reason: 'NotTold', message };
     case 'working':
       return { status: 'True', reason: word(standing.attempt?.phase ?? 'Told'), message };
+    case 'failed':
+      return standing.goesOn ? { status: 'True', reason: word(standing.attempt.phase), message } : IDLE;
+    case 'diverged':
+      return standing.goesOn ? { status: 'True', reason: 'Reverting', message } : IDLE;
     default:
-      return { status: 'False', reason: 'Idle', message: 'nothing is in hand' };
+      return IDLE;
   }
 }
 
@@ -125,11 +132,11 @@ function stalled(standing: Standing, message: string): Draft {
     case 'blocked':
       return { status: 'True', reason: standing.reason, message };
     case 'failed':
-      return { status: 'True', reason: word(standing.attempt.phase), message };
+      return standing.goesOn ? NOT_STALLED : { status: 'True', reason: word(standing.attempt.phase), message };
     case 'diverged':
-      return { status: 'True', reason: 'Diverged', message };
+      return standing.goesOn ? NOT_STALLED : { status: 'True', reason: 'Diverged', message };
     default:
-      return { status: 'False', reason: 'NotStalled', message: 'nothing is in the way' };
+      return NOT_STALLED;
   }
 }
 

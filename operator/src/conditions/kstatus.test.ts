@@ -1,4 +1,5 @@
 // What kstatus makes of a NixMachine: in progress while something is in hand, failed where a person is needed, current when it is well.
+import { desiredId } from '@floe/crds/desired-id';
 import type { NixMachine } from '@floe/crds/nix-machine';
 import { expect, test } from 'vitest';
 import { deriveConditions } from './derive.ts';
@@ -33,6 +34,23 @@ test.each<[string, NixMachine, Kstatus]>([
       'InProgress',
     ],
   ),
+  ...[0, 1, 2].map((retry): [string, NixMachine, Kstatus] => {
+    const { id: _, ...order } = desired({ rollout: 'web', run: 'run1' });
+    const id = desiredId({ rollout: 'web', run: 'run1', machine: 'web-01', retry, closure: order.closure });
+    const of = machine(running({ desired: { id, ...order }, attempt: { ...attempt('Unconfirmed'), desiredId: id } }));
+    return [`not confirmed by order ${retry} of 3`, of, retry < 2 ? 'InProgress' : 'Failed'];
+  }),
+  [
+    'something else runs, and is being put back',
+    machine(
+      running({
+        desired: desired(),
+        attempt: attempt('Committed'),
+        drift: { cause: 'ManualSwitch', state: 'Reverting', since: '2026-03-01T10:00:00Z' },
+      }),
+    ),
+    'InProgress',
+  ],
   ['done', machine(running(done)), 'Current'],
   ['done, then edited', { ...machine(running(done)), metadata: { name: 'web-01', generation: 2 } }, 'InProgress'],
   [

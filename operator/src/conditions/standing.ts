@@ -1,5 +1,6 @@
 // Where a machine stands towards its order: one classification of its status, from which all conditions follow.
 import type { Attempt, Desired, NixMachine, NixMachineSpec } from '@floe/crds/nix-machine';
+import { isPutBack, isToldAgain } from './goes-on.ts';
 import { ownAttempt } from './own-attempt.ts';
 
 /** Phases in which an attempt does no more. */
@@ -14,8 +15,8 @@ const BLOCKED = new Set(['InvalidSpec', 'DuplicateKey']);
  * - `unordered`: nobody has told it what to run.
  * - `pending`: told, but it may not begin (fetch only) or can't (offline); it goes on as it was.
  * - `working`: it may begin, or has begun.
- * - `failed`: the attempt ended without the closure.
- * - `diverged`: the attempt ended well, but something else runs now.
+ * - `failed`: the attempt ended without the closure; `goesOn`: it is told again by itself.
+ * - `diverged`: the attempt ended well, but something else runs now; `goesOn`: its agent puts that back.
  * - `settled`: it runs what it was told, or will at its next boot.
  */
 export type Standing =
@@ -23,8 +24,8 @@ export type Standing =
   | { kind: 'unordered' }
   | { kind: 'pending'; desired: Desired; attempt?: Attempt }
   | { kind: 'working'; desired: Desired; attempt?: Attempt }
-  | { kind: 'failed'; desired: Desired; attempt: Attempt }
-  | { kind: 'diverged'; desired: Desired }
+  | { kind: 'failed'; desired: Desired; attempt: Attempt; goesOn: boolean }
+  | { kind: 'diverged'; desired: Desired; goesOn: boolean }
   | { kind: 'settled'; desired: Desired };
 
 /** The spec of a machine; an API server without the present schema lets through objects without one. */
@@ -82,7 +83,8 @@ function withAttempt(machine: NixMachine, desired: Desired, attempt: Attempt): S
     return { kind: waits ? 'pending' : 'working', desired, attempt };
   }
   if (runsDesired(machine) === true || attempt.phase === 'RebootRequired') return { kind: 'settled', desired };
-  return attempt.phase === 'Committed' ? { kind: 'diverged', desired } : { kind: 'failed', desired, attempt };
+  if (attempt.phase === 'Committed') return { kind: 'diverged', desired, goesOn: isPutBack(machine) };
+  return { kind: 'failed', desired, attempt, goesOn: isToldAgain(machine, desired, attempt) };
 }
 
 /** Whether the next boot starts what was told; an unknown boot default and mode `test` do not speak against it. */

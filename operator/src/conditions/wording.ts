@@ -24,8 +24,10 @@ function onlineMessage(machine: NixMachine, standing: Standing, now: Date): stri
   switch (standing.kind) {
     case 'blocked':
       return standing.message;
-    case 'failed':
-      return isOnline(machine) ? failure(machine, standing.attempt) : `offline; ${failure(machine, standing.attempt)}`;
+    case 'failed': {
+      const again = standing.goesOn ? '; it is told again by itself' : '';
+      return `${isOnline(machine) ? '' : 'offline; '}${failure(machine, standing.attempt)}${again}`;
+    }
     case 'working':
       return working(machine, standing.attempt);
     case 'diverged':

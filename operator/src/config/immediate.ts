@@ -1,6 +1,6 @@
 // Delivery Immediate: which machines are told their closure right away, and in which words.
 import { verbAnnotation } from '@floe/crds/constants';
-import { desiredId, desiredIdWithoutClosure, nextSequence } from '@floe/crds/desired-id';
+import { desiredId, desiredIdWithoutClosure, nextSequence, ORDERS_IN_A_ROW } from '@floe/crds/desired-id';
 import type { Desired, NixMachine, NixMachineStatus } from '@floe/crds/nix-machine';
 import { rfc3339 } from '@floe/crds/rfc3339';
 import { attemptEnd } from '../conditions/attempt-end.ts';
@@ -18,8 +18,6 @@ export type MachineOrder = {
 
 export type Orders = { readonly orders: readonly MachineOrder[]; readonly nextCheckSeconds: number | undefined };
 
-/** Orders in a row: the first, and two more for a machine that could not confirm, though all its checks passed. */
-const IN_A_ROW = 3;
 /** Attempts that a machine remembers, the last one included. */
 const REMEMBERED = 11;
 /** Seconds between such tries. */
@@ -89,7 +87,7 @@ function unconfirmed(machine: NixMachine, aim: Aim): Decision {
   const { status = {} } = machine;
   if (ownAttempt(status)?.phase !== 'Unconfirmed') return { kind: 'nothing' };
   const tried = NUMBERS.find((number) => idsOf(machine, aim, number).includes(status.desired?.id ?? ''));
-  if (tried === undefined || tried % IN_A_ROW === IN_A_ROW - 1) return { kind: 'nothing' };
+  if (tried === undefined || tried % ORDERS_IN_A_ROW === ORDERS_IN_A_ROW - 1) return { kind: 'nothing' };
   const now = aim.now.getTime();
   const seconds = UNCONFIRMED_PAUSE_SECONDS - (now - attemptEnd(status, now)) / 1000;
   if (seconds > 0) return { kind: 'later', seconds: Math.min(seconds, UNCONFIRMED_PAUSE_SECONDS) };
@@ -112,7 +110,7 @@ function order(machine: NixMachine, aim: Aim, { number, reason }: { number: numb
 }
 
 /** Numbers of the orders of one closure and revision that a machine may remember: the first of each row and its repetitions. */
-const NUMBERS = Array.from({ length: IN_A_ROW * (REMEMBERED + 1) }, (_, number) => number);
+const NUMBERS = Array.from({ length: ORDERS_IN_A_ROW * (REMEMBERED + 1) }, (_, number) => number);
 
 /**
  * The first number of a row of which the machine knows no order. It may have had this closure in this revision before, as
@@ -122,8 +120,8 @@ function freeNumber(machine: NixMachine, aim: Aim): number {
   const { desired, attempt, attempts = [] } = machine.status ?? {};
   const known = new Set([desired?.id, attempt?.desiredId, ...attempts.map(({ desiredId: id }) => id)]);
   const isKnown = (number: number): boolean => idsOf(machine, aim, number).some((id) => known.has(id));
-  const rows = NUMBERS.filter((number) => number % IN_A_ROW === 0);
-  return rows.find((first) => !NUMBERS.slice(first, first + IN_A_ROW).some(isKnown)) ?? 0;
+  const rows = NUMBERS.filter((number) => number % ORDERS_IN_A_ROW === 0);
+  return rows.find((first) => !NUMBERS.slice(first, first + ORDERS_IN_A_ROW).some(isKnown)) ?? 0;
 }
 
 function idOf({ metadata }: NixMachine, { config, revision, closure }: Aim, retry: number): string {

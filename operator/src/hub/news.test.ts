@@ -57,6 +57,26 @@ describe('what is written', () => {
     expect(status).not.toHaveProperty('failedUnits');
   });
 
+  test('since when a closure runs is when the hub heard that it changed, whatever comes after', () => {
+    const runsNew = machineState({ current: { closure: NEW } });
+    const changed = write(machine(running()), { state: runsNew })?.next;
+    expect(changed?.status?.current).toMatchObject({ closure: NEW, since: '2026-03-01T10:00:00Z' });
+    const later = (news: News) =>
+      writeOf(changed as NixMachine, news, {
+        now: new Date('2026-03-01T11:00:00Z'),
+        replica: 'floe-0',
+        records: () => RECORDS,
+      })?.next.status?.current;
+    expect(later({ ...online, state: { ...runsNew, failedUnits: ['a.service'] } })?.since).toBe('2026-03-01T10:00:00Z');
+    // The word of the machine does not count, and of one that is heard of first nobody knows.
+    const forged = { closure: NEW, since: '2020-01-01T00:00:00Z' };
+    expect(later({ state: machineState({ current: forged, failedUnits: ['b'] }) })?.since).toBe('2026-03-01T10:00:00Z');
+    expect(write(machine(), { state: machineState({ current: forged }) })?.next.status?.current).not.toHaveProperty(
+      'since',
+    );
+    expect(later({ state: machineState() })).toMatchObject({ closure: OLD, since: '2026-03-01T11:00:00Z' });
+  });
+
   test('drift, a hold and what the next boot does, and their end', () => {
     const drift = {
       cause: 'LocalRebuild',

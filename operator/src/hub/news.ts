@@ -69,7 +69,7 @@ export function writeOf(
     ...(connection === undefined ? {} : { connection }),
     ...agentOf(machine, news),
     ...(news.pendingKey === undefined ? {} : { pendingKey: news.pendingKey === 'none' ? undefined : news.pendingKey }),
-    ...(news.state === undefined ? {} : reported(machine, news.state, records)),
+    ...(news.state === undefined ? {} : reported(machine, news.state, { records, now })),
   };
   if (statusPatch(machine, changes, now) === undefined) return undefined;
   const last = connection ?? machine.status?.connection;
@@ -136,7 +136,7 @@ function comebacksOf({ status }: NixMachine): Pick<NonNullable<NixMachineStatus[
 function reported(
   machine: NixMachine,
   state: MachineState,
-  records: () => readonly ControllerRevision[],
+  { records, now }: Pick<WriteContext, 'records' | 'now'>,
 ): StatusChanges {
   const seen = (part: MachineState['current']): NixMachineStatus['current'] => {
     if (part === undefined) return undefined;
@@ -147,7 +147,7 @@ function reported(
   };
   const { reasons, ...reboot } = state.reboot;
   return {
-    current: seen(state.current),
+    current: currentOf(machine, seen(state.current), now),
     booted: seen(state.booted),
     bootDefault: seen(state.bootDefault),
     attempt: state.attempt,
@@ -162,6 +162,20 @@ function reported(
     consent: state.consent,
     secrets: state.secrets,
   };
+}
+
+/** What runs, and since when: the first report of a machine says nothing of that, and its own word does not count. */
+function currentOf(
+  { status }: NixMachine,
+  current: NixMachineStatus['current'],
+  now: Date,
+): NixMachineStatus['current'] {
+  if (current === undefined) return undefined;
+  const { since: _, ...seen } = current;
+  const before = status?.current;
+  const isNew = before !== undefined && before.closure !== seen.closure;
+  const since = isNew ? rfc3339(now) : before?.since;
+  return { ...seen, ...(since === undefined ? {} : { since }) };
 }
 
 /**

@@ -1,9 +1,9 @@
 // How far the batch in hand is: who was taken, who failed, whether it has ended and with what verdict.
 
-import { selects as matches } from '../conditions/label-selector.ts';
 import { timeMs } from '../conditions/moment.ts';
 import type { StepMemory } from './run.ts';
 import { percentTarget, type Size } from './share.ts';
+import { isOfBatch } from './soak.ts';
 import type { BatchStage } from './stage.ts';
 import type { Member } from './standing.ts';
 import { isReachable, isReached } from './threshold.ts';
@@ -46,14 +46,15 @@ const FREE: readonly string[] = ['pending', 'busy', 'fetching', 'fetched'];
 const isOpen = ({ standing }: Member): boolean => OPEN.includes(standing.kind);
 const isTold = ({ told }: Member): boolean => told;
 const isFailed = ({ told, aside, standing }: Member): boolean => told && !aside && standing.kind === 'failed';
+const isTested = ({ tested }: Member): boolean => tested;
+const isSoaking = ({ standing }: Member): boolean => standing.kind === 'soaking';
 const isUpdated = ({ standing }: Member): boolean => standing.kind === 'updated';
 const isCandidate = ({ standing, told }: Member): boolean => !told && FREE.includes(standing.kind);
 
 /** Machines that the batch takes from. Joiners and machines without a closure are outside of any share. */
 function matchingOf(stage: BatchStage, members: readonly Member[]): Member[] {
   return members.filter(
-    ({ facts, standing, joiner }) =>
-      standing.kind !== 'notBuilt' && (stage.last || !joiner) && matches(stage.selector, facts.machine.metadata.labels),
+    ({ facts, standing, joiner }) => standing.kind !== 'notBuilt' && isOfBatch(stage, facts, joiner),
   );
 }
 
@@ -77,17 +78,24 @@ export function beginBatch(
       fresh && step.startedAt !== undefined
         ? Math.max(step.startedAt, Math.min(newest + 1, step.startedAt + 1000))
         : step.startedAt,
-    size: sizeOf(stage.size, matching, untouched),
+    size: sizeOf(stage.size, matching, (member) => {
+      if (isSoaking(member)) return !member.told;
+      return isUpdated(member) && !(untouched && member.told);
+    }),
     toldBefore: untouched ? 0 : count(matching, isEarlier),
     failedBefore: fresh ? count(matching, isFailed) : 0,
   };
 }
 
-function sizeOf(size: Size | undefined, matching: readonly Member[], untouched: boolean): number | undefined {
+/** `hasIt`: who counts as having the revision as the batch begins. */
+function sizeOf(
+  size: Size | undefined,
+  matching: readonly Member[],
+  hasIt: (member: Member) => boolean,
+): number | undefined {
   if (size === undefined) return undefined;
   if (size.kind === 'count') return size.count;
-  const has = count(matching, (member) => isUpdated(member) && !(untouched && member.told));
-  return Math.max(0, percentTarget(size.percent, matching.length) - has);
+  return Math.max(0, percentTarget(size.percent, matching.length) - count(matching, hasIt));
 }
 
 /** Where the batch stands. */
@@ -99,24 +107,31 @@ export function batchOf(stage: BatchStage, members: readonly Member[], step: Ste
     count(matching, isTold) - (step.toldBefore ?? 0),
     count(matching, ({ toldInStep }) => toldInStep),
   );
-  const failed = Math.max(
+  const failedOfTold = Math.max(
     count(matching, isFailed) - step.failedBefore,
     count(matching, (member) => isFailed(member) && member.toldInStep),
   );
+  const tested = count(matching, isTested);
+  const failed = failedOfTold + count(matching, (member) => isTested(member) && member.standing.kind === 'failed');
   const open = count(matching, (member) => isOpen(member) || isAwaited(stage, member, rules));
   const room = step.size === undefined ? candidates.length : Math.max(0, step.size - taken);
   const ended = open === 0 && (room === 0 || !candidates.some((member) => blocks(stage, member, rules)));
   const more = ended ? 0 : Math.min(room, candidates.length);
   const state = { matching, candidates, room, taken, failed, open, more };
-  return { ...state, verdict: verdictOf({ ...state, stage, ended }, step, rules) };
+  return { ...state, verdict: verdictOf({ ...state, tested, stage, ended }, step, rules) };
 }
 
-type State = Omit<Batch, 'verdict'> & { readonly stage: BatchStage; readonly ended: boolean };
+type State = Omit<Batch, 'verdict'> & {
+  /** Machines that were not told and are tested by their soak. */
+  readonly tested: number;
+  readonly stage: BatchStage;
+  readonly ended: boolean;
+};
 
 function verdictOf(state: State, { accepted }: StepMemory, rules: BatchRules): Verdict {
-  const { stage, matching, taken, failed, ended, more } = state;
+  const { stage, matching, taken, tested, failed, ended, more } = state;
   const lost = Math.max(0, failed - accepted);
-  const total = taken + more - Math.min(accepted, failed);
+  const total = taken + tested + more - Math.min(accepted, failed);
   if (!rules.goesOn && !isReachable(lost, total, rules.successThreshold))
     return { kind: 'failed', ok: total - lost, total };
   if (!ended) return { kind: 'open' };

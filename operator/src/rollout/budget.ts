@@ -1,29 +1,32 @@
 // Who takes a slot of `maxUnavailable`, and how many slots are free.
 import { type Facts, isHealthy, wasOffBeforeGo } from './facts.ts';
+import { keepsSlotUntil, type MinReady } from './min-ready.ts';
 import type { Run } from './run.ts';
 import { budgetLimit, parseSize } from './share.ts';
 import { isOrderOfRun } from './standing.ts';
 
 export type Budget = { readonly limit: number; readonly unavailable: number; readonly free: number };
 
-type View = { readonly rollout: string; readonly run: Run | undefined };
+type View = { readonly rollout: string; readonly run: Run | undefined; readonly minReady: MinReady };
 
 /**
  * Whether a machine takes a slot: it is sick, is being switched, or got its go and is not heard of since. A machine that
  * was off before its go takes none, and so does one that only fetches.
  */
 export function isUnavailable(view: View, facts: Facts): boolean {
-  if (facts.online) return !isHealthy(facts);
+  if (facts.online) return !isHealthy(facts) || keepsSlotUntil(facts, view.minReady) !== undefined;
   return !wasOffBeforeGo(facts) && wentOffAfterGo(view, facts);
 }
 
-/** An order that ended before this run began says nothing about why the machine is off now. */
-function wentOffAfterGo({ rollout, run }: View, facts: Facts): boolean {
+/**
+ * A machine that said that it is done, and was well, is merely switched off. An order that ended before this run began says
+ * nothing about why the machine is off now.
+ */
+function wentOffAfterGo({ rollout, run, minReady }: View, facts: Facts): boolean {
   if (facts.desired?.go !== true) return false;
   if (facts.inHand) return true;
   if (run === undefined || !isOrderOfRun({ rollout, run }, facts)) return false;
-  // Once the run is complete, a machine that was well when it was heard of last is merely switched off.
-  return !run.completed || !facts.well;
+  return !facts.well || keepsSlotUntil(facts, minReady) !== undefined;
 }
 
 /** The budget over all machines that the rollout moves. */

@@ -27,8 +27,13 @@ export function conditionsOf(rollout: Rollout, description: Description, now: nu
 }
 
 function draftsOf(description: Description): Draft[] {
-  const { phase, reason, message, stalled } = description;
-  const ready = phase === 'Completed';
+  const { newer } = description;
+  // What failed stays in the status; a fix that is being built for it has not failed.
+  const isAtRest = description.phase === 'Completed' || description.phase === 'Failed';
+  const isAhead = newer !== undefined && isAtRest;
+  const { reason, message } = isAhead ? newer : description;
+  const stalled = isAhead ? undefined : description.stalled;
+  const ready = description.phase === 'Completed' && !isAhead;
   const goesOn = !ready && stalled === undefined;
   const drafts: Draft[] = [
     { type: 'Ready', status: ready ? 'True' : 'False', reason, message },

@@ -29,8 +29,6 @@ function fieldOf(kind: Member['standing']['kind']): 'updated' | 'updating' | 'fa
       return 'updated';
     case 'soaking':
     case 'updating':
-    case 'fetching':
-    case 'fetched':
       return 'updating';
     case 'again':
     case 'failed':

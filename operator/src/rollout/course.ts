@@ -40,7 +40,8 @@ export function positionOf(state: State, facts: readonly Facts[], { snapshot, no
       run: { ...state.run, step },
       closures: snapshot.closures,
       machineTimeoutMs: durationMs(spec.machineTimeout, THIRTY_MINUTES),
-      soakMs: stage.kind === 'batch' ? stage.soakMs : 0,
+      stage,
+      stages,
       times,
       now,
     };
@@ -155,8 +156,8 @@ function analysisFailure({ analysis: { verdict } }: Position): string | undefine
 
 /** `db-02: postgresql.service failed, rolled back; and 2 more`. */
 export function failureMessage({ members, state }: Pick<Position, 'members' | 'state'>): string {
-  const failed = members.flatMap(({ facts, standing, told, toldInStep }) =>
-    told && standing.kind === 'failed' ? [{ name: facts.name, standing, toldInStep }] : [],
+  const failed = members.flatMap(({ facts, standing, toldInStep, tested }) =>
+    standing.kind === 'failed' ? [{ name: facts.name, standing, toldInStep: toldInStep || tested }] : [],
   );
   const ofStep = failed.filter(({ toldInStep }) => toldInStep);
   const shown = ofStep.length > 0 ? ofStep : failed;

@@ -4,6 +4,7 @@ import type { Batch } from './batch.ts';
 import type { Budget } from './budget.ts';
 import type { Position } from './course.ts';
 import { commonReason, fixedReason } from './holds.ts';
+import { keepsSlotUntil, minReadyOf } from './min-ready.ts';
 import { type Opening, openingOf, timeChanges } from './next-change.ts';
 import { standstillAt } from './progress.ts';
 import { rebootsWithGo } from './reboot-policy.ts';
@@ -59,6 +60,7 @@ export function decide(position: Position, budget: Budget, context: Context): De
     nextCheck: nextCheck(position, context, [
       ...(told.dispatch.length + reboots.told.length === 0 ? [] : [deadline(position, context)]),
       ...reboots.checks,
+      ...readyTimes(position, context),
       ...timeChanges(moment, turn),
       ...windowEnds(position.members, moment),
       ...standstill(position, context),
@@ -81,6 +83,13 @@ function less(budget: Budget, slots: number): Budget {
 /** The holds, with what keeps machines from a restart that the run waits for. */
 function withReboots(hold: readonly Hold[], { waiting }: Reboots): Hold[] {
   return hold.map((entry) => ({ ...entry, ...waiting.get(entry.machine) }));
+}
+
+/** When machines are ready for long enough to free their slots. */
+function readyTimes({ state, members }: Position, { snapshot, now }: Context): number[] {
+  const minReady = minReadyOf(snapshot.rollout.spec, state.run, now);
+  if (minReady.ms === 0) return [];
+  return members.flatMap(({ facts }) => keepsSlotUntil(facts, minReady) ?? []);
 }
 
 function standstill(position: Position, context: Context): number[] {

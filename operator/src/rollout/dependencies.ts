@@ -1,6 +1,7 @@
 // Which Rollout a Rollout waits for: `spec.dependsOn`, as far as it is not fulfilled.
 import type { Rollout } from '@floe/crds/rollout';
 import { shortRevision } from '../conditions/spoken.ts';
+import { hasCompleted } from './run.ts';
 import type { Snapshot } from './snapshot.ts';
 import { clip } from './wording.ts';
 
@@ -53,7 +54,7 @@ function whatIsOpen({ metadata, spec, status }: Rollout, { config, configs }: Sn
     (other) => other.metadata.name === spec.configRef?.name,
   );
   const built = of?.status?.revision?.id;
-  if (status?.phase !== 'Completed') {
+  if (status === undefined || !hasCompleted(status)) {
     const says = status?.conditions?.find(({ type }) => type === 'Ready')?.message;
     return `${status?.phase ?? 'Idle'}${says === undefined ? '' : `, ${says}`}`;
   }

@@ -5,6 +5,7 @@ import { analysisWait } from './analysis/wording.ts';
 import type { Budget } from './budget.ts';
 import type { Position } from './course.ts';
 import { type Decision, pauseMessage } from './decide.ts';
+import { newerOf } from './newer.ts';
 import { goesOn } from './run.ts';
 import { spokenSize } from './share.ts';
 import type { BatchStage } from './stage.ts';
@@ -22,6 +23,8 @@ export type Description = {
   readonly message: string;
   /** Why the rollout is stalled, with the way on; undefined: it is not. */
   readonly stalled: string | undefined;
+  /** What the config builds beyond the run; a Rollout that is at rest is in progress by that. */
+  readonly newer: { readonly reason: string; readonly message: string } | undefined;
   readonly incomplete: { readonly reason: string; readonly message: string } | undefined;
   readonly overlapping: string | undefined;
   readonly nothingSelected: string | undefined;
@@ -46,6 +49,7 @@ export function describe(input: DescribeInput): Description {
   return {
     ...what,
     stalled: run.stopped === undefined ? stuck(input) : `${run.stopped.message}. ${wayOn(run.stopped.reason, named)}`,
+    newer: newerOf(context.snapshot, what.message),
     incomplete: run.completed ? incomplete(input) : undefined,
     overlapping: elsewhere.length === 0 ? undefined : overlap(elsewhere),
     nothingSelected: empty ? nothing(elsewhere.length) : undefined,
@@ -60,11 +64,11 @@ function stuck({ position: { state }, context: { blocker } }: DescribeInput): st
 type What = Pick<Description, 'phase' | 'reason' | 'message'>;
 
 function current(input: DescribeInput): What {
-  const { position, decision, counts, context } = input;
+  const { position, decision, context } = input;
   const { run } = position.state;
   const { rollout } = context.snapshot;
   if (run.stopped !== undefined) return { phase: 'Failed', reason: run.stopped.reason, message: run.stopped.message };
-  if (run.completed) return { phase: 'Completed', reason: 'Completed', message: completed(counts, run.revision) };
+  if (run.completed) return afterEnd(input);
   if (run.rollback !== undefined) {
     const to = run.rollback.to === undefined ? 'what they ran before' : shortRevision(run.rollback.to);
     const message = `rolling back to ${to}: ${decision.returns?.returning ?? 0} to return`;
@@ -101,6 +105,27 @@ function current(input: DescribeInput): What {
 /** `2/5`, counted from 1. */
 export function stepText({ state, stages }: Position): string {
   return `${state.run.step.index + 1}/${stages.length}`;
+}
+
+/** Whoever asked for it: while machines follow, the Rollout is in progress. */
+function afterEnd({ position, decision, counts }: DescribeInput): What {
+  const message = completed(counts, position.state.run.revision);
+  const following = followers(position, decision);
+  if (following === 0) return { phase: 'Completed', reason: 'Completed', message };
+  return {
+    phase: 'Progressing',
+    reason: 'Following',
+    message: `${message}; ${following} ${following === 1 ? 'follows' : 'follow'}`,
+  };
+}
+
+/** Machines that are being switched or get their go now, after the end of the run; one that fetches changes nothing yet. */
+function followers({ members }: Position, { dispatch, reboots }: Decision): number {
+  const names = new Set([...dispatch, ...reboots.told].map(({ machine }) => machine));
+  for (const { facts, standing } of members) {
+    if (standing.kind === 'updating' || standing.kind === 'soaking') names.add(facts.name);
+  }
+  return names.size;
 }
 
 function completed({ total, updated, offline }: Counts, revision: string): string {

@@ -32,7 +32,10 @@ export function estimateEnd(position: Position, context: Context): number | unde
   const size = parseSize(spec.maxUnavailable ?? '10%') ?? { kind: 'percent' as const, percent: 10 };
   const work: Work = {
     limit: Math.max(1, budgetLimit(size, members.length)),
-    goMs: paceOf(members.map(({ facts }) => facts.machine)).goMs,
+    goMs: paceOf(
+      members.map(({ facts }) => facts.machine),
+      context.now,
+    ).goMs,
     position,
     context,
   };

@@ -11,8 +11,8 @@ export const NAMED = 10;
 /** The failures of a run: those that are named already stay where they are, while they are failures. */
 export function failuresOf(run: Run, members: readonly Member[]): Failure[] {
   const found = new Map<string, Failure>();
-  for (const { facts, standing, told } of members) {
-    if (told && standing.kind === 'failed') {
+  for (const { facts, standing } of members) {
+    if (standing.kind === 'failed') {
       found.set(facts.name, { machine: facts.name, message: standing.message, at: rfc3339Exact(standing.at) });
     }
   }

@@ -300,7 +300,11 @@ export class Fleet {
     const finished: Attempt = { ...attempt, phase: fate, finishedAt: this.#clock(target) };
     const revision = desired.closure.split('/')[0] ?? '';
     const current = { closure: desired.closure, revision };
-    if (fate === 'Committed') this.#change(name, { attempt: finished, current, bootDefault: current });
+    const isNew = target.status?.current?.closure !== current.closure;
+    const since = isNew ? this.#time() : target.status?.current?.since;
+    // As the hub writes it; without clocks nobody does.
+    const seen = this.#clocks === undefined || since === undefined ? current : { ...current, since };
+    if (fate === 'Committed') this.#change(name, { attempt: finished, current: seen, bootDefault: current });
     else if (fate === 'RebootRequired') this.#change(name, { attempt: finished, bootDefault: current });
     else if (fate === 'Unconfirmed') this.#change(name, { attempt: finished });
     else

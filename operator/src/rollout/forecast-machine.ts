@@ -1,7 +1,7 @@
 // What a machine of a forecast does with its order: it fetches, switches and is well, each in its time.
 import { FINAL_PHASES } from '@floe/crds/attempt-phase';
 import type { Attempt, Desired, NixMachine, NixMachineStatus } from '@floe/crds/nix-machine';
-import { rfc3339Exact } from '@floe/crds/rfc3339';
+import { rfc3339, rfc3339Exact } from '@floe/crds/rfc3339';
 import { timeMs } from '../conditions/moment.ts';
 import { ownAttempt } from '../conditions/own-attempt.ts';
 import type { Pace } from './forecast-pace.ts';
@@ -63,7 +63,7 @@ function committed(machine: NixMachine, at: number): NixMachine {
   const running = { closure: desired.closure, revision: desired.revision };
   return withStatus(machine, {
     attempt: { ...attempt, finishedAt: rfc3339Exact(at) },
-    current: running,
+    current: current?.closure === running.closure ? current : { ...running, since: rfc3339(at) },
     bootDefault: running,
     failedUnits: [],
     conditions: (conditions ?? []).filter(({ type }) => type !== 'Healthy' && type !== 'UpToDate'),

@@ -1,5 +1,6 @@
 // How long machines take for what they are told: the median of what they took before, else stated defaults.
 import type { NixMachine } from '@floe/crds/nix-machine';
+import { attemptEnd } from '../conditions/attempt-end.ts';
 import { timeMs } from '../conditions/moment.ts';
 import { ownAttempt } from '../conditions/own-attempt.ts';
 
@@ -22,10 +23,10 @@ const SAMPLE = 200;
 const SHORTEST_MS = 1000;
 
 /** The pace of a fleet, from the attempts that ended well. Times that can't be true are left out. */
-export function paceOf(machines: Iterable<NixMachine>): Pace {
+export function paceOf(machines: Iterable<NixMachine>, now: number): Pace {
   const times: Time[] = [];
   for (const machine of machines) {
-    const time = timeOf(machine);
+    const time = timeOf(machine, now);
     if (time !== undefined) times.push(time);
     if (times.length >= SAMPLE) break;
   }
@@ -39,14 +40,18 @@ export function paceOf(machines: Iterable<NixMachine>): Pace {
 
 type Time = { readonly ms: number; readonly hadFetched: boolean };
 
-/** How long a machine took from its go; undefined where its last attempt did not end well. */
-function timeOf({ status }: NixMachine): Time | undefined {
+/**
+ * How long a machine took from its go; undefined where its last attempt did not end well, or its clock can't be right: its
+ * times are compared with those of Floe.
+ */
+function timeOf({ status }: NixMachine, now: number): Time | undefined {
   const { desired } = status ?? {};
   const attempt = ownAttempt(status ?? {});
   if (desired?.go !== true || attempt?.phase !== 'Committed') return undefined;
   const told = timeMs(desired.since);
   const ended = timeMs(attempt.finishedAt);
   if (told === undefined || ended === undefined || ended <= told) return undefined;
+  if (attemptEnd(status ?? {}, now) !== ended) return undefined;
   return { ms: ended - told, hadFetched: (timeMs(attempt.startedAt) ?? told) < told };
 }
 

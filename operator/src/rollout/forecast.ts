@@ -64,7 +64,7 @@ const TERMINAL: readonly string[] = ['Completed', 'Failed'];
 
 /** Runs the planner forward from `now`. The same input always gives the same course. */
 export function forecast(snapshot: Snapshot, now: Date, options: ForecastOptions = {}): Course {
-  const pace = options.pace ?? paceOf(snapshot.machines);
+  const pace = options.pace ?? paceOf(snapshot.machines, now.getTime());
   const world = new World(snapshot, pace, now.getTime());
   const limits = {
     horizon: now.getTime() + (options.horizonMs ?? HORIZON_MS),

@@ -6,6 +6,7 @@ import { type Budget, budgetOf } from './budget.ts';
 import { conditionsOf } from './conditions.ts';
 import type { Description } from './describe.ts';
 import type { Facts } from './facts.ts';
+import { minReadyOf } from './min-ready.ts';
 import { ordersWith } from './order-record.ts';
 import type { Plan } from './plan-result.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -47,6 +48,7 @@ export function idlePlan(
     reason: said.reason,
     message: said.message,
     stalled: said.stalled ? said.message : undefined,
+    newer: undefined,
     incomplete: undefined,
     overlapping: undefined,
     nothingSelected: undefined,
@@ -59,7 +61,11 @@ export function idlePlan(
     phase: phaseOf(rollout.status),
     conditions,
   };
-  const budget: Budget = budgetOf({ rollout: name, run: undefined }, rollout.spec.maxUnavailable, facts);
+  const budget: Budget = budgetOf(
+    { rollout: name, run: undefined, minReady: minReadyOf(rollout.spec, undefined, now) },
+    rollout.spec.maxUnavailable,
+    facts,
+  );
   return {
     rollout: name,
     phase: phaseOf(rollout.status),

@@ -1,7 +1,7 @@
-// What Flux, Argo CD and `kubectl wait` make of a Rollout: in progress while it runs or waits, failed once stalled, current when done.
+// What Flux and `kubectl wait` make of a Rollout: in progress while it runs or waits, failed once stalled, current when done.
 import type { NixMachine } from '@floe/crds/nix-machine';
 import type { Rollout, RolloutStatus } from '@floe/crds/rollout';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { type Kstatus, kstatusOf } from '../conditions/kstatus.fixture.ts';
 import {
   at,
@@ -187,4 +187,46 @@ test('an edit that nobody has looked at is in progress, whatever was before; so 
   expect(kstatusOf(rollout({ steps }, status, { generation: 2 }))).toBe('InProgress');
   expect(kstatusOf(rollout({}, { observedGeneration: -1 }))).toBe('InProgress');
   expect(kstatusOf(rollout({}, status, { deletionTimestamp: at(0) }))).toBe('Terminating');
+});
+
+describe('a newer revision of its config', () => {
+  const at0 = (status: object, generation = 2) => {
+    const base = config(R2);
+    return {
+      config: {
+        ...base,
+        metadata: { ...base.metadata, generation },
+        status: { ...base.status, observedGeneration: 2, ...status },
+      },
+    };
+  };
+  const building = { build: { phase: 'Building', revision: R3 } };
+  const completed = {
+    machines: [machine('m1', runs('m1', R2))],
+    status: running({ phase: 'Completed', stableRevision: R2 }),
+  };
+  const stopped = {
+    machines: [machine('m1', failed('m1', R2, MINUTE))],
+    status: running({ phase: 'Failed', stopped: { reason: 'Failed', message: 'no', at: at(0) } }),
+  };
+  const current = { machines: completed.machines, status: { ...completed.status, phase: 'Completed' as const } };
+
+  test.each([
+    ['a completed run', completed, building, 2, 'InProgress'],
+    ['a stopped run', stopped, building, 2, 'InProgress'],
+    ['an edit of the config that nobody has looked at', current, {}, 3, 'InProgress'],
+    ['the same revision, for a joiner', completed, { build: { phase: 'Building', revision: R2 } }, 2, 'Current'],
+    ['a build that has ended', completed, { build: { phase: 'Built', revision: R2 } }, 2, 'Current'],
+    ['a build that failed', stopped, { build: { phase: 'Failed', revision: R3 } }, 2, 'Failed'],
+  ] as const)('%s', (_, scene, status, generation, wanted) => {
+    const plan = planScene({
+      ...scene,
+      machines: [...scene.machines],
+      snapshot: at0(status, generation),
+      now: 2 * MINUTE,
+    });
+    expect(kstatusOf({ metadata: { name: 'web', generation: 1 }, status: plan.status })).toBe(wanted);
+    // The old failure stays to be read.
+    expect(plan.status.stopped).toEqual(scene.status.stopped);
+  });
 });

@@ -44,6 +44,7 @@ const spec: fc.Arbitrary<Partial<RolloutSpec>> = fc.record({
   offline: fc.constantFrom('Wait' as const, 'Skip' as const),
   onFailure: fc.constantFrom('Pause' as const, 'Rollback' as const, 'Continue' as const),
   machineTimeout: fc.constantFrom('10m', '30m'),
+  minReadySeconds: fc.constantFrom(0, 0, 60),
 });
 
 const who = fc.integer({ min: 0, max: 7 });
@@ -155,6 +156,17 @@ function checkBudget(fleet: Fleet, before: ReadonlySet<string>): void {
   if (added.length > 0) expect(disturbed.length).toBeLessThanOrEqual(limit);
 }
 
+/** A machine that is told leaves room for those that are not ready for long enough. */
+function checkReady(fleet: Fleet, { status, dispatch, budget }: Plan): void {
+  const { minReadySeconds = 0 } = fleet.rollout.spec;
+  if (minReadySeconds === 0 || status.rollback !== undefined || dispatch.length === 0) return;
+  const unready = fleet.machines.filter(({ status: seen }) => {
+    const since = Date.parse(seen?.current?.since ?? '');
+    return seen?.connection?.online === true && fleet.now < since + minReadySeconds * 1000;
+  });
+  if (status.revision !== status.stableRevision) expect(budget.unavailable).toBeGreaterThanOrEqual(unready.length);
+}
+
 /** Nobody is told the same closure twice in a run, unless for want of confirmation (twice at most) or by retry. */
 function checkOnce(fleet: Fleet, { retries, change }: { retries: number; change: number }): void {
   const times = new Map<string, number>();
@@ -252,6 +264,7 @@ test('over random fleets, specs and histories the rules hold', () => {
           checkSize(plan, taken, counted.leave);
           checkForward(before, plan);
           checkFailures(fleet, plan);
+          checkReady(fleet, plan);
           before = plan;
           const shuffled = fleet.machines.toSorted((a, b) => rank(a.metadata.name, seed) - rank(b.metadata.name, seed));
           expect(fleet.plan(shuffled)).toEqual(plan);

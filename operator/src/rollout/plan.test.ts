@@ -248,7 +248,7 @@ test.each<[string, object, boolean]>([
   ['told, then off', { ...told('m1', R2, 0), ...off(MINUTE) }, true],
   ['told, then off in the same second', { ...told('m1', R2, 600), ...off(0) }, true],
   ['told while it was off', { ...told('m1', R2, 0), ...off(-MINUTE) }, false],
-  ['took it, then off', { ...took('m1', R2, 0), ...off(MINUTE) }, true],
+  ['took it and said so, then off', { ...took('m1', R2, 0), ...off(MINUTE) }, false],
   [
     'took another revision in another run, then off',
     { ...told('m1', R1, -60 * MINUTE, { phase: 'Committed' }, { run: 'run0' }), ...off(-MINUTE) },
@@ -495,7 +495,7 @@ test('joiners: in mid-run they belong to the last batch, after completion they g
     now: 2 * MINUTE,
   });
   expect([after.phase, after.dispatch.map(({ machine: m, reason }) => [m, reason])]).toEqual([
-    'Completed',
+    'Progressing',
     [['m9', 'Joined']],
   ]);
 });

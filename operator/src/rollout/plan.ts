@@ -17,6 +17,7 @@ import { withEstimate } from './estimate.ts';
 import { type Facts, factsOf } from './facts.ts';
 import { groupBudgetsOf } from './group-budgets.ts';
 import { idlePlan, obstacleOf } from './idle.ts';
+import { minReadyOf } from './min-ready.ts';
 import { inOrder } from './order.ts';
 import { ownership } from './ownership.ts';
 import type { Plan } from './plan-result.ts';
@@ -130,7 +131,8 @@ type Parts = {
 function assemble(reached: Position, { facts, elsewhere, verbs, context }: Parts): Plan {
   const { rollout } = context.snapshot;
   const { name } = rollout.metadata;
-  const budget = budgetOf({ rollout: name, run: reached.state.run }, rollout.spec.maxUnavailable, facts);
+  const minReady = minReadyOf(rollout.spec, reached.state.run, context.now);
+  const budget = budgetOf({ rollout: name, run: reached.state.run, minReady }, rollout.spec.maxUnavailable, facts);
   const decision = decide(reached, budget, context);
   const waiting = withWaiting(reached, decision, context);
   const run = withProgress(waiting, reached, context);

@@ -5,8 +5,9 @@ import type { WindowAction } from '@floe/crds/window-action';
 import { timeMs } from '../conditions/moment.ts';
 import { spokenSeconds } from '../conditions/spoken.ts';
 import type { Batch } from './batch.ts';
-import type { Facts } from './facts.ts';
+import { finishedAt } from './facts.ts';
 import { goesOn, hurryOf, type Progress, type Run } from './run.ts';
+import { runsSince } from './soak.ts';
 import { type Stage, stagesOf } from './stage.ts';
 import { isOrderOfRun, type Member, type View } from './standing.ts';
 import { type Context, type State, secondsBetween } from './state.ts';
@@ -130,21 +131,22 @@ function lastMove({ view, members }: Position, now: number): number {
     if (moment !== undefined && moment <= now && moment > last) last = moment;
   };
   for (const move of moves) take(move);
-  for (const { facts, standing } of members) {
-    if (!isOrderOfRun(view, facts)) continue;
-    for (const moment of movesOf(facts)) take(moment);
-    if (standing.kind === 'updated') take(soakEnd(facts, view.soakMs));
-    // Who soaks gets further by that.
-    if (standing.kind === 'soaking') take(now);
-  }
+  for (const member of members) for (const moment of movesOf(view, member)) take(moment);
   return last === Number.NEGATIVE_INFINITY ? now : last;
 }
 
-function movesOf({ desired, own }: Facts): (number | undefined)[] {
-  return [timeMs(desired?.since), timeMs(own?.startedAt), timeMs(own?.finishedAt)];
-}
-
-function soakEnd({ own }: Facts, soakMs: number): number | undefined {
-  const end = timeMs(own?.finishedAt);
-  return end === undefined ? undefined : end + soakMs;
+/**
+ * When a machine got further. Of its attempt the end counts by a clock that can be right; when it began is the word of the
+ * machine alone.
+ */
+function movesOf(view: View, { facts, standing, closure }: Member): (number | undefined)[] {
+  // Who soaks gets further by that.
+  const soaks = standing.kind === 'soaking' ? [view.now] : [];
+  if (!isOrderOfRun(view, facts)) return soaks;
+  const { desired, own } = facts;
+  const end = own?.finishedAt === undefined ? undefined : finishedAt(facts, view.now);
+  const since = standing.kind === 'updated' && closure !== undefined ? runsSince(facts, closure, view.now) : undefined;
+  const soakMs = view.stage.kind === 'batch' ? view.stage.soakMs : 0;
+  const soaked = since === undefined ? undefined : since + soakMs;
+  return [...soaks, timeMs(desired?.since), timeMs(own?.startedAt), end, soaked];
 }

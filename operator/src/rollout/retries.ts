@@ -1,11 +1,8 @@
 // How often a machine was told the same closure in one run, and whether it may be told again.
-import { desiredId, desiredIdWithoutClosure } from '@floe/crds/desired-id';
+import { desiredId, desiredIdWithoutClosure, ORDERS_IN_A_ROW } from '@floe/crds/desired-id';
 import { timeMs, wholeSeconds } from '../conditions/moment.ts';
-import type { Facts } from './facts.ts';
+import { type Facts, finishedAt } from './facts.ts';
 import type { Run } from './run.ts';
-
-/** Orders to one machine between two retries by a person: the first, and two more for want of confirmation. */
-const PER_RETRY = 3;
 
 export type Orders = { readonly rollout: string; readonly run: Run };
 
@@ -15,7 +12,7 @@ export type Orders = { readonly rollout: string; readonly run: Run };
  */
 function orderNumber({ rollout, run }: Orders, { name, desired }: Facts): number | undefined {
   if (desired === undefined) return undefined;
-  for (let retry = 0; retry < PER_RETRY * (run.retry.count + 1); retry++) {
+  for (let retry = 0; retry < ORDERS_IN_A_ROW * (run.retry.count + 1); retry++) {
     const identity = { rollout, run: run.id, machine: name, retry, closure: desired.closure };
     if (desired.id === desiredId(identity) || desired.id === desiredIdWithoutClosure(identity)) return retry;
   }
@@ -24,13 +21,13 @@ function orderNumber({ rollout, run }: Orders, { name, desired }: Facts): number
 
 /** Whether a machine whose attempt was not confirmed is told again by itself. */
 export function mayRetryItself(orders: Orders, facts: Facts): boolean {
-  return timesByItself(orders, facts) < PER_RETRY - 1;
+  return timesByItself(orders, facts) < ORDERS_IN_A_ROW - 1;
 }
 
 /** How often the machine was told again by itself since it was told first, or since a person asked to retry. */
 export function timesByItself(orders: Orders, facts: Facts): number {
   const number = orderNumber(orders, facts);
-  if (number !== undefined) return number % PER_RETRY;
+  if (number !== undefined) return number % ORDERS_IN_A_ROW;
   const known = orders.run.unconfirmed.get(facts.name);
   if (known === undefined) return 0;
   // The status goes before the order: while the old order stands, the one that was counted was not given yet.
@@ -52,15 +49,20 @@ export function isBeforeRetry(orders: Orders, facts: Facts): boolean {
   const { retry } = orders.run;
   if (retry.count === 0) return false;
   const number = orderNumber(orders, facts);
-  if (number !== undefined) return Math.floor(number / PER_RETRY) < retry.count;
+  if (number !== undefined) return Math.floor(number / ORDERS_IN_A_ROW) < retry.count;
   const since = timeMs(facts.desired?.since) ?? 0;
   // An order of the very moment of the retry is what the retry told, unless it had ended by then. Others may cut to seconds.
   const isSame = since === retry.at || since === wholeSeconds(retry.at);
-  return isSame ? (timeMs(facts.own?.finishedAt) ?? Infinity) <= retry.at : since < retry.at;
+  return isSame ? hasEndedBy(facts, retry.at) : since < retry.at;
+}
+
+/** Whether the attempt at the order that stands has ended by a moment (ms). */
+function hasEndedBy(facts: Facts, moment: number): boolean {
+  return facts.own?.finishedAt !== undefined && finishedAt(facts, Number.POSITIVE_INFINITY) <= moment;
 }
 
 /** `retry` of the next order to a machine; `byItself` where it follows an attempt that was not confirmed. */
 export function nextRetry(orders: Orders, facts: Facts, byItself: boolean): number {
-  const first = PER_RETRY * orders.run.retry.count;
+  const first = ORDERS_IN_A_ROW * orders.run.retry.count;
   return byItself ? first + timesByItself(orders, facts) + 1 : first;
 }

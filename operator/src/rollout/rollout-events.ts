@@ -3,6 +3,7 @@ import type { RolloutStatus } from '@floe/crds/rollout';
 import { shortRevision } from '../conditions/spoken.ts';
 import type { Happening } from '../kube/events.ts';
 import { analysisEvents } from './analysis/analysis-events.ts';
+import { hasCompleted } from './run.ts';
 
 const normal = (reason: string, message: string): Happening => ({ type: 'Normal', reason, message });
 const warning = (reason: string, message: string): Happening => ({ type: 'Warning', reason, message });
@@ -34,7 +35,7 @@ function orderEvents(before: RolloutStatus | undefined, after: RolloutStatus): H
 function startEvents(before: RolloutStatus | undefined, after: RolloutStatus): Happening[] {
   const events: Happening[] = [];
   const revision = shortRevision(after.revision ?? '');
-  const wasOpen = before?.run !== undefined && before.phase !== 'Completed' && before.phase !== 'Failed';
+  const wasOpen = before?.run !== undefined && !hasCompleted(before) && before.phase !== 'Failed';
   if (wasOpen && before.revision !== undefined) {
     const at = before.step?.column === undefined ? '' : ` at step ${before.step.column}`;
     events.push(
@@ -89,7 +90,7 @@ function phaseEvents(before: RolloutStatus | undefined, after: RolloutStatus): H
     case 'Failed':
       return [warning(after.stopped?.reason ?? 'Failed', message)];
     case 'Completed':
-      return before?.phase === 'Completed' ? [] : [normal('Completed', message)];
+      return before !== undefined && hasCompleted(before) ? [] : [normal('Completed', message)];
     default:
       return [];
   }

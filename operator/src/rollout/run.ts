@@ -31,7 +31,10 @@ export type Run = {
   /** Back to the stable revision: no steps. */
   readonly direct: boolean;
   readonly step: StepMemory;
+  /** Whether it has ended well; machines that follow after that do not change it. */
   readonly completed: boolean;
+  /** When it did, in ms, where that is known. */
+  readonly completedAt: number | undefined;
   readonly stopped: Stopped | undefined;
   readonly rollback: { readonly to: string | undefined; readonly startedAt: number } | undefined;
   readonly retry: { readonly count: number; readonly at: number };
@@ -68,9 +71,10 @@ export function runOf(rollout: Rollout): Run | undefined {
     id: status.run ?? runId({ ...(uid === undefined ? {} : { uid }), name }, status.revision, status.startedAt ?? ''),
     startedAt: timeMs(status.startedAt),
     // A completed run is stable by itself; it keeps its steps.
-    direct: status.revision === status.stableRevision && status.phase !== 'Completed',
+    direct: status.revision === status.stableRevision && !hasCompleted(status),
     step: stepOf(status),
-    completed: status.phase === 'Completed',
+    completed: hasCompleted(status),
+    completedAt: timeMs(status.completedAt) ?? endOf(status),
     stopped: status.stopped ?? stoppedBy(status),
     rollback: rollbackOf(status),
     retry: { count: status.retry?.count ?? 0, at: timeMs(status.retry?.at) ?? 0 },
@@ -84,6 +88,21 @@ export function runOf(rollout: Rollout): Run | undefined {
     stepsHash: status.stepsHash ?? stepsHash(rollout.spec),
     analysis: memoryOf(status),
   };
+}
+
+/** Whether the run of a status has ended well, machines that follow or not. */
+export function hasCompleted({ phase, completedAt }: RolloutStatus): boolean {
+  return phase === 'Completed' || completedAt !== undefined;
+}
+
+/** The end of a run as its history has it. */
+function endOf({ run, history }: RolloutStatus): number | undefined {
+  return timeMs(history?.find((entry) => entry.run === run && entry.outcome === 'Completed')?.endedAt);
+}
+
+/** The part of the status that remembers the end of a run that is complete. */
+export function completedStatus({ completed, completedAt }: Run, now: number): Pick<RolloutStatus, 'completedAt'> {
+  return completed ? { completedAt: rfc3339Exact(completedAt ?? now) } : {};
 }
 
 function stepOf({ step }: RolloutStatus): StepMemory {
@@ -139,6 +158,7 @@ export function newRun(rollout: Rollout, revision: string, now: number): Run {
     direct: revision === rollout.status?.stableRevision,
     step: freshStep(0, now),
     completed: false,
+    completedAt: undefined,
     stopped: undefined,
     rollback: undefined,
     retry: { count: 0, at: 0 },

@@ -6,7 +6,8 @@ import type { Closures } from './closures.ts';
 import { type Facts, finishedAt, isFinal, isPreparing } from './facts.ts';
 import { isRebootDue } from './reboot-policy.ts';
 import { isBeforeRetry, mayRetryItself } from './retries.ts';
-import { hurryOf, type Run } from './run.ts';
+import { hurryOf } from './run.ts';
+import { type SoakRules, soakOf } from './soak.ts';
 import type { Times } from './times.ts';
 import { attemptFailure } from './wording.ts';
 
@@ -43,20 +44,18 @@ export type Member = {
    * of the revision, so it counts neither for nor against a batch.
    */
   readonly aside: boolean;
+  /** Whether it was not told, but runs the closure, and soaks in the step or has until lately: the step tests it, too. */
+  readonly tested: boolean;
   /** Whether it came to be after the run began: then it belongs to the last batch. */
   readonly joiner: boolean;
 };
 
-export type View = {
+export type View = SoakRules & {
   readonly rollout: string;
-  readonly run: Run;
   readonly closures: Closures;
   readonly machineTimeoutMs: number;
-  /** Soak of the step in hand; 0 where it is no batch. */
-  readonly soakMs: number;
   /** Windows and freezes: `machineTimeoutMs` runs only while a machine may act. */
   readonly times: Times;
-  readonly now: number;
 };
 
 /** Classifies a machine. */
@@ -74,6 +73,7 @@ export function memberOf(view: View, facts: Facts): Member {
       told: false,
       toldInStep: false,
       aside: false,
+      tested: false,
       joiner,
     };
   }
@@ -87,15 +87,29 @@ export function memberOf(view: View, facts: Facts): Member {
   const since = timeMs(desired?.since);
   const isOfStep = since !== undefined && run.step.startedAt !== undefined && since >= run.step.startedAt;
   const toldInStep = told && !aside && isOfStep;
-  const standing = standingOf(view, facts, { closure, toldInStep, aside, ordered, changed });
-  return { facts, closure, standing, told, toldInStep, aside, joiner };
+  const order: Told = { closure, told, toldInStep, aside, joiner, ordered };
+  const { standing, inStep } = standingOf(view, facts, { ...order, changed });
+  const tested = !told && inStep && !isOfEarlierStep(view, standing);
+  return { facts, closure, standing, told, toldInStep, aside, tested, joiner };
 }
 
-type Order = Told & { readonly ordered: boolean; readonly changed: boolean };
+type Order = Told & { readonly changed: boolean };
 
-function standingOf(view: View, facts: Facts, { ordered, changed, ...told }: Order): Standing {
-  if (ordered) return toldStanding(view, facts, told);
-  return changed ? changedStanding(view, facts, told.closure) : untoldStanding(view, facts, told.closure);
+/** `inStep`: it runs the closure, and the step looks at its soak, or did until that ended. */
+function standingOf(view: View, facts: Facts, order: Order): { standing: Standing; inStep: boolean } {
+  if (order.ordered) return { standing: toldStanding(view, facts, order), inStep: false };
+  if (order.changed) return { standing: changedStanding(view, facts, order.closure), inStep: false };
+  const standing = untoldStanding(view, facts, order.closure);
+  const soak = standing.kind === 'updated' ? soakOf(view, facts, order) : undefined;
+  if (soak === undefined) return { standing, inStep: false };
+  if (soak.kind === 'done') return { standing, inStep: soak.inStep };
+  const isAgain = soak.kind === 'failed' && isRetried(view, facts, true);
+  return { standing: isAgain ? { kind: 'again', byItself: false } : soak, inStep: true };
+}
+
+/** Whether what failed was counted by a step before: the first counts all that it finds. */
+function isOfEarlierStep({ run: { step } }: View, standing: Standing): boolean {
+  return standing.kind === 'failed' && step.index > 0 && step.startedAt !== undefined && standing.at < step.startedAt;
 }
 
 /**
@@ -135,7 +149,15 @@ export function isForeignOrder({ rollout }: Pick<View, 'rollout'>, { desired }: 
   return desired.reason === 'Immediate' || (desired.rollout !== undefined && desired.rollout !== rollout);
 }
 
-type Told = { readonly closure: string; readonly toldInStep: boolean; readonly aside: boolean };
+type Told = {
+  readonly closure: string;
+  /** Whether the order that stands is one of this run for the closure. */
+  readonly ordered: boolean;
+  readonly told: boolean;
+  readonly toldInStep: boolean;
+  readonly aside: boolean;
+  readonly joiner: boolean;
+};
 
 function toldStanding(view: View, facts: Facts, told: Told): Standing {
   const standing =
@@ -221,7 +243,8 @@ function unconfirmed(view: View, facts: Facts): Standing {
   return { kind: 'failed', message, at: finishedAt(facts, view.now) };
 }
 
-function committed(view: View, facts: Facts, { closure, toldInStep }: Told): Standing {
+function committed(view: View, facts: Facts, told: Told): Standing {
+  const { closure } = told;
   const reboot = facts.own?.phase === 'RebootRequired' || facts.machine.status?.reboot?.required === true;
   const atBoot = facts.machine.status?.bootDefault?.closure === closure;
   if (facts.current !== closure && facts.own?.phase !== 'RebootRequired' && !atBoot) {
@@ -232,43 +255,8 @@ function committed(view: View, facts: Facts, { closure, toldInStep }: Told): Sta
     };
   }
   const updated: Standing = { kind: 'updated', reboot: reboot || facts.current !== closure };
-  const remembered = rememberedBad(view, facts);
-  if (remembered !== undefined) return { kind: 'failed', ...remembered };
-  const ofStep = toldInStep || view.run.step.startedAt === undefined;
-  return ofStep && view.soakMs > 0 ? soaked(view, facts, updated) : updated;
-}
-
-function soaked(view: View, facts: Facts, updated: Standing): Standing {
-  const start = finishedAt(facts, view.now);
-  const until = start + view.soakMs;
-  const bad = badWithin(facts, until);
-  // After its commit, also where times are cut to seconds: by that it is remembered.
-  if (bad !== undefined) return { kind: 'failed', message: bad.message, at: Math.max(bad.at, start + 1) };
-  return view.now < until ? { kind: 'soaking', until } : updated;
-}
-
-/** Whether the machine is bad now and turned so before its soak ended. */
-function badWithin(facts: Facts, until: number): { message: string; at: number } | undefined {
-  if (!facts.online && (facts.connectionSinceAtLatest ?? 0) < until) {
-    return { message: 'went offline while it soaked', at: facts.connectionSince ?? until };
-  }
-  if (!facts.well && (facts.wellSince ?? 0) < until) {
-    const units = (facts.machine.status?.failedUnits ?? []).slice(0, 3).join(', ');
-    return {
-      message: `${units === '' ? 'turned unhealthy' : `${units} failed`} while it soaked`,
-      at: facts.wellSince ?? until,
-    };
-  }
-  return undefined;
-}
-
-/** One that turned bad while it soaked has failed, also when it is well again, or the batch has ended. */
-function rememberedBad(view: View, facts: Facts): { message: string; at: number } | undefined {
-  const remembered = view.run.failures.find(({ machine }) => machine === facts.name);
-  const at = timeMs(remembered?.at);
-  return remembered !== undefined && at !== undefined && at > finishedAt(facts, view.now)
-    ? { message: remembered.message, at }
-    : undefined;
+  const soak = soakOf(view, facts, told);
+  return soak === undefined || soak.kind === 'done' ? updated : soak;
 }
 
 function untoldStanding(view: View, facts: Facts, closure: string): Standing {

@@ -85,7 +85,7 @@ export function toStep(state: State, index: number, startedAt: number): State {
 export function complete(state: State, context: Context): State {
   return {
     ...state,
-    run: { ...state.run, completed: true, direct: false },
+    run: { ...state.run, completed: true, completedAt: context.now, direct: false },
     stableRevision: state.run.revision,
     history: record(state, 'Completed', context),
   };
@@ -118,7 +118,14 @@ export function takeBack(state: State, context: Context): State {
   const to = own ? revisionBefore(state.history, run.revision) : state.stableRevision;
   return {
     ...state,
-    run: { ...run, completed: false, direct: false, stopped: undefined, rollback: { to, startedAt: context.now } },
+    run: {
+      ...run,
+      completed: false,
+      completedAt: undefined,
+      direct: false,
+      stopped: undefined,
+      rollback: { to, startedAt: context.now },
+    },
     stableRevision: to,
     history: without(state.history, run),
   };

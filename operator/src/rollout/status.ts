@@ -12,7 +12,7 @@ import { nextChangeOf } from './next-change.ts';
 import { compareText } from './order.ts';
 import { ordersWith } from './order-record.ts';
 import { progressStatus } from './progress.ts';
-import type { Run } from './run.ts';
+import { completedStatus, type Run } from './run.ts';
 import { skippedOf } from './skipped.ts';
 import type { Context } from './state.ts';
 import { urgentStatus } from './urgent.ts';
@@ -41,6 +41,7 @@ export function statusOf(input: StatusInput): RolloutStatus {
     run: run.id,
     ...(run.startedAt === undefined ? {} : { startedAt: rfc3339Exact(run.startedAt) }),
     phase: description.phase,
+    ...completedStatus(run, context.now),
     step: stepOf(position),
     counts,
     updated: `${counts.updated}/${counts.total}`,

@@ -164,6 +164,10 @@ function isOfInterest(before: NixConfig, after: NixConfig): boolean {
   return (
     before.status?.revision?.id !== after.status?.revision?.id ||
     before.status?.build?.phase !== after.status?.build?.phase ||
+    before.status?.build?.revision !== after.status?.build?.revision ||
+    before.status?.observedGeneration !== after.status?.observedGeneration ||
+    before.metadata.generation !== after.metadata.generation ||
+    before.spec.suspend !== after.spec.suspend ||
     before.spec.delivery !== after.spec.delivery
   );
 }
