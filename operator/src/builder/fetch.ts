@@ -38,6 +38,8 @@ export type ContainerContext = {
 
 /** Large repositories over slow lines take their time; the Job's own limit is usually shorter. */
 const FETCH_SECONDS = 3600;
+/** A large repository takes a quarter of it; an input without end would take all that the node has. */
+const FETCH_MEMORY_BYTES = 2 * 2 ** 30;
 
 type Prefetched = { attributes: SourceAttributes; storePath: string };
 
@@ -66,6 +68,7 @@ async function fetchSource(nix: Nix, reference: string, field: string, context: 
     args: ['flake', 'prefetch', '--json', reference],
     doing: `fetching ${shown}`,
     timeoutSeconds: FETCH_SECONDS,
+    memoryBytes: FETCH_MEMORY_BYTES,
   };
   const ended = await nix.run(call, { signal });
   if (ended.code !== 0) {
@@ -187,7 +190,10 @@ async function archive(
   if (request.lock !== undefined) refuseLocal(request.lock, request, paths.work);
   for (const [doing, args] of steps) {
     progress.say(doing);
-    const ended = await nix.run({ args, doing, timeoutSeconds: FETCH_SECONDS }, { signal });
+    const ended = await nix.run(
+      { args, doing, timeoutSeconds: FETCH_SECONDS, memoryBytes: FETCH_MEMORY_BYTES },
+      { signal },
+    );
     refuseUnknown(ended.stderr);
     if (ended.code === 0) {
       // Nothing that `lock` fetched is built from: the Job ends here.

@@ -67,6 +67,7 @@ test.each<[string, FetchCause, string]>([
   [nix("unable to download 'https://h': SSL connect error (35) GnuTLS, handshake failed"), 'Certificate', 'TLS'],
   ["error: cannot find flake 'flake:nixpkgs' in the flake registries", 'Registry', 'nixpkgs'],
   [nix("NAR hash mismatch in input 'github:a/b/c', expected 'sha256-a' but got 'sha256-b'"), 'Changed', 'github:a/b/c'],
+  ['error: out of memory', 'Other', 'more memory than fetching may take'],
   ['error: writing to file: No space left on device', 'DiskFull', 'full'],
   [nix('[json.exception.parse_error.101] parse error at line 2, column 2: syntax error'), 'Other', 'is not JSON'],
   ["error: '::' is not a valid URL", 'Other', 'no flake reference'],

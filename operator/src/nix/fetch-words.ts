@@ -27,6 +27,12 @@ const CREDENTIALS =
 /** The first rule that matches decides: the more telling ones stand first. */
 const RULES: readonly Rule[] = [
   {
+    cause: 'Other',
+    pattern: /\bout of memory\b|std::bad_alloc|Cannot allocate memory/i,
+    error: () => 'it takes more memory than fetching may take',
+    remedy: 'see what it or its inputs name: an answer or a file without end (file:///dev/zero) can be no input',
+  },
+  {
     cause: 'DiskFull',
     pattern: /No space left on device|Disk quota exceeded/i,
     error: () => 'the volume of the Job is full',
