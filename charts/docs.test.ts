@@ -67,6 +67,23 @@ test('every manifest in the documents is one that the API takes', async () => {
   expect(count).toBeGreaterThan(2);
 });
 
+test('every manifest in the examples is one that the API takes', async () => {
+  const folder = join(root, 'examples');
+  const files = (await readdir(folder, { recursive: true })).filter((name) => name.endsWith('.yaml'));
+  const kinds = new Set<string>();
+  for (const file of files) {
+    for (const one of parseAllDocuments(await readFile(join(folder, file), 'utf8'))) {
+      expect(one.errors, file).toEqual([]);
+      const manifest = one.toJS() as Manifest & { apiVersion?: string };
+      if (manifest.apiVersion?.startsWith('floe.dev/') !== true) continue;
+      kinds.add(manifest.kind);
+      expect(parsers[manifest.kind](manifest), file).toMatchObject({ ok: true });
+      expect(unknownFields(manifest.spec, await schemaOf(manifest.kind), 'spec'), file).toEqual([]);
+    }
+  }
+  expect([...kinds].toSorted()).toEqual(['NixConfig', 'NixMachine', 'Rollout']);
+});
+
 test('the values and the helm commands of the README work', async () => {
   const readme = await readFile(join(root, 'README.md'), 'utf8');
   const folder = await mkdtemp(join(tmpdir(), 'floe-docs-'));

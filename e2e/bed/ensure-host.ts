@@ -38,8 +38,8 @@ export async function ensureHost(options: HostOptions = {}): Promise<Artefacts> 
   return made;
 }
 
-/** Sets of Debian packages, as `packages.sh` knows them: what a cluster needs, what asks for its metrics, what serves git over SSH, and proxies. */
-export type PackageSet = 'run' | 'metrics' | 'ssh' | 'proxies';
+/** Sets of Debian packages, as `packages.sh` knows them: what a cluster needs, what asks for its metrics, what serves git over SSH, proxies, and Argo CD's Lua. */
+export type PackageSet = 'run' | 'metrics' | 'ssh' | 'proxies' | 'gitops';
 
 /** What `ensureHost` would have to do now, for an announcement, and `ensurePackages` for each further set: nothing when all is there. */
 export async function missingOnHost(sets: readonly PackageSet[] = ['run']): Promise<readonly string[]> {

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Installs the Debian packages of the test bed that are missing, and touches nothing where none is: packages.sh [--list] run|build|metrics|ssh|proxies
+# Installs the Debian packages of the test bed that are missing, and touches nothing where none is: packages.sh [--list] run|build|metrics|ssh|proxies|gitops
 #   run      what a running cluster, its machines and its images need      build  what the one build of Kubernetes needs besides
 #   metrics  what the scenario about metrics asks: a Prometheus            ssh    what the scenario about sources asks: an SSH server
 #   proxies  what the scenario about ways to the hub asks: one that knows CONNECT, one that speaks SOCKS, one that ends TLS
+#   gitops   what the scenario about GitOps tools asks: the Lua that Argo CD speaks
 set -euo pipefail
 list=
 if [ "$1" = --list ]; then list=1; shift; fi
@@ -16,11 +17,12 @@ build_needs=(go:golang-go /usr/share/gocode/src/github.com/modern-go/reflect2:go
 metrics_needs=(prometheus:prometheus promtool:prometheus)
 ssh_needs=(/usr/sbin/sshd:openssh-server)
 proxies_needs=(tinyproxy:tinyproxy-bin microsocks:microsocks /usr/sbin/nginx:nginx)
+gitops_needs=(lua5.1:lua5.1)
 missing=()
 case $1 in
   run) needs=("${run_needs[@]}") ;; build) needs=("${build_needs[@]}") ;; metrics) needs=("${metrics_needs[@]}") ;; ssh) needs=("${ssh_needs[@]}") ;;
-  proxies) needs=("${proxies_needs[@]}") ;;
-  *) echo "usage: packages.sh [--list] run|build|metrics|ssh|proxies" >&2; exit 64 ;;
+  proxies) needs=("${proxies_needs[@]}") ;; gitops) needs=("${gitops_needs[@]}") ;;
+  *) echo "usage: packages.sh [--list] run|build|metrics|ssh|proxies|gitops" >&2; exit 64 ;;
 esac
 for need in "${needs[@]}"; do
   what=${need%%:*}
