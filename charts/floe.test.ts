@@ -343,6 +343,39 @@ test.each([
   await expect(render({ [path]: value })).rejects.toThrow(named);
 });
 
+test('an issuer of cert-manager has a name', async () => {
+  for (const issuerRef of [{}, { kind: 'ClusterIssuer' }]) {
+    const values = { 'tls.certManager.enabled': true, 'tls.certManager.issuerRef': issuerRef };
+    await expect(render(values)).rejects.toThrow('tls.certManager.issuerRef');
+  }
+});
+
+test('labels that repeat a standard one are one key, and never those by which objects are found', async () => {
+  const labels = { 'app.kubernetes.io/part-of': 'infra', 'app.kubernetes.io/name': 'other', team: 'a' };
+  const more = { team: 'b', 'app.kubernetes.io/instance': 'other' };
+  // `render` refuses documents with a key twice.
+  const manifests = await render(
+    {
+      commonLabels: labels,
+      'operator.podLabels': more,
+      'cache.podLabels': more,
+      'metrics.dashboard.labels': more,
+      'metrics.serviceMonitor': { enabled: true, labels: more },
+      'metrics.prometheusRule': { enabled: true, labels: more },
+    },
+    NEW,
+    '--api-versions',
+    MONITORING,
+  );
+  for (const name of ['floe-operator', 'floe-cache']) {
+    const { metadata, spec } = find(manifests, 'Deployment', name);
+    expect(metadata.labels).toMatchObject({ team: 'a', 'app.kubernetes.io/part-of': 'infra' });
+    expect(spec.template.metadata.labels).toMatchObject({ team: 'b', ...spec.selector.matchLabels });
+    expect(spec.selector.matchLabels['app.kubernetes.io/name']).toBe('floe');
+  }
+  expect(find(manifests, 'ServiceMonitor', 'floe')['metadata'].labels.team).toBe('b');
+});
+
 test('lint has nothing to complain of', async () => {
   expect(await helm('lint', chart, '--strict')).toContain('0 chart(s) failed');
 });

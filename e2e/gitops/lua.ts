@@ -2,7 +2,7 @@
 import { run } from '../bed/run.ts';
 
 /** What a script returned: tables with keys, lists, texts, numbers and booleans; an empty table is an empty list. */
-export type LuaValue = Readonly<Record<string, unknown>>;
+type LuaValue = Readonly<Record<string, unknown>>;
 
 /** A value as Lua writes it down. */
 export function luaTable(value: unknown): string {

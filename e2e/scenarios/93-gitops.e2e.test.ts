@@ -9,14 +9,14 @@ import { attempt, desired, machine, OFFLINE, onNew, running } from '@floe/operat
 import { conditionsOf as configConditions } from '@floe/operator/config/conditions';
 import type { KubeClient } from '@floe/operator/kube/client';
 import type { KubeObject } from '@floe/operator/kube/object';
-import { nixMachines } from '@floe/operator/kube/resource';
+import { nixMachines, type Resource } from '@floe/operator/kube/resource';
 import { conditionsOf as rolloutConditions } from '@floe/operator/rollout/conditions';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
 import { artefacts } from '../bed/artefacts.ts';
 import { ensurePackages } from '../bed/ensure-host.ts';
 import { projectDir } from '../bed/paths.ts';
-import { run } from '../bed/run.ts';
+import { run, tryRun } from '../bed/run.ts';
 import { luaTable, runLua } from '../gitops/lua.ts';
 import { installKinds } from '../real-apiserver/kinds.ts';
 import { RealApiServer } from '../real-apiserver/real-api-server.ts';
@@ -179,7 +179,7 @@ describe('Argo CD', () => {
   });
 });
 
-describe('two that write one object, in a real API server', () => {
+describe('in a real API server', () => {
   const { signal } = new AbortController();
   let api: RealApiServer;
   let client: KubeClient;
@@ -197,6 +197,49 @@ describe('two that write one object, in a real API server', () => {
     await installKinds(['fleet'], { client, signal });
   });
   afterAll(() => api?.close());
+
+  const install = async (...args: string[]) => {
+    const helm = join(kubectl, '../helm');
+    const chart = join(projectDir, 'charts/floe');
+    const env = { KUBECONFIG: await api.kubeconfig() };
+    const command = [helm, 'install', 'floe', chart, '-n', 'fleet', '--dry-run=server', ...args];
+    return tryRun(command, { env, timeoutSeconds: 300 });
+  };
+
+  test('the chart says both ways on where the kinds were applied without it', async () => {
+    const { code, stderr } = await install();
+    expect(code).not.toBe(0);
+    for (const words of ['--set crds.install=false', 'meta.helm.sh/release-name=floe', '--force-conflicts']) {
+      expect(stderr).toContain(words);
+    }
+  });
+
+  test.each<[string[], string]>([
+    [
+      ['--set', 'cache.persistence.size=300Gi'],
+      'cache.persistence.size: the claim fleet/floe-cache has 200Gi, and its class',
+    ],
+    [['--set', 'cache.persistence.size=100Gi'], "can't shrink"],
+    [
+      ['--set', 'cache.persistence.size=200Gi,cache.persistence.storageClassName=fast'],
+      'cache.persistence.storageClassName',
+    ],
+  ])('a claim that can not be changed is named before anything is applied: %j', async (values, words) => {
+    const claims: Resource = {
+      apiVersion: 'v1',
+      kind: 'PersistentVolumeClaim',
+      plural: 'persistentvolumeclaims',
+      namespaced: true,
+    };
+    const claim = {
+      apiVersion: 'v1',
+      kind: 'PersistentVolumeClaim',
+      metadata: { name: 'floe-cache', namespace: 'fleet' },
+      spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '200Gi' } } },
+    };
+    await client.apply(claims, claim, { fieldManager: 'helm', signal });
+    expect((await install('--set', 'crds.install=false', ...values)).stderr).toContain(words);
+  });
 
   test('what a person wrote into fields that git does not name stays', async () => {
     await sync(git({ configRef: { name: 'web' } }));

@@ -20,16 +20,14 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 
-{{/* Labels of every object: the same argument. */}}
+{{/*
+Labels of every object: the same argument, with "more" for those of one object. A label that the values repeat is theirs,
+but for those that Services and Helm find objects by.
+*/}}
 {{- define "floe.labels" -}}
-{{ include "floe.selector" . }}
-app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .root.Release.Service }}
-app.kubernetes.io/part-of: floe
-helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
-{{- with .root.Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
+{{- $fixed := merge (dict "app.kubernetes.io/managed-by" .root.Release.Service) (include "floe.selector" . | fromYaml) -}}
+{{- $usual := dict "app.kubernetes.io/version" .root.Chart.AppVersion "app.kubernetes.io/part-of" "floe" "helm.sh/chart" (printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_") -}}
+{{- merge $fixed (default dict .more) .root.Values.commonLabels $usual | toYaml -}}
 {{- end -}}
 
 {{- define "floe.image" -}}
