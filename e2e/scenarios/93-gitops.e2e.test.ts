@@ -75,6 +75,7 @@ function rollout(
     incomplete: undefined,
     overlapping: undefined,
     nothingSelected: undefined,
+    newer: undefined,
   };
   const conditions = rolloutConditions(bare, described, NOW.getTime());
   return {
