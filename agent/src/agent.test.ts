@@ -362,3 +362,17 @@ test('forty agents share one process', async () => {
   await hub.until('all of them', () => agents.every(({ machine }) => machine.bootDefault === B));
   expect(new Set(hub.hellos.map(({ hello }) => hello.machine)).size).toBe(40);
 });
+
+test('an order far ahead of the clock is refused, said so, and does not make the machine deaf', async () => {
+  hub.desired = desired({ id: 'order-9', sequence: Number.MAX_SAFE_INTEGER });
+  const { machine } = run(agent());
+  await hub.until('the refusal', () => hub.reports.at(-1)?.refused?.id === 'order-9');
+  expect(hub.reports.at(-1)).toMatchObject({
+    sequence: 0,
+    refused: { message: expect.stringContaining("more than a day ahead of the machine's clock") },
+  });
+  expect(machine.current).toBe(A);
+  hub.tell(desired({ sequence: 3 }));
+  await reaches('Committed');
+  expect(hub.reports.at(-1)?.refused).toBeUndefined();
+});

@@ -84,6 +84,8 @@ export class Agent {
   readonly #rest: Rest;
   /** The hub's newest order that was accepted. */
   #wanted: Order | undefined;
+  /** The order that was refused last, where none was accepted since. */
+  #refused: MachineState['refused'];
   /** What the hub wants the people to be asked about the order. */
   #question: Question | undefined;
   #current: InHand | undefined;
@@ -145,12 +147,18 @@ export class Agent {
 
   #onDesired(message: DesiredMessage): void {
     const order = orderOf(message);
-    const fault = orderFault(order, this.#parts.ledger.journal, this.#wanted);
+    const { ledger, clock, log } = this.#parts;
+    const fault = orderFault(order, { journal: ledger.journal, last: this.#wanted, time: clock.now().time });
     if (fault !== undefined) {
-      this.#parts.log.warn(`order ${order.id} is refused: ${fault}`);
+      log.warn(`order ${order.id} is refused: ${fault}`);
+      // One that is late, of an order that was accepted meanwhile, is of no concern to anyone.
+      if (this.#wanted?.id === order.id) return;
+      this.#refused = { id: order.id, message: fault.slice(0, 512) };
+      this.#bell.ring();
       return;
     }
     this.#wanted = order;
+    this.#refused = undefined;
     const { id, closure, go, consent } = message;
     this.#question = go || consent === undefined ? undefined : { id, closure, until: consent.until };
     if (this.#question === undefined) this.#parts.people?.ask(undefined);
@@ -349,7 +357,11 @@ export class Agent {
       ...(expectedAgent === undefined ? {} : { expectedAgent }),
     };
     this.#reading = { seen, failedUnits, rebootReasons, undoes, facts, ...known };
-    const state: MachineState = { ...machineState(ledger.journal, this.#reading, this.#wanted), ...this.#ofPeople() };
+    const state: MachineState = {
+      ...machineState(ledger.journal, this.#reading, this.#wanted),
+      ...this.#ofPeople(),
+      ...(this.#refused === undefined ? {} : { refused: this.#refused }),
+    };
     const note = this.#current?.note;
     if (note === undefined || state.attempt === undefined) this.#reporter.update(state);
     else this.#reporter.update({ ...state, attempt: { ...state.attempt, message: note.slice(0, 2048) } });

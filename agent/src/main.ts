@@ -1,5 +1,6 @@
 // floe-agent: reads the command line, composes the world, and sets the exit code.
 import { Agent } from './agent.ts';
+import { runAcceptOrders } from './command/accept-orders.ts';
 import { runApply } from './command/apply.ts';
 import { isForAgent, isUserStatus, runAsk } from './command/ask.ts';
 import { type Command, readCommandLine, USAGE, UsageError } from './command/command-line.ts';
@@ -58,6 +59,9 @@ async function execute(command: Command): Promise<number> {
     }
     case 'release':
       process.stdout.write(describeRelease(await runRelease(world)));
+      return 0;
+    case 'accept-orders':
+      process.stdout.write(await runAcceptOrders(world, signal));
       return 0;
     case 'rescue':
       await runRescue(command, world, signal);

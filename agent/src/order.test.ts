@@ -7,6 +7,7 @@ import { isHandled, orderFault } from './order.ts';
 
 const order = orderFor({ mode: 'switch', confirm: 'hub' });
 const other = { ...order, id: 'order-2', closure: '/nix/store/22222222222222222222222222222222-x' };
+const NOW = Date.parse('2026-01-01T00:00:00Z') / 1000;
 const done = (one: Order, phase: AttemptRecord['phase']): Journal =>
   withAttempt(EMPTY_JOURNAL, { ...newAttempt(one, 't'), step: 'done', phase });
 
@@ -23,6 +24,37 @@ test.each<{ name: string; order: Order; journal: Journal; last?: Order; fault: s
     fault: 'lower than 9',
   },
   { name: 'the same sequence for another', order: other, journal: done(order, 'Committed'), fault: 'used before' },
+  { name: 'half a day ahead', order: { ...order, sequence: NOW + 43_200 }, journal: EMPTY_JOURNAL, fault: undefined },
+  {
+    name: 'two days ahead',
+    order: { ...order, sequence: NOW + 172_800 },
+    journal: EMPTY_JOURNAL,
+    fault: "more than a day ahead of the machine's clock (2026-01-01T00:00:00Z)",
+  },
+  {
+    name: 'the highest there is',
+    order: { ...order, sequence: Number.MAX_SAFE_INTEGER },
+    journal: EMPTY_JOURNAL,
+    fault: 'more than a day ahead',
+  },
+  {
+    name: 'beyond all integers',
+    order: { ...order, sequence: 2 ** 60 },
+    journal: { sequence: 2 ** 60 - 1024, ended: [] },
+    fault: 'more than a day ahead',
+  },
+  {
+    name: 'the next one after a wrong clock was believed once',
+    order: { ...order, sequence: 4_000_000_001 },
+    journal: { sequence: 4_000_000_000, ended: [] },
+    fault: undefined,
+  },
+  {
+    name: 'a lower one, with what to do',
+    order: { ...other, sequence: 6 },
+    journal: { sequence: Number.MAX_SAFE_INTEGER, ended: [] },
+    fault: 'run floe-agent accept-orders on the machine',
+  },
   {
     name: 'a path that is none',
     order: { ...order, closure: '/nix/store/x/../../etc' },
@@ -36,7 +68,7 @@ test.each<{ name: string; order: Order; journal: Journal; last?: Order; fault: s
     fault: undefined,
   },
 ])('$name', ({ order: one, journal, last, fault }) => {
-  const found = orderFault(one, journal, last);
+  const found = orderFault(one, { journal, last, time: '2026-01-01T00:00:00Z' });
   if (fault === undefined) expect(found).toBeUndefined();
   else expect(found).toContain(fault);
 });

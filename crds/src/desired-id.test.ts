@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { desiredId, desiredIdWithoutClosure, nextSequence, runId } from './desired-id.ts';
+import { desiredId, desiredIdWithoutClosure, nextSequence, runId, SEQUENCE_LEEWAY_SECONDS } from './desired-id.ts';
 
 describe('desiredId', () => {
   const base = { rollout: 'web', run: '1a2b3c4d', machine: 'web-01', retry: 0, closure: '/nix/store/a' };
@@ -36,10 +36,22 @@ test('runId prefers the uid and is 8 hex digits', () => {
 
 test('nextSequence always rises and is never behind the clock', () => {
   fc.assert(
-    fc.property(fc.option(fc.nat(), { nil: undefined }), fc.nat(4e12), (previous, now) => {
-      const next = nextSequence(previous, now);
-      expect(next).toBeGreaterThan(previous ?? 0);
+    fc.property(fc.option(fc.nat(), { nil: undefined }), fc.nat(), fc.nat(4e12), (previous, accepted, now) => {
+      const ordered = previous === undefined ? {} : { desired: { sequence: previous } };
+      const next = nextSequence({ ...ordered, agent: { accepted } }, now);
+      // An order from a clock that was far ahead, which the machine has not accepted, is passed over.
+      if ((previous ?? 0) <= now / 1000 + SEQUENCE_LEEWAY_SECONDS) expect(next).toBeGreaterThan(previous ?? 0);
+      expect(next).toBeGreaterThan(accepted);
       expect(next).toBeGreaterThanOrEqual(Math.floor(now / 1000));
     }),
   );
+});
+
+test.each([
+  ['the clock was far ahead once, and the machine refused', { desired: { sequence: 4e9 } }, 1e9],
+  ['the machine had accepted it', { desired: { sequence: 4e9 }, agent: { accepted: 4e9 } }, 4e9 + 1],
+  ['the machine knows more than the cluster', { desired: { sequence: 5 }, agent: { accepted: 2e9 } }, 2e9 + 1],
+  ['there is no higher one', { agent: { accepted: Number.MAX_SAFE_INTEGER } }, 1e9],
+])('nextSequence where %s', (_, known, next) => {
+  expect(nextSequence(known, 1e12)).toBe(next);
 });

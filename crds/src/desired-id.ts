@@ -33,12 +33,26 @@ export function runId(rollout: { uid?: string; name: string }, revision: string,
   return digest([rollout.uid ?? rollout.name, revision, startedAt], 8);
 }
 
+/** How far a sequence may be ahead of a clock, in seconds: a day, for clocks that are wrong. Agents refuse what is further. */
+export const SEQUENCE_LEEWAY_SECONDS = 86_400;
+
+/** What is known of the sequences of a machine: its status. */
+type Sequences = {
+  readonly desired?: { readonly sequence: number };
+  readonly agent?: { readonly accepted?: number };
+};
+
 /**
  * `desired.sequence` of the next order to a machine. It rises with every order, and also after etcd was lost with the
- * previous one: agents refuse a lower sequence than they have seen. `nowMs` is milliseconds since 1970.
+ * previous one: agents refuse a lower sequence than they have seen. `nowMs` is milliseconds since 1970. An order from a
+ * clock that was far ahead counts only where the machine has accepted it.
  */
-export function nextSequence(previous: number | undefined, nowMs: number): number {
-  return Math.max((previous ?? 0) + 1, Math.floor(nowMs / 1000));
+export function nextSequence({ desired, agent }: Sequences, nowMs: number): number {
+  const now = Math.floor(nowMs / 1000);
+  const ordered = desired === undefined || desired.sequence > now + SEQUENCE_LEEWAY_SECONDS ? 0 : desired.sequence;
+  const next = Math.max(ordered + 1, (agent?.accepted ?? 0) + 1, now);
+  // Beyond that there is no higher one; the machine says then what is to be done there.
+  return Number.isSafeInteger(next) ? next : now;
 }
 
 /** JSON keeps the parts apart: `["a","bc"]` and `["ab","c"]` differ. */

@@ -4,11 +4,14 @@ import { Duration, exactlyOneOf, Time } from './schema.ts';
 
 const Systemd = Type.Object(
   {
-    units: Type.Array(Type.String({ description: 'Name of a unit, `nginx.service`.', minLength: 1, maxLength: 256 }), {
-      description: 'Units that must be active.',
-      minItems: 1,
-      maxItems: 64,
-    }),
+    units: Type.Array(
+      Type.String({ description: 'Name of a unit, `nginx.service`. No pattern.', minLength: 1, maxLength: 256 }),
+      {
+        description: 'Units that must be active.',
+        minItems: 1,
+        maxItems: 64,
+      },
+    ),
   },
   { description: 'Units of systemd that must be active.' },
 );

@@ -226,6 +226,22 @@ export const NixMachineStatus = Type.Object(
               maxLength: 512,
             }),
           ),
+          accepted: Type.Optional(
+            Type.Integer({
+              description:
+                'Highest sequence that the machine has accepted, where it is above that of `desired` or more than a day ahead of the clock: the next order goes beyond it.',
+              format: 'int64',
+            }),
+          ),
+          refused: Type.Optional(
+            Type.Object(
+              {
+                desiredId: Type.String({ description: 'Id of the order.', maxLength: 64 }),
+                message: Type.String({ description: 'Why, and what to do.', maxLength: 512 }),
+              },
+              { description: 'An order that the machine has refused to take.' },
+            ),
+          ),
         },
         { description: 'The agent on the machine.' },
       ),

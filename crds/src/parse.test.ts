@@ -47,6 +47,7 @@ const withChecks = (check: object) => ({
 describe('NixMachine', () => {
   test.each([
     [withChecks({ systemd: { units: ['nginx.service'] } })],
+    [withChecks({ systemd: { units: ['getty@tty1.service', 'dev-disk-by\\x2dlabel-root.device', 'nginx'] } })],
     [withChecks({ http: { url: 'https://localhost:8443/ok', status: [204], body: { matches: '^ok$' } }, grace: '5s' })],
     [withChecks({ tcp: { port: 22 }, interval: '1s', successes: 3 })],
     [withChecks({ named: 'database' })],
@@ -66,6 +67,12 @@ describe('NixMachine', () => {
       withChecks({ http: { url: 'http://x/', body: { matches: '(' } } }),
       'spec.activation.healthChecks[0].http.body.matches',
     ],
+    [
+      withChecks({ systemd: { units: ['ok.service', 'nginx*.service'] } }),
+      'spec.activation.healthChecks[0].systemd.units[1]',
+    ],
+    [withChecks({ systemd: { units: ['a.service b.service'] } }), 'spec.activation.healthChecks[0].systemd.units[0]'],
+    [withChecks({ systemd: { units: [] } }), 'spec.activation.healthChecks[0].systemd.units'],
     [withChecks({ named: '../x' }), 'spec.activation.healthChecks[0].named'],
     [{ configRef: { name: 'web' }, activation: { drift: 'Fight' } }, 'spec.activation.drift'],
     [{ configRef: { name: 'web' }, activation: { generations: {} } }, 'spec.activation.generations'],

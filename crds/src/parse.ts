@@ -3,6 +3,7 @@ import type { BuildError, BuildProgress, BuildRequest, BuildResult } from './bui
 import { analysisProblem } from './check-analysis.ts';
 import { checkFreezes, checkTimeZone, checkWindows } from './check-times.ts';
 import * as generated from './generated/validators.js';
+import type { HealthCheck } from './health-check.ts';
 import type { NixConfig } from './nix-config.ts';
 import type { NixMachine } from './nix-machine.ts';
 import { byType, type Parsed, type Parser, parser } from './parsed.ts';
@@ -10,6 +11,7 @@ import type { PollRequest } from './poll.ts';
 import type { AgentMessage } from './protocol.ts';
 import type { RevisionRecord } from './revision-record.ts';
 import type { Rollout, RolloutSpec, Step } from './rollout.ts';
+import { isUnitName } from './unit-name.ts';
 
 const refuse = (field: string, message: string): { ok: false; field: string; message: string } => ({
   ok: false,
@@ -44,6 +46,21 @@ function isRegularExpression(text: string): boolean {
   }
 }
 
+function checkProblem(check: HealthCheck, field: string): { field: string; message: string } | undefined {
+  if (given(check, ['systemd', 'http', 'tcp', 'named']).length !== 1) {
+    return { field, message: 'set exactly one of systemd, http, tcp, named' };
+  }
+  const units = check.systemd?.units ?? [];
+  const nameless = units.findIndex((unit) => !isUnitName(unit));
+  if (nameless >= 0) {
+    const why = 'is not the name of a unit; a check takes no patterns, name each unit that must be active';
+    return { field: `${field}.systemd.units[${nameless}]`, message: `${units[nameless]} ${why}` };
+  }
+  const pattern = check.http?.body?.matches;
+  if (pattern === undefined || isRegularExpression(pattern)) return undefined;
+  return { field: `${field}.http.body.matches`, message: `${pattern} is no regular expression` };
+}
+
 function checkMachine(machine: NixMachine): Parsed<NixMachine> {
   const { generations } = machine.spec.activation ?? {};
   if (generations !== undefined && given(generations, ['keep', 'maxAge']).length === 0) {
@@ -52,14 +69,8 @@ function checkMachine(machine: NixMachine): Parsed<NixMachine> {
   const zone = checkTimeZone('spec.timeZone', machine.spec.timeZone);
   if (zone !== undefined) return refuse(zone.field, zone.message);
   for (const [index, check] of (machine.spec.activation?.healthChecks ?? []).entries()) {
-    const field = `spec.activation.healthChecks[${index}]`;
-    if (given(check, ['systemd', 'http', 'tcp', 'named']).length !== 1) {
-      return refuse(field, 'set exactly one of systemd, http, tcp, named');
-    }
-    const pattern = check.http?.body?.matches;
-    if (pattern !== undefined && !isRegularExpression(pattern)) {
-      return refuse(`${field}.http.body.matches`, `${pattern} is no regular expression`);
-    }
+    const problem = checkProblem(check, `spec.activation.healthChecks[${index}]`);
+    if (problem !== undefined) return refuse(problem.field, problem.message);
   }
   const names = (machine.spec.secrets ?? []).map(({ name }) => name);
   const twice = names.findIndex((name, index) => names.indexOf(name) !== index);

@@ -121,6 +121,8 @@ export const MachineState = Type.Object({
   bootDefault: Type.Optional(Seen),
   /** Highest sequence that was accepted. */
   sequence: Type.Integer({ minimum: 0 }),
+  /** The order that was refused last, where none was accepted since. */
+  refused: Type.Optional(Type.Object({ id: Type.String({ maxLength: 64 }), message: Type.String({ maxLength: 512 }) })),
   /** The attempt in hand, or the last one. */
   attempt: Type.Optional(Attempt),
   /** The last ten that are over, newest first. Left out while one is in hand: they do not change then. */

@@ -54,6 +54,14 @@ async function specialisation(
   return path === undefined ? { complaint: `${closure} has no specialisation ${name}.` } : { path };
 }
 
+/** Why the machine must not be switched to what an order brings; undefined when it may. */
+async function unfitFor(order: Order, machine: Machine): Promise<string | undefined> {
+  const system = systemOf(order);
+  const complaint = await machine.complaint(system);
+  if (complaint !== undefined || order.withoutAgent === true) return complaint;
+  return machine.missingAgent?.(system);
+}
+
 async function begin(record: AttemptRecord, { machine }: AttemptPorts, signal: AbortSignal): Promise<Outcome> {
   const { order } = record;
   const target = await specialisation(order, machine);
@@ -63,7 +71,7 @@ async function begin(record: AttemptRecord, { machine }: AttemptPorts, signal: A
     machine.activeUnits?.(signal),
     order.whenOnline ? machine.online?.() : undefined,
   ]);
-  const complaint = target.complaint ?? (await machine.complaint(systemOf(order)));
+  const complaint = target.complaint ?? (await unfitFor(order, machine));
   const inhibitors =
     seen.current === undefined || order.mode === 'boot'
       ? undefined
@@ -111,10 +119,17 @@ async function confirm(record: AttemptRecord, ports: AttemptPorts, signal: Abort
 /** Between two tries of a fetch while there is no route to anywhere. */
 const NO_ROUTE_PAUSE_MS = 30_000;
 
-/** Fetches. What fails for want of any route is no failure: it goes on when there is one. */
+/**
+ * Fetches. What fails for want of any route is no failure: it goes on when there is one. What the machine must not be
+ * switched to is refused at once, before it waits for a go.
+ */
 async function fetch(order: Order, { machine, note, clock }: AttemptPorts, signal: AbortSignal): Promise<Fetched> {
   for (;;) {
     const result = await machine.fetch(order, note, signal);
+    if (result.kind === 'fetched') {
+      const unfit = order.specialisation === undefined ? await unfitFor(order, machine) : undefined;
+      return unfit === undefined ? result : { kind: 'refused', message: unfit };
+    }
     const patient = result.kind === 'unavailable' && order.origin === 'hub';
     if (!patient || (await machine.online?.()) !== false) return result;
     note(`There is no route to anywhere; fetching goes on when there is one. ${result.message}`);

@@ -114,7 +114,12 @@ export class Course implements Machine {
 
   /** As the agent takes a message in. */
   #receive(order: Order | undefined): void {
-    if (order === undefined || orderFault(order, this.journal, this.#wanted) !== undefined) return;
+    if (
+      order === undefined ||
+      orderFault(order, { journal: this.journal, last: this.#wanted, time: new Date(this.#wall).toISOString() }) !==
+        undefined
+    )
+      return;
     this.#wanted = order;
     const last = this.journal.attempt;
     if (last !== undefined && isReplaceable(last) && !isSameOrder(last.order, order))

@@ -78,6 +78,41 @@ test('a specialisation that the closure has not: failed, nothing changed', async
   expect(ended.ending?.message).toBe(`${NEW} has no specialisation quiet. Nothing was changed.`);
 });
 
+test.each<{ name: string; change: Partial<Order>; missing: string | undefined; kind: string }>([
+  { name: 'an order of the hub', change: {}, missing: 'no agent.', kind: 'refused' },
+  { name: 'root at the console', change: { origin: 'local' }, missing: 'no agent.', kind: 'refused' },
+  {
+    name: 'root, who means it',
+    change: { origin: 'local', withoutAgent: true },
+    missing: 'no agent.',
+    kind: 'fetched',
+  },
+  { name: 'one with an agent', change: {}, missing: undefined, kind: 'fetched' },
+])('a closure without an agent, $name: $kind, before any go', async ({ change, missing, kind }) => {
+  const asked: string[] = [];
+  const missingAgent = async (system: string) => {
+    asked.push(system);
+    return missing;
+  };
+  const given = record(change);
+  const outcome = await does(given, { machine: { missingAgent } as never });
+  expect(outcome).toMatchObject({ step: 'fetch', result: { kind } });
+  const after = next(given, outcome, at);
+  expect(after.step).toBe(kind === 'refused' ? 'disarm' : 'await-go');
+  if (kind === 'refused') expect(after.ending).toEqual({ phase: 'Failed', message: 'no agent. Nothing was changed.' });
+  expect(asked).toEqual(change.withoutAgent === true ? [] : [NEW]);
+});
+
+test('nor is a specialisation without one begun', async () => {
+  const begun = record({ specialisation: 'bare' }, { step: 'begin' });
+  const machine = {
+    specialisation: async () => PARENT_OF_SPECIAL,
+    missingAgent: async (system: string) => (system.endsWith('/specialisation/bare') ? 'no agent.' : undefined),
+  };
+  const ended = next(begun, await does(begun, { machine: machine as never }), at);
+  expect(ended.ending).toEqual({ phase: 'Failed', message: 'no agent. Nothing was changed.' });
+});
+
 const check = (name: string, passed: boolean) => ({ name, passed, at: at.time });
 
 test.each<{ name: string; keep: boolean; checks: ReturnType<typeof check>[]; step: string }>([

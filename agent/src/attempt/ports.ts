@@ -56,6 +56,8 @@ export interface Machine {
   startUnits?(units: readonly string[], signal: AbortSignal): Promise<Done>;
   /** Why this closure can't be activated at all; undefined when it can. */
   complaint(closure: string): Promise<string | undefined>;
+  /** Why this system would leave the machine without an agent; undefined when it brings one. Absent: it needs none. */
+  missingAgent?(system: string): Promise<string | undefined>;
   /** Keeps a closure from the garbage collector as the way back. */
   keepWayBack(closure: string): Promise<void>;
   /** Command line of the agent that runs. */

@@ -46,6 +46,8 @@ export type Order = {
   readonly rebootAfterSeconds?: number;
   /** Units that fail on the new closure are no reason to go back. */
   readonly keepDegraded?: true;
+  /** Root at the console has said that the closure may come without an agent. */
+  readonly withoutAgent?: true;
   /** Which generations of the system profile stay; absent: what the machine itself says. */
   readonly generations?: GenerationsMessage;
 };

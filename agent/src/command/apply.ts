@@ -33,6 +33,7 @@ async function orderOf(command: Apply, world: World): Promise<Order> {
     sequence: 0,
     go: true,
     mode: command.mode,
+    ...(command.withoutAgent ? { withoutAgent: true as const } : {}),
     confirm: command.confirm,
     switchTimeoutSeconds: command.timeoutSeconds,
     confirmTimeoutSeconds: CONFIRM_TIMEOUT_SECONDS,

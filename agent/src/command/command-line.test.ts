@@ -17,8 +17,18 @@ test.each<{ line: string; is: object }>([
   },
   {
     line: `--root /r apply ${closure}/ --attempt a --mode boot --confirm hub --timeout 7 --json`,
-    is: { kind: 'apply', closure, mode: 'boot', confirm: 'hub', timeoutSeconds: 7, json: true, root: '/r' },
+    is: {
+      kind: 'apply',
+      closure,
+      mode: 'boot',
+      confirm: 'hub',
+      timeoutSeconds: 7,
+      json: true,
+      root: '/r',
+      withoutAgent: false,
+    },
   },
+  { line: `apply ${closure} --attempt a --without-agent`, is: { kind: 'apply', withoutAgent: true } },
   { line: `apply --attempt=a ${closure} --root /r`, is: { kind: 'apply', closure, attempt: 'a', root: '/r' } },
   {
     line: `rescue --attempt a --timer 2 --from ${closure} --after 3`,
@@ -29,6 +39,7 @@ test.each<{ line: string; is: object }>([
   { line: 'defer', is: { kind: 'defer' } },
   { line: 'defer 1h30m', is: { kind: 'defer', duration: '1h30m' } },
   { line: 'rollback', is: { kind: 'rollback' } },
+  { line: 'accept-orders', is: { kind: 'accept-orders' } },
   { line: '--version', is: { kind: 'version' } },
   { line: '--help', is: { kind: 'help' } },
   { line: 'apply --help', is: { kind: 'help' } },
@@ -38,7 +49,7 @@ test.each<{ line: string; is: object }>([
 });
 
 test.each<{ line: string; says: string }>([
-  { line: 'fly', says: 'use one of run, apply, release, status, approve, defer, rollback, rescue' },
+  { line: 'fly', says: 'use one of run, apply, release, accept-orders, status, approve, defer, rollback, rescue' },
   { line: 'defer soon', says: 'soon: write 30m' },
   { line: 'defer 0s', says: 'write 30m' },
   { line: 'defer 1h 2h', says: 'one duration at a time' },

@@ -23,6 +23,8 @@ export type Command = Global &
         readonly mode: Mode;
         readonly confirm: 'none' | 'hub';
         readonly timeoutSeconds: number;
+        /** The closure may come without an agent. */
+        readonly withoutAgent: boolean;
         readonly json: boolean;
       }
     | {
@@ -39,6 +41,7 @@ export type Command = Global &
     | { readonly kind: 'defer'; readonly duration?: string }
     | { readonly kind: 'rollback' }
     | { readonly kind: 'release' }
+    | { readonly kind: 'accept-orders' }
     | { readonly kind: 'version' }
     | { readonly kind: 'help' }
   );
@@ -53,14 +56,19 @@ export const USAGE = `floe-agent: runs on a NixOS machine and brings it to what 
       Stays connected to the hub and carries out its orders.
       With a join token a machine whose key nobody knows yet asks to be let in.
   floe-agent [--root DIR] apply CLOSURE --attempt ID [--mode switch|boot|test]
-             [--confirm none|hub] [--timeout SECONDS] [--json]
+             [--confirm none|hub] [--timeout SECONDS] [--without-agent] [--json]
       Activates one closure by hand, when the control plane is away. Rolls back what fails.
       The time limit (default 600) bounds the switch, and the roll-back has the same.
+      A closure without floe-agent is refused, since Floe would not reach the machine any more,
+      unless --without-agent says that this is meant.
       Started again with the same ID it waits for, or goes on with, that attempt.
       Exit code 0 when the closure is kept or waits for a reboot, else 1.
       What it kept is held: Floe leaves it alone until a newer order, or:
   floe-agent [--root DIR] release
       Ends that hold. The machine goes back to what Floe ordered.
+  floe-agent [--root DIR] accept-orders
+      Takes the next order whatever its number, where orders are refused since one had a higher number:
+      after a wrong clock, or an order that was not the hub's.
   floe-agent [--root DIR] status [--json]
       Says what the machine runs, and how far the attempt in hand is.
   floe-agent approve
@@ -86,6 +94,7 @@ const OPTIONS = {
   mode: { type: 'string' },
   confirm: { type: 'string' },
   timeout: { type: 'string' },
+  'without-agent': { type: 'boolean' },
   json: { type: 'boolean' },
   timer: { type: 'string' },
   from: { type: 'string' },
@@ -102,7 +111,7 @@ type Values = { readonly [K in keyof typeof OPTIONS]?: string | boolean };
 
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   run: ['join-token-file'],
-  apply: ['attempt', 'mode', 'confirm', 'timeout', 'json'],
+  apply: ['attempt', 'mode', 'confirm', 'timeout', 'without-agent', 'json'],
   rescue: ['attempt', 'timer', 'from', 'after'],
   'switch-unit': ['run', 'closure', 'verb', 'timeout', 'skip-checks'],
   status: ['json'],
@@ -110,6 +119,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   defer: [],
   rollback: [],
   release: [],
+  'accept-orders': [],
 };
 
 function text(values: Values, name: keyof typeof OPTIONS, remedy: string): string {
@@ -170,6 +180,7 @@ function apply(global: Global, values: Values, operands: readonly string[]): Com
     mode: oneOf(values, 'mode', ['switch', 'boot', 'test'], 'switch'),
     confirm: oneOf(values, 'confirm', ['none', 'hub'], 'none'),
     timeoutSeconds,
+    withoutAgent: values['without-agent'] === true,
     json: values.json === true,
   };
 }
@@ -231,7 +242,9 @@ export function readCommandLine(args: readonly string[]): Command {
   if (values.help === true || verb === undefined || verb === 'help') return { ...global, kind: 'help' };
   const allowed = ALLOWED[verb];
   if (allowed === undefined)
-    throw new UsageError(`${verb}: use one of run, apply, release, status, approve, defer, rollback, rescue`);
+    throw new UsageError(
+      `${verb}: use one of run, apply, release, accept-orders, status, approve, defer, rollback, rescue`,
+    );
   const foreign = Object.keys(values).find((name) => !['root', 'config', ...allowed].includes(name));
   if (foreign !== undefined) throw new UsageError(`--${foreign} does not belong to ${verb}`);
   if (verb !== 'apply' && verb !== 'defer' && operands.length > 0)
@@ -251,7 +264,8 @@ export function readCommandLine(args: readonly string[]): Command {
     case 'defer':
       return defer(global, operands);
     case 'release':
-      return { ...global, kind: 'release' };
+    case 'accept-orders':
+      return { ...global, kind: verb };
     default:
       return { ...global, kind: 'status', json: values.json === true };
   }

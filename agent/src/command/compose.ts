@@ -13,6 +13,7 @@ import { JournalFile } from '../journal/journal.ts';
 import { Ledger } from '../journal/ledger.ts';
 import { lock } from '../journal/lock.ts';
 import { type Log, lineLog } from '../log.ts';
+import { readCertificateFile } from '../machine/certificate-file.ts';
 import { runCommand } from '../machine/command.ts';
 import type { Host } from '../machine/host.ts';
 import { PlainHost } from '../machine/plain-host.ts';
@@ -70,11 +71,11 @@ function callerFactory(paths: Paths, settings: () => Promise<Settings>): () => P
   const tls = async (caFile: string | undefined): Promise<SecureContext | undefined> => {
     if (caFile === undefined) return undefined;
     const file = paths.resolve(caFile);
-    const ca = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-      throw new SettingsError(
-        `caFile: ${file} can't be read (${error.code}); put the certificate of the hub's CA there`,
-      );
+    const content = await readCertificateFile(file).catch((error: NodeJS.ErrnoException) => {
+      const why = error.code ?? error.message;
+      throw new SettingsError(`caFile: ${file} can't be read (${why}); put the certificate of the hub's CA there`);
     });
+    const ca = content.toString('utf8');
     if (kept?.ca !== ca) kept = { ca, context: createSecureContext({ ca: [ca] }) };
     return kept.context;
   };

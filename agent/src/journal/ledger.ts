@@ -71,6 +71,14 @@ export class Ledger {
     this.#known = journal;
   }
 
+  /** Forgets the highest sequence, so that the next order is accepted whatever its number. Returns what it was. */
+  async forgetSequence(signal: AbortSignal): Promise<number> {
+    const before = (await this.hold(signal)).sequence;
+    this.#known = { ...this.#known, sequence: 0 };
+    await this.#store.save(this.#known);
+    return before;
+  }
+
   /**
    * Stores the record as the attempt in hand. Takes the lock where it is not held, and throws StaleJournalError if
    * the journal has changed by then.

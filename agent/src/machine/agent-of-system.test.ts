@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { agentOfSystem, programOf } from './agent-of-system.ts';
+import { agentOfSystem, missingAgent, programOf } from './agent-of-system.ts';
 
 const AGENT = '/nix/store/57vixb8fdlgvdzp2vjacq2d3jhcl6yy7-floe-agent-0.1.0';
 
@@ -24,10 +24,15 @@ test('is read below the system; none where it has no agent', async () => {
   const system = await mkdtemp(join(tmpdir(), 'floe-system-'));
   try {
     expect(await agentOfSystem(system, 'floe-agent.service')).toBeUndefined();
+    expect(await missingAgent(system, 'floe-agent.service')).toContain('services.floe-agent.enable = true');
     await mkdir(join(system, 'etc/systemd/system'), { recursive: true });
     await writeFile(join(system, 'etc/systemd/system/floe-agent.service'), `ExecStart=${AGENT}/bin/floe-agent run\n`);
     expect(await agentOfSystem(system, 'floe-agent.service')).toBe(AGENT);
     expect(await agentOfSystem(undefined, 'floe-agent.service')).toBeUndefined();
+    expect(await missingAgent(system, 'floe-agent.service')).toBeUndefined();
+    const emptied = `ExecStart=${AGENT}/bin/floe-agent\nExecStart=\n[Install]\n`;
+    await writeFile(join(system, 'etc/systemd/system/floe-agent.service'), emptied);
+    expect(await missingAgent(system, 'floe-agent.service')).toContain(`${system} has no floe-agent.service`);
   } finally {
     await rm(system, { recursive: true });
   }

@@ -43,7 +43,7 @@ function ofUnits(name: string, verdict: Verdict, otherwise: string): Judged {
   return {
     name,
     passed: false,
-    said: verdict.units.map(inWords).join(', '),
+    said: verdict.units.length === 0 ? 'it names no unit' : verdict.units.map(inWords).join(', '),
     units: verdict.units.map((unit) => unit.name),
   };
 }

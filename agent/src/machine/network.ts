@@ -1,8 +1,8 @@
 // The network as a machine sees it: what checks over http and tcp reach it by, whoever makes them.
 import type { Buffer } from 'node:buffer';
-import { readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { readCertificateFile } from './certificate-file.ts';
 
 /** A port of a host, by name or address. */
 export type Endpoint = { readonly host: string; readonly port: number };
@@ -10,7 +10,7 @@ export type Endpoint = { readonly host: string; readonly port: number };
 export type Network = {
   /** Connects from the machine. Rejects with an error that says why not, or with the reason of the signal. */
   readonly dial: (to: Endpoint, signal: AbortSignal) => Promise<Duplex>;
-  /** A file of the machine. Rejects with an error that names it. */
+  /** A file of certificates of the machine. Rejects with an error that names it. */
   readonly read: (path: string, signal: AbortSignal) => Promise<Buffer>;
   /** File of the machine with the certificates (PEM) that it trusts; default those of this process. */
   readonly trusted?: string;
@@ -18,7 +18,7 @@ export type Network = {
 
 /** The network of the machine that this process runs on; `resolvePath` finds its files. */
 export function ownNetwork(resolvePath: (path: string) => string): Network {
-  return { dial, read: (path, signal) => readFile(resolvePath(path), { signal }) };
+  return { dial, read: (path, signal) => readCertificateFile(resolvePath(path), signal) };
 }
 
 function dial(to: Endpoint, signal: AbortSignal): Promise<Duplex> {

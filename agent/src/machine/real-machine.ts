@@ -14,7 +14,7 @@ import type { NixStore } from '../store/nix-store.ts';
 import type { SystemProfile } from '../store/system-profile.ts';
 import type { Evidence } from '../truth/drift.ts';
 import { AGENT_VERSION } from '../version.ts';
-import { agentOfSystem } from './agent-of-system.ts';
+import { agentOfSystem, missingAgent } from './agent-of-system.ts';
 import { readBootLoader } from './boot-default.ts';
 import { sayBootWasGood } from './boot-good.ts';
 import { complaintOf, runCommand } from './command.ts';
@@ -106,6 +106,11 @@ export class RealMachine implements WatchedMachine {
 
   complaint(closure: string): Promise<string | undefined> {
     return this.#parts.store.complaint(closure);
+  }
+
+  async missingAgent(system: string): Promise<string | undefined> {
+    // Below --root no systemd starts any.
+    return this.#parts.paths.isHost ? missingAgent(system, this.#parts.agentUnit) : undefined;
   }
 
   async keepWayBack(closure: string): Promise<void> {

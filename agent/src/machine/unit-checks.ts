@@ -47,6 +47,9 @@ async function settle(
 /** The state of a unit in a few words. */
 export function inWords(unit: UnitState): string {
   if (unit.sub === 'left-off') return `${unit.name} is off, though it ran before the switch and is wanted`;
+  if (unit.sub === 'no-name')
+    return `${unit.name} is not the name of a unit; a check takes no patterns, name each unit that must be active`;
+  if (unit.sub === 'no-answer') return `systemd says nothing of ${unit.name}`;
   if (unit.sub === 'not-found') return `${unit.name} does not exist`;
   const code = unit.exitStatus === 0 ? '' : ` (exit code ${unit.exitStatus})`;
   if (unit.active === 'failed') return `${unit.name} failed${code}`;
@@ -83,6 +86,9 @@ export async function nothingNewFailed(
   return settle(sample, { limitSeconds: SETTLE_SECONDS }, clock, signal);
 }
 
+/** States of a unit that does not become active by waiting. */
+const HOPELESS: ReadonlySet<string> = new Set(['failed', 'not-found', 'no-name']);
+
 /** The named units are active; one that can't become so any more fails at once. */
 export async function unitsActive(
   check: HealthQuestion['checks'][number],
@@ -91,10 +97,11 @@ export async function unitsActive(
   signal: AbortSignal,
 ): Promise<Verdict> {
   const names = check.systemd?.units ?? [];
+  if (names.length === 0) return { kind: 'bad', units: [] };
   const sample = async (): Promise<Verdict> => {
     const inactive = (await units.states(names, signal)).filter((unit) => unit.active !== 'active');
     if (inactive.length === 0) return { kind: 'good' };
-    const hopeless = inactive.filter((unit) => unit.active === 'failed' || unit.sub === 'not-found');
+    const hopeless = inactive.filter((unit) => HOPELESS.has(unit.active) || HOPELESS.has(unit.sub));
     return hopeless.length > 0 ? { kind: 'bad', units: hopeless } : { kind: 'unsettled', units: inactive };
   };
   const grace = graceSeconds(check);

@@ -1,4 +1,5 @@
 // Asks systemd for the state of units, through systemctl.
+import { isUnitName } from '@floe/crds/unit-name';
 import { type Commander, complaintOf } from './command.ts';
 
 export type UnitState = {
@@ -43,12 +44,32 @@ export async function troubledUnits(command: Commander, signal: AbortSignal): Pr
   return names.length === 0 ? [] : unitStates(command, names, signal);
 }
 
-/** The states of the named units; one that does not exist is `inactive`, sub-state `not-found`. */
+const nothingSaid = (name: string, sub: string): UnitState => ({
+  name,
+  active: 'unknown',
+  sub,
+  restarts: 0,
+  exitStatus: 0,
+});
+
+/**
+ * The states of the named units, one for each name: one that does not exist is `inactive`, sub-state `not-found`; what is
+ * no name of a unit, and what systemd says nothing of, is `unknown`, sub-state `no-name` or `no-answer`.
+ */
 export async function unitStates(
   command: Commander,
   names: readonly string[],
   signal: AbortSignal,
 ): Promise<UnitState[]> {
+  // For a pattern systemctl shows the units that match it, which may be none.
+  const askable = names.filter(isUnitName);
+  const shown = new Map((await show(command, askable, signal)).map((state) => [state.name, state]));
+  return names.map((name) => shown.get(name) ?? nothingSaid(name, isUnitName(name) ? 'no-answer' : 'no-name'));
+}
+
+async function show(command: Commander, names: readonly string[], signal: AbortSignal): Promise<UnitState[]> {
+  // Without a name systemctl shows the manager itself.
+  if (names.length === 0) return [];
   const properties = 'Id,LoadState,ActiveState,SubState,NRestarts,ExecMainStatus';
   const text = await systemctl(command, ['show', `--property=${properties}`, '--no-pager', '--', ...names], signal);
   const blocks = text.split(/\n\s*\n/).filter((block) => block.trim() !== '');

@@ -12,14 +12,22 @@ export type LocalSocketOptions = {
   readonly signal: AbortSignal;
 };
 
-const MAX_CONNECTIONS = 16;
+/** Connections that have not said anything whole yet: the oldest goes for another, so that no user keeps root out. */
+const MAX_SILENT = 16;
+const MAX_CONNECTIONS = 64;
 const LIMIT_MS = 30_000;
 
 /** Listens until the signal aborts. Rejects where the socket can't be made. */
 export async function serveLocal({ path, gid, handle, signal }: LocalSocketOptions): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o755 });
   await rm(path, { force: true });
-  const server = createServer((socket) => serve(socket, handle));
+  const silent = new Set<Socket>();
+  const server = createServer((socket) => {
+    if (silent.size >= MAX_SILENT) silent.values().next().value?.destroy();
+    silent.add(socket);
+    socket.once('close', () => silent.delete(socket));
+    serve(socket, handle, () => silent.delete(socket));
+  });
   server.maxConnections = MAX_CONNECTIONS;
   await listenPrivately(server, path);
   // Who opens the socket before this is root.
@@ -46,7 +54,7 @@ async function listenPrivately(server: Server, path: string): Promise<void> {
   }
 }
 
-function serve(socket: Socket, handle: LocalSocketOptions['handle']): void {
+function serve(socket: Socket, handle: LocalSocketOptions['handle'], spoke: () => void): void {
   let text = '';
   let answered = false;
   socket.setTimeout(LIMIT_MS, () => socket.destroy());
@@ -59,6 +67,7 @@ function serve(socket: Socket, handle: LocalSocketOptions['handle']): void {
     const end = text.indexOf('\n');
     if (end < 0 && text.length <= MAX_REQUEST) return;
     answered = true;
+    spoke();
     if (end < 0 || end > MAX_REQUEST) {
       answer({ ok: false, message: `A request is one line of at most ${MAX_REQUEST} characters.` });
       return;

@@ -1,4 +1,5 @@
 // Asking the people at a machine: once, again after a deferral, never beyond the limit; and what their four words do.
+import { once } from 'node:events';
 import { chmod, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -293,6 +294,11 @@ test('the socket: its mode, an answer, what is not understood, what is too long,
   expect(await raw('{"verb":"sh"}\n')).toContain('That is not understood');
   expect(await raw('x'.repeat(5000))).toContain('one line of at most 1024');
   expect(await raw('{"verb":"status"}\n{"verb":"rollback"}\n')).toBe('{"ok":true,"message":"heard status"}\n');
+  // Users who say nothing keep nobody out: the oldest of them goes.
+  const silent = Array.from({ length: 40 }, () => connect(path).on('error', () => undefined));
+  await Promise.all(silent.map((socket) => once(socket, 'connect')));
+  expect(await askLocal(path, { verb: 'approve' }, accounts)).toEqual({ ok: true, message: 'heard approve' });
+  for (const socket of silent) socket.destroy();
   end.abort();
   await rm(path, { force: true });
   await expect(askLocal(path, { verb: 'status' }, accounts)).rejects.toThrow('floe-agent does not run here');

@@ -244,3 +244,55 @@ test('an order of the hub waits for room and says so meanwhile', async () => {
   expect(result).toEqual({ kind: 'fetched' });
   expect(notes[0]).toMatch(/^There is no room for the closure, it is tried again: it needs 2\.1 GiB/);
 }, 20_000);
+
+const publicKey = makeKeyPair('cache.nixos.org-1');
+const publicSignature = signText(
+  fingerprint({ path: closure, narHash: `sha256:${'0'.repeat(52)}`, narSize: 1, references: [] }) ?? '',
+  publicKey.secret,
+);
+
+test("without keys of the agent's own the key of the public cache signs no system", async () => {
+  const nix = (keys: string[], signatures: string[]) => (line: string) => {
+    if (line.includes('config show')) return config(keys);
+    return line.includes('path-info') ? pathInfo(signatures) : ok();
+  };
+  const alone = await fetch(nix([publicKey.public], [publicSignature ?? '']));
+  expect(alone.result).toMatchObject({ kind: 'refused', message: expect.stringContaining('trustedPublicKeys') });
+  const beside = await fetch(nix([publicKey.public, key.public], [publicSignature ?? '']));
+  expect(beside.result).toMatchObject({ kind: 'refused', message: expect.stringContaining('Not signed by a key') });
+  expect((await fetch(nix([publicKey.public, key.public], [signature ?? '']))).result).toEqual({ kind: 'fetched' });
+  const meant = await fetch(nix([], [publicSignature ?? '']), { keys: [publicKey.public] });
+  expect(meant.result).toEqual({ kind: 'fetched' });
+});
+
+test('a cache that sends more than it said does not fill the disk: the fetch ends where the reserve begins', async () => {
+  let free = 2 ** 30;
+  let ended = false;
+  const command: Commander = (_program, args, { signal }) => {
+    if (args.includes('--dry-run') || !args.includes('--realise')) return Promise.resolve(config([key.public]));
+    const filling = setInterval(() => {
+      free -= 2 ** 27;
+    }, 1);
+    return new Promise((_resolve, reject) => {
+      signal.addEventListener('abort', () => {
+        clearInterval(filling);
+        ended = true;
+        reject(signal.reason);
+      });
+    });
+  };
+  const store = new NixStore({
+    paths,
+    command,
+    log: lineLog(() => undefined, false),
+    trustedPublicKeys: [key.public],
+    substituters: [],
+    reserveBytes: 2 ** 29,
+    freeBytes: async () => free,
+    watchMs: 1,
+  });
+  const order: Order = { ...orderFor({ mode: 'switch', confirm: 'hub' }), closure };
+  const result = await store.fetch(order, () => undefined, AbortSignal.timeout(20_000));
+  expect(result).toMatchObject({ kind: 'unavailable', message: expect.stringContaining('512 MiB must stay free') });
+  expect(ended).toBe(true);
+});

@@ -11,7 +11,7 @@ import type { Paths } from '../paths.ts';
 import { nixComplaint } from './nix-complaint.ts';
 import { type PathInfo, PathInfoError, parsePathInfos } from './path-info.ts';
 import { distrustedPaths } from './signed-closure.ts';
-import { bootFault, bytesToFetch, type FreeBytes, freeBytes, roomFault } from './space.ts';
+import { bootFault, bytesToFetch, type FreeBytes, freeBytes, roomFault, sizeInWords } from './space.ts';
 import { substituterFault } from './substituters.ts';
 import { type TrustedKeys, trustRemedy } from './trust-remedy.ts';
 import { unsignedComplaint } from './unsigned.ts';
@@ -28,6 +28,8 @@ export type StoreSettings = {
   readonly reserveBytes: number;
   /** A port, so that tests may run out of room. */
   readonly freeBytes?: FreeBytes;
+  /** Milliseconds between two looks at the room while something is fetched; default 1,000. */
+  readonly watchMs?: number;
 };
 
 /** A single download may take this long. */
@@ -37,6 +39,10 @@ const UNREACHABLE =
   /unable to download|unable to check|could(n't| not) (connect|resolve)|timed? ?out|HTTP error (429|5\d\d)|is not (available|reachable)/i;
 const UNREACHABLE_SECONDS = 20 * 60;
 const ANY_FAULT_SECONDS = 90;
+
+const WATCH_ROOM_MS = 1_000;
+/** The key of the public cache, which Nix trusts where its configuration says nothing else. */
+const PUBLIC_KEY = 'cache.nixos.org-1:';
 
 type Telling = { readonly note: (text: string) => void; readonly signal: AbortSignal };
 
@@ -171,7 +177,12 @@ export class NixStore {
     const began = performance.now();
     const args = ['--realise', closure, '--add-root', root, '--indirect', ...options, ...DURABLE];
     for (let tries = 0; ; tries++) {
-      const result = await command('nix-store', args, { signal, limitSeconds: FETCH_LIMIT_SECONDS });
+      const fetched = await this.#whileThereIsRoom(signal, (within) =>
+        command('nix-store', args, { signal: within, limitSeconds: FETCH_LIMIT_SECONDS }),
+      );
+      if (fetched.kind === 'stopped')
+        return { kind: 'unavailable', message: `${closure} was not fetched to its end: ${fetched.why}.` };
+      const { result } = fetched;
       if (result.code === 0) return { kind: 'fetched' };
       const complaint = nixComplaint(result);
       // Another cache, out of reach for now, may have it signed.
@@ -190,16 +201,54 @@ export class NixStore {
     }
   }
 
+  /**
+   * Runs a fetch for as long as the reserve of the store stays free. What a cache sends may be more than its records say,
+   * which is found out only at the end of a path.
+   */
+  async #whileThereIsRoom(
+    signal: AbortSignal,
+    fetch: (within: AbortSignal) => Promise<CommandResult>,
+  ): Promise<{ kind: 'ended'; result: CommandResult } | { kind: 'stopped'; why: string }> {
+    const { reserveBytes, freeBytes: free = freeBytes, watchMs = WATCH_ROOM_MS } = this.#settings;
+    // A store that is fuller from the start, with little to be fetched, gets some way.
+    const least = Math.min(reserveBytes, ((await free('/nix/store')) ?? 0) / 2);
+    const full = new AbortController();
+    let why: string | undefined;
+    const look = async () => {
+      const left = await free('/nix/store');
+      if (left === undefined || left >= least || full.signal.aborted) return;
+      why = `${sizeInWords(left)} were left in /nix, where ${sizeInWords(reserveBytes)} must stay free; the cache sent more than its records say, or something else fills it: look at the cache, run nix-collect-garbage, then have the order given again`;
+      full.abort(new Error(why));
+    };
+    const timer = setInterval(() => void look(), watchMs);
+    try {
+      return { kind: 'ended', result: await fetch(AbortSignal.any([signal, full.signal])) };
+    } catch (error: unknown) {
+      if (why === undefined || signal.aborted) throw error;
+      return { kind: 'stopped', why };
+    } finally {
+      clearInterval(timer);
+    }
+  }
+
   /** Checks all signatures; paths that came without are asked for at the substituters first. */
   async #verify(closure: string, options: readonly string[], signal: AbortSignal): Promise<Fetched> {
     const trusted = await this.#trustedKeys(signal);
     const { keys } = trusted;
-    if (keys.length === 0) return { kind: 'refused', message: trustRemedy(trusted) };
+    // Everyone's key: what it signs is fit for parts, and says nothing of who put the system together.
+    const own = this.#settings.trustedPublicKeys ?? keys.filter((key) => !key.startsWith(PUBLIC_KEY));
+    if (own.length === 0) return { kind: 'refused', message: trustRemedy(trusted) };
     try {
-      let bad = distrustedPaths(closure, await this.#pathInfos(closure, signal), keys);
+      const look = async () => {
+        const infos = await this.#pathInfos(closure, signal);
+        const system = infos.filter(({ path }) => path === closure).map((info) => ({ ...info, references: [] }));
+        const bySystem = distrustedPaths(closure, system, own);
+        return bySystem.length > 0 ? bySystem : distrustedPaths(closure, infos, keys);
+      };
+      let bad = await look();
       if (bad.length > 0) {
         await this.#copySignatures(closure, options, signal);
-        bad = distrustedPaths(closure, await this.#pathInfos(closure, signal), keys);
+        bad = await look();
       }
       if (bad.length === 0) return { kind: 'fetched' };
       const shown = bad.slice(0, 3).map(({ path, reason }) => `${path}: ${reason}`);

@@ -1,4 +1,5 @@
 // `floe machine`: the reason, the place in the queue, and the page.
+import { createHash } from 'node:crypto';
 import { APPROVE_KEY, keyFingerprint } from '@floe/crds/join-token';
 import type { NixMachineSpec, NixMachineStatus } from '@floe/crds/nix-machine';
 import { controllerRevisions, nixConfigs, nixMachines, rollouts } from '@floe/operator/kube/resource';
@@ -156,6 +157,45 @@ attempt      3f9c2ab RolledBack, took 30 s, exit 4, a.service failed, 64m ago
 known bad    ${closure}
 connection   online for 3h on floe-0, agent 0.1.0
 reboot       required: kernel`);
+});
+
+test.each([
+  [
+    {
+      exitCode: 4,
+      failedUnits: ['fails.service'],
+      message: `fails.service failed (exit code 1). The machine is back on ${path('old')}.`,
+    },
+    'took 30 s, exit 4, fails.service failed (exit code 1), rolled back to 91b4e0d, 64m ago',
+  ],
+  [
+    { exitCode: 2, message: 'The activation script failed (exit code 2: no room). Nothing was changed.' },
+    'took 30 s, The activation script failed (exit code 2: no room). Nothing was changed, 64m ago',
+  ],
+  [
+    { exitCode: 4, failedUnits: ['a.service', 'b.service'], message: 'a.service failed.' },
+    'took 30 s, exit 4, b.service failed, a.service failed, 64m ago',
+  ],
+])('an attempt says everything once: %j', async (told, says) => {
+  // The API of the test keeps what it had of a name.
+  const name = `m-${createHash('sha256').update(says).digest('hex').slice(0, 8)}`;
+  api.seed(nixMachines, {
+    ...head('NixMachine', name),
+    spec: { configRef: { name: 'lab' } },
+    status: {
+      current: { closure: path('old'), revision: OLD },
+      attempt: {
+        desiredId: 'd',
+        revision: REVISION,
+        to: path('new-m6'),
+        phase: 'RolledBack',
+        startedAt: '2036-03-01T13:00:00Z',
+        finishedAt: '2036-03-01T13:00:30Z',
+        ...told,
+      },
+    },
+  });
+  expect(await run(name)).toContain(`attempt      3f9c2ab RolledBack, ${says}\n`);
 });
 
 const KEY = `ssh-ed25519 ${Buffer.concat([Buffer.from([0, 0, 0, 11]), Buffer.from('ssh-ed25519'), Buffer.from([0, 0, 0, 32]), Buffer.alloc(32, 7)]).toString('base64')}`;

@@ -3,6 +3,7 @@ import type { NixMachine, NixMachineStatus, PendingKey } from '@floe/crds/nix-ma
 import { keyToApprove } from '@floe/operator/conditions/identity';
 import { isCoarse } from '@floe/operator/conditions/presence';
 import { shortRevision } from '@floe/operator/conditions/spoken';
+import { attemptMessage } from '@floe/operator/conditions/wording';
 import { ago, clockOf, table } from '../table.ts';
 import { people } from './machine-people.ts';
 import type { MachineView, Queue } from './machine-view.ts';
@@ -19,7 +20,7 @@ export function machinePage({ machine, rollout, why, queue }: MachineView, now: 
     '',
     table(closures(status, now)),
     '',
-    table([...attempt(status, now), ...connection(machine, now), ...state(status, now), ...people(machine, now)]),
+    table([...attempt(machine, now), ...connection(machine, now), ...state(status, now), ...people(machine, now)]),
   ];
   return lines.join('\n');
 }
@@ -63,10 +64,15 @@ function closures({ desired, current, booted, bootDefault }: NixMachineStatus, n
   ];
 }
 
-function attempt({ attempt: last, knownBad }: NixMachineStatus, now: Date): Rows {
+function attempt(machine: NixMachine, now: Date): Rows {
+  const { attempt: last, knownBad } = machine.status ?? {};
   const bad = (knownBad ?? []).map((closure) => ['known bad', closure]);
   if (last === undefined) return bad;
-  const { phase, revision, startedAt, finishedAt, exitCode, failedUnits = [], message } = last;
+  const { phase, revision, startedAt, finishedAt, exitCode, failedUnits = [] } = last;
+  const said = attemptMessage(machine, last).replace(/\.$/, '');
+  // What the agent's own sentence says already is not said again.
+  const units = failedUnits.filter((unit) => !said.includes(unit));
+  const isCodeSaid = exitCode === undefined || exitCode === 0 || said.includes(`exit code ${exitCode}`);
   const took =
     startedAt !== undefined && finishedAt !== undefined
       ? [`took ${Math.max(0, Math.round((Date.parse(finishedAt) - Date.parse(startedAt)) / 1000))} s`]
@@ -74,9 +80,9 @@ function attempt({ attempt: last, knownBad }: NixMachineStatus, now: Date): Rows
   const what = [
     phase,
     ...took,
-    ...(exitCode === undefined || exitCode === 0 ? [] : [`exit ${exitCode}`]),
-    ...(failedUnits.length === 0 ? [] : [`${failedUnits.join(', ')} failed`]),
-    ...(message === undefined ? [] : [message.split('\n')[0] ?? '']),
+    ...(isCodeSaid ? [] : [`exit ${exitCode}`]),
+    ...(units.length === 0 ? [] : [`${units.join(', ')} failed`]),
+    ...(said === '' ? [] : [said]),
     ...(finishedAt === undefined ? [] : [`${ago(finishedAt, now)} ago`]),
   ];
   return [['attempt', `${revision === undefined ? 'unknown' : shortRevision(revision)} ${what.join(', ')}`], ...bad];

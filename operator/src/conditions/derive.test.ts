@@ -42,6 +42,19 @@ describe('Ready, Reconciling, Stalled and the sentence', () => {
       'no Rollout selects it: label it',
     ],
     [
+      'refuses its order',
+      machine(
+        running({
+          desired: desired(),
+          agent: { version: '1', refused: { desiredId: desired().id, message: 'its sequence 9 is lower than 10' } },
+        }),
+      ),
+      'False',
+      'False',
+      'True',
+      'refuses its order: its sequence 9 is lower than 10',
+    ],
+    [
       'spec is wrong',
       machine(
         running({

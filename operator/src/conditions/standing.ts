@@ -11,7 +11,7 @@ const PREPARING = new Set(['Waiting', 'Fetching', 'Fetched']);
 const BLOCKED = new Set(['InvalidSpec', 'DuplicateKey']);
 
 /**
- * - `blocked`: its spec is wrong or its key is not its own.
+ * - `blocked`: its spec is wrong, its key is not its own, or it refuses its order.
  * - `unordered`: nobody has told it what to run.
  * - `pending`: told, but it may not begin (fetch only) or can't (offline); it goes on as it was.
  * - `working`: it may begin, or has begun.
@@ -69,6 +69,10 @@ export function standingOf(machine: NixMachine): Standing {
   }
   if (desired === undefined) return { kind: 'unordered' };
   const own = ownAttempt(machine.status ?? {});
+  const { refused } = machine.status?.agent ?? {};
+  if (own === undefined && refused?.desiredId === desired.id) {
+    return { kind: 'blocked', reason: 'OrderRefused', message: `refuses its order: ${refused.message}` };
+  }
   return own === undefined ? beforeAttempt(machine, desired) : withAttempt(machine, desired, own);
 }
 

@@ -60,7 +60,7 @@ function decide(machine: NixMachine, aim: Aim): Decision {
     const lastHandled = { ...status.lastHandled, retry };
     const knownBad = (status.knownBad ?? []).filter((closure) => closure !== aim.closure);
     // A number that no earlier order had: the agent's journal would answer an old id with its old end.
-    const number = nextSequence(status.desired?.sequence, aim.now.getTime());
+    const number = nextSequence(status, aim.now.getTime());
     const desired = order(machine, aim, { number, reason: 'Retry' });
     return { kind: 'order', changes: { desired, lastHandled, ...(bad ? { knownBad } : {}) } };
   }
@@ -78,7 +78,7 @@ function goAfterConsent(machine: NixMachine, desired: Desired, aim: Aim): Decisi
   if (asksConsent(machine) && !fetched) return { kind: 'nothing' };
   const wait = consentWait(machine, aim.now.getTime());
   if (wait !== undefined) return { kind: 'later', seconds: (wait.until - aim.now.getTime()) / 1000 };
-  const sequence = nextSequence(desired.sequence, aim.now.getTime());
+  const sequence = nextSequence(machine.status ?? {}, aim.now.getTime());
   return { kind: 'order', changes: { desired: { ...desired, sequence, go: true, since: rfc3339(aim.now) } } };
 }
 
@@ -97,7 +97,7 @@ function unconfirmed(machine: NixMachine, aim: Aim): Decision {
 function order(machine: NixMachine, aim: Aim, { number, reason }: { number: number; reason: string }): Desired {
   return {
     id: idOf(machine, aim, number),
-    sequence: nextSequence(machine.status?.desired?.sequence, aim.now.getTime()),
+    sequence: nextSequence(machine.status ?? {}, aim.now.getTime()),
     revision: aim.revision,
     closure: aim.closure,
     reason,

@@ -1,4 +1,5 @@
 import type { NixMachine } from '@floe/crds/nix-machine';
+import type { MachineState } from '@floe/crds/protocol';
 import type { ControllerRevision } from '@floe/crds/revision-record';
 import { describe, expect, test } from 'vitest';
 import { attempt, closure, desired, machine, NEW, OFFLINE, OLD, running } from '../conditions/machine.fixture.ts';
@@ -75,6 +76,18 @@ describe('what is written', () => {
       'since',
     );
     expect(later({ state: machineState() })).toMatchObject({ closure: OLD, since: '2026-03-01T11:00:00Z' });
+  });
+
+  test('of sequences only what is out of the ordinary, and a refusal of the order that stands', () => {
+    const told = machine({ desired: desired() });
+    const said = (state: Partial<MachineState>) =>
+      write(told, { ...online, state: { ...machineState(), ...state } })?.next.status?.agent;
+    const { sequence, id } = desired();
+    const refused = { id, message: 'its sequence is lower' };
+    expect(said({ sequence })).toEqual({ version: '0.1.0' });
+    expect(said({ sequence: sequence + 5 })).toEqual({ version: '0.1.0', accepted: sequence + 5 });
+    expect(said({ sequence, refused })).toMatchObject({ refused: { desiredId: id, message: refused.message } });
+    expect(said({ sequence, refused: { ...refused, id: 'another' } })).toEqual({ version: '0.1.0' });
   });
 
   test('drift, a hold and what the next boot does, and their end', () => {

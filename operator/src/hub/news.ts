@@ -1,4 +1,5 @@
 // What the hub has learned of a machine, and the status that it leads to.
+import { SEQUENCE_LEEWAY_SECONDS } from '@floe/crds/desired-id';
 import type { NixMachine, NixMachineStatus, PendingKey } from '@floe/crds/nix-machine';
 import type { Hello, MachineState } from '@floe/crds/protocol';
 import type { ControllerRevision } from '@floe/crds/revision-record';
@@ -67,7 +68,7 @@ export function writeOf(
   const connection = connectionOf(machine, news);
   const changes: StatusChanges = {
     ...(connection === undefined ? {} : { connection }),
-    ...agentOf(machine, news),
+    ...agentOf(machine, news, now),
     ...(news.pendingKey === undefined ? {} : { pendingKey: news.pendingKey === 'none' ? undefined : news.pendingKey }),
     ...(news.state === undefined ? {} : reported(machine, news.state, { records, now })),
   };
@@ -91,14 +92,31 @@ function withoutReport({ agent: _agent, state: _state, ...rest }: News): News {
 }
 
 /** Which agent runs is said in the hello, which one its system brings in reports. */
-function agentOf({ status }: NixMachine, { agent, state }: News): StatusChanges {
+function agentOf({ status }: NixMachine, { agent, state }: News, now: Date): StatusChanges {
   if (agent === 'none') return { agent: undefined };
   const said = agent ?? status?.agent;
   if (said === undefined) return {};
   const { version, running } = said;
   const expected = state === undefined ? status?.agent?.expected : state.expectedAgent;
   const paths = { ...(running === undefined ? {} : { running }), ...(expected === undefined ? {} : { expected }) };
-  return { agent: { version, ...paths } };
+  const orders = state === undefined ? ordersOf(status?.agent) : ordersSaid(status?.desired, state, now);
+  return { agent: { version, ...paths, ...orders } };
+}
+
+type Orders = Pick<NonNullable<NixMachineStatus['agent']>, 'accepted' | 'refused'>;
+
+function ordersOf({ accepted, refused }: Orders = {}): Orders {
+  return { ...(accepted === undefined ? {} : { accepted }), ...(refused === undefined ? {} : { refused }) };
+}
+
+/** What a report says of orders beyond the one that stands: only what is out of the ordinary is stored. */
+function ordersSaid(desired: NixMachineStatus['desired'], { sequence, refused }: MachineState, now: Date): Orders {
+  const ahead = sequence > now.getTime() / 1000 + SEQUENCE_LEEWAY_SECONDS;
+  const told = refused !== undefined && refused.id === desired?.id;
+  return {
+    ...(sequence > (desired?.sequence ?? 0) || ahead ? { accepted: sequence } : {}),
+    ...(told ? { refused: { desiredId: refused.id, message: refused.message } } : {}),
+  };
 }
 
 function connectionOf(machine: NixMachine, { connection: news }: News): NixMachineStatus['connection'] {

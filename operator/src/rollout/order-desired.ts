@@ -14,10 +14,10 @@ export type Giver = { readonly rollout: string; readonly run: string; readonly g
  * the same write, so that nobody finds it there and told.
  */
 export function orderChanges(machine: NixMachine, order: Order, { rollout, run, go, now }: Giver): StatusChanges {
-  const { desired: before, knownBad } = machine.status ?? {};
+  const { knownBad } = machine.status ?? {};
   const desired: Desired = {
     id: order.id,
-    sequence: nextSequence(before?.sequence, now),
+    sequence: nextSequence(machine.status ?? {}, now),
     revision: order.revision,
     closure: order.closure,
     rollout,
@@ -39,6 +39,6 @@ export function orderChanges(machine: NixMachine, order: Order, { rollout, run, 
 export function rebootChanges(machine: NixMachine, now: number): StatusChanges | undefined {
   const { desired } = machine.status ?? {};
   if (desired === undefined || ownAttempt(machine.status ?? {})?.phase !== 'RebootRequired') return undefined;
-  const sequence = nextSequence(desired.sequence, now);
+  const sequence = nextSequence(machine.status ?? {}, now);
   return { desired: { ...desired, sequence, reboot: true, rebootSince: rfc3339Exact(now) } };
 }

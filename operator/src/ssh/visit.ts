@@ -127,7 +127,11 @@ class Visit {
     const message = this.#options.desired();
     const order = message === undefined ? undefined : orderFor(message);
     if (order === undefined) return undefined;
-    const fault = orderFault(order, this.#journal.journal, undefined);
+    const fault = orderFault(order, {
+      journal: this.#journal.journal,
+      last: undefined,
+      time: new Date().toISOString(),
+    });
     if (fault === undefined) return order;
     this.#options.warn(`order ${order.id} is refused: ${fault}`);
     return undefined;
