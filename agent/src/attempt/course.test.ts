@@ -57,7 +57,7 @@ test('never unconfirmed and committed, never two attempts active, always a final
       seen.set(last.phase, (seen.get(last.phase) ?? 0) + 1);
       if (last.cameUp) seen.set('after a reboot', (seen.get('after a reboot') ?? 0) + 1);
     }),
-    { numRuns: 2000 },
+    { numRuns: Number(process.env['FLOE_ATTEMPTS'] ?? 2000) },
   );
   expect([...seen.keys()]).toEqual(expect.arrayContaining(['Committed', 'RolledBack', 'after a reboot']));
 });

@@ -80,7 +80,7 @@ test('whatever strikes, the machine ends where its last word says', async () => 
       expect(model.trace.filter((one) => one === 'reboot').length, context).toBeLessThanOrEqual(2);
       expect([...model.timers], context).toEqual([]);
     }),
-    { numRuns: 5000 },
+    { numRuns: Number(process.env['FLOE_ATTEMPTS'] ?? 5000) },
   );
 });
 
@@ -101,7 +101,7 @@ test('a disk that drops what was not synced changes nothing of that: a hundred r
       const context = `${record.phase}: ${record.message}\n${model.trace.join(', ')}`;
       expect(where, context).toEqual(promised(record.phase, given, model));
     }),
-    { numRuns: 1000 },
+    { numRuns: Number(process.env['FLOE_ATTEMPTS'] ?? 1000) },
   );
   expect(cuts).toBeGreaterThan(100);
 });

@@ -43,7 +43,7 @@ test('a power cut at any operation leaves the old journal or the new one, and ne
         expect(journal.sequence).toBeLessThanOrEqual(saved + 1);
       },
     ),
-    { numRuns: 2000 },
+    { numRuns: Number(process.env['FLOE_SEQUENCES'] ?? 2000) },
   );
 });
 
@@ -64,7 +64,7 @@ test('no damage of a byte goes unnoticed, or changes what is read', () => {
       else if (decoded.ok) expect(decoded.journal).toEqual({ sequence: journal.sequence, ended: [] });
     }),
     {
-      numRuns: 1000,
+      numRuns: Number(process.env['FLOE_SEQUENCES'] ?? 1000),
       examples: [
         [FORMAT_AT, '1'.charCodeAt(0) ^ '2'.charCodeAt(0)],
         [FORMAT_AT, '1'.charCodeAt(0) ^ '9'.charCodeAt(0)],

@@ -154,7 +154,7 @@ describe('random interleavings', () => {
         expect(queue.depth + queue.delayed, 'left over').toBe(0);
         end.abort();
       }),
-      { numRuns: 300 },
+      { numRuns: Number(process.env['FLOE_SEQUENCES'] ?? 300) },
     );
   });
 });

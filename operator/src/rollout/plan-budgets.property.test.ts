@@ -10,7 +10,7 @@ import { checkKstatus } from './kstatus-of-plan.fixture.ts';
 import type { Plan } from './plan-result.ts';
 import { batch, pause, R1, R2, R3 } from './rollout.fixture.ts';
 
-/** States that are looked at; `npm run test:states` asks for a million. */
+/** States that are looked at; `npm run test:long` asks for a million. */
 const STATES = Number(process.env['FLOE_STATES'] ?? 10_000);
 const EVENTS = { minLength: 20, maxLength: 60, size: 'max' } as const;
 /** Events of a history on the average. */

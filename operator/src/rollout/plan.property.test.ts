@@ -9,7 +9,7 @@ import type { Plan } from './plan-result.ts';
 import { R1, R2, R3 } from './rollout.fixture.ts';
 import { budgetLimit, parseSize } from './share.ts';
 
-/** States that are looked at; `npm run test:states` asks for a million. */
+/** States that are looked at; `npm run test:long` asks for a million. */
 const STATES = Number(process.env['FLOE_STATES'] ?? 12_000);
 /** Events of a history on the average. */
 const MEAN = 40;

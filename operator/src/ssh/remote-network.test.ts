@@ -122,6 +122,6 @@ test('without a CA file the certificates stand that the machine trusts, not thos
 test('a connection that is cut is made anew, and the check goes on', async () => {
   const link = new Link({ address: machine.address });
   const made = make({ tcp: { port: port(http) }, successes: 10, timeout: '20s' }, link);
-  setTimeout(() => machine.cut(), 100);
+  http.once('connection', () => machine.cut());
   expect((await made)?.passed).toBe(true);
 });
