@@ -93,7 +93,7 @@ test('the values and the helm commands of the README work', async () => {
     const file = join(folder, 'values.yaml');
     await writeFile(file, values?.text ?? '');
     const commands = readme.replaceAll('\\\n', ' ').match(/^helm (install|upgrade) .*$/gm) ?? [];
-    expect(commands.length).toBe(2);
+    expect(commands.length).toBe(3);
     for (const command of commands) {
       const words = [...command.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain ?? '');
       const [, , , , ...rest] = words;

@@ -74,7 +74,7 @@ function effectsOf(name: string, { action, sockets, leftToSockets }: UnitChange,
 /** Names of units; folders of wants and drop-ins are none. */
 const UNIT = /\.(service|socket|target|timer|path|mount|automount|swap|slice|scope|device)$/;
 /** The drop-ins of an instance: it has no file of its own. */
-const INSTANCE_FOLDER = /^(.+@.+)\.d$/;
+const INSTANCE_FOLDER = /^([^@]+@.+)\.d$/;
 const isWants = (name: string): boolean => /\.(wants|requires|upholds)$/.test(name);
 const entriesOf = (node: Node): ReadonlyMap<string, Node> => (node.type === 'directory' ? node.entries : new Map());
 
@@ -114,7 +114,7 @@ function partsOf(name: string, units: Units, isInstance: boolean): readonly (Nod
       .filter(([file, node]) => file.endsWith('.conf') && said(node) !== MASKED)
       .map(([, node]) => node);
   if (!isInstance) return [units.get(name), ...dropIns(name)];
-  const template = name.replace(/@.*\./, '@.');
+  const template = `${name.slice(0, name.indexOf('@') + 1)}${name.slice(name.lastIndexOf('.'))}`;
   return [units.get(template), ...dropIns(template), ...dropIns(name)];
 }
 

@@ -71,7 +71,8 @@ function modified(name: string, next: Sections): UnitChange {
 function socketsOf(name: string, sections: Sections): string[] {
   const named = sections.get('Service')?.get('Sockets') ?? [];
   const sockets = named.flatMap((value) => value.split(/\s+/)).filter((one) => one !== '');
-  return sockets.length > 0 ? sockets : [name.replace(/(@[^.]*)?\.service$/, '.socket')];
+  const [base = name] = name.replace(/\.service$/, '').split('@');
+  return sockets.length > 0 ? sockets : [`${base}.socket`];
 }
 
 /** What a difference asks for; the strongest of all counts. */

@@ -273,8 +273,8 @@ unrescued "$2"
 printf %s "$2" | keep "$dir/confirmed"`;
 
 /** file -> its content in base64: a regular one of at most 1 MiB. */
-export const READ = `[ -f "$root$1" ] || { echo "it is no regular file" >&2; return 1; }
-[ "$(wc -c < "$root$1")" -le 1048576 ] || { echo "it has more than 1 MiB" >&2; return 1; }
+export const READ = `[ ! -e "$root$1" ] || [ -f "$root$1" ] || { echo "it is no regular file" >&2; return 1; }
+[ ! -e "$root$1" ] || [ "$(wc -c < "$root$1")" -le 1048576 ] || { echo "it has more than 1 MiB" >&2; return 1; }
 base64 < "$root$1"`;
 
 /** program, arguments… */
