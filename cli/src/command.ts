@@ -1,7 +1,9 @@
 // The command line of `floe`, also as the kubectl plug-in `kubectl-floe`: finds the sub-command and runs it.
+
 import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import { VERBS, type Verb } from '@floe/crds/constants';
+import { plainText } from '@floe/crds/plain-text';
 import { commandFirst } from './command-first.ts';
 import { courseCommand } from './course-command.ts';
 import { failureOutput } from './failure-output.ts';
@@ -27,7 +29,7 @@ async function readInput(file: string): Promise<string> {
 
 /** JSON for people on a terminal, on one line for programs. */
 function print(value: unknown, stream: NodeJS.WriteStream): void {
-  stream.write(`${JSON.stringify(value, undefined, stream.isTTY ? 2 : undefined)}\n`);
+  stream.write(`${plainText(JSON.stringify(value, undefined, stream.isTTY ? 2 : undefined))}\n`);
 }
 
 /** The processes of Floe, which have an entry of their own. */
@@ -75,7 +77,8 @@ function commandOf(command: string): Command {
 }
 
 function say(text: string, code = 0): number {
-  process.stdout.write(`${text}\n`);
+  // What machines and builds say stands in it: no terminal obeys that.
+  process.stdout.write(`${plainText(text)}\n`);
   return code;
 }
 
@@ -147,7 +150,7 @@ async function verb(name: Verb, argv: readonly string[]): Promise<number> {
 function failed(error: unknown, argv: readonly string[]): number {
   const { stdout, stderr } = process;
   const output = failureOutput(error, argv, { stdout: stdout.isTTY, stderr: stderr.isTTY });
-  stdout.write(output.stdout);
-  stderr.write(output.stderr);
+  stdout.write(plainText(output.stdout));
+  stderr.write(plainText(output.stderr));
   return output.code;
 }

@@ -14,6 +14,8 @@ import { rolloutKind } from '../src/rollout.ts';
 import type { KindSchema } from '../src/schema.ts';
 import * as secrets from '../src/secrets.ts';
 import { definition } from './definition.ts';
+import { protocolFields } from './protocol-fields.ts';
+import { protocolSamples } from './protocol-samples.ts';
 import { reference } from './reference.ts';
 import { withoutCel } from './structural.ts';
 import { declarations, validators } from './validators.ts';
@@ -22,6 +24,14 @@ const root = join(import.meta.dirname, '../..');
 const kinds = [nixConfigKind, nixMachineKind, rolloutKind];
 
 const object = (kind: KindSchema): TSchema => Type.Object({ spec: kind.spec, status: Type.Optional(kind.status) });
+
+/** Of these only the known fields travel on: what else an agent says is its own business. */
+const fromAgent: Record<string, TSchema> = {
+  Hello: protocol.Hello,
+  Report: protocol.Report,
+  Confirm: protocol.Confirm,
+  WantSecrets: secrets.WantSecrets,
+};
 
 const untrusted: Record<string, TSchema> = {
   NixConfig: object(nixConfigKind),
@@ -32,11 +42,8 @@ const untrusted: Record<string, TSchema> = {
   BuildProgress,
   BuildResult,
   BuildError,
-  Hello: protocol.Hello,
-  Report: protocol.Report,
-  Confirm: protocol.Confirm,
   PollRequest: poll.PollRequest,
-  WantSecrets: secrets.WantSecrets,
+  ...fromAgent,
 };
 
 /** What agents take from a hub; a module of its own, since they hold nothing else in memory. */
@@ -66,7 +73,12 @@ async function outputs(): Promise<Map<string, string>> {
     files.set(`charts/floe/crds-files/without-cel/${name}`, plain);
     files.set(`docs/spec/${kind.singular}.md`, reference(kind));
   }
-  files.set('crds/src/generated/validators.js', await validators(untrusted));
+  files.set('docs/spec/agent-protocol-fields.md', protocolFields({ ...fromAgent, ...fromHub }));
+  files.set('docs/spec/agent-protocol-samples.json', `${JSON.stringify(protocolSamples(), null, 2)}\n`);
+  files.set(
+    'crds/src/generated/validators.js',
+    await validators(untrusted, { knownFieldsOnly: Object.keys(fromAgent) }),
+  );
   files.set('crds/src/generated/validators.d.ts', declarations(Object.keys(untrusted)));
   files.set('crds/src/generated/hub-validators.js', await validators(fromHub));
   files.set('crds/src/generated/hub-validators.d.ts', declarations(Object.keys(fromHub)));

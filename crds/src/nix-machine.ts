@@ -193,12 +193,15 @@ export const NixMachineStatus = Type.Object(
               {
                 reason: Type.String({
                   description:
-                    'One word for programs: WrongKey, LoginRefused, NoPrivateKey, Unreachable, AgentRuns, DuplicateKey, InvalidSpec; others may come.',
+                    'One word for programs: WrongKey, NoIdentity, DuplicateKey, WrongHost, UnsupportedVersion, ReportRefused, LoginRefused, NoPrivateKey, Unreachable, AgentRuns, InvalidSpec; others may come.',
                   maxLength: 64,
                 }),
                 message: Type.String({ description: 'A sentence for people.', maxLength: 1024 }),
               },
-              { description: 'With `target.ssh`: why the operator did not reach it; gone once it did.' },
+              {
+                description:
+                  'Why the hub does not let its agent in, or, with `target.ssh`, why the operator did not reach it; gone once it is online; or why its reports are not stored.',
+              },
             ),
           ),
           comebacks: Type.Optional(

@@ -134,3 +134,70 @@ describe('messages', () => {
     expect(parseHubMessage({ type: 'constructor' })).toMatchObject({ ok: false, field: 'type' });
   });
 });
+
+describe('what an agent says', () => {
+  const state = (over: object = {}) => ({
+    sequence: 0,
+    reboot: { required: false, reasons: [] },
+    failedUnits: [],
+    facts: {},
+    ...over,
+  });
+  const attempt = (over: object) => ({ attempt: { desiredId: 'a', to: 'x', phase: 'Testing', ...over } });
+  const parsed = (over: object = {}) => parseAgentMessage({ type: 'report', seq: 1, state: state(over) });
+
+  test('known fields alone travel on', () => {
+    const junk = { junk: 'x'.repeat(1000) };
+    const result = parseAgentMessage({
+      type: 'report',
+      seq: 1,
+      ...junk,
+      state: state({ ...junk, facts: { kernel: '6' }, ...attempt({ ...junk, phase: 'Testing' }) }),
+    });
+    expect(JSON.stringify(result)).not.toContain('junk');
+    expect(result).toMatchObject({
+      ok: true,
+      value: { state: { facts: { kernel: '6' }, attempt: { phase: 'Testing' } } },
+    });
+  });
+
+  test('no terminal obeys it', () => {
+    const result = parsed({ facts: { kernel: '\u001b[2J6' }, ...attempt({ message: 'a\u009bb\u0007\nc' }) });
+    expect(result).toMatchObject({
+      ok: true,
+      value: { state: { facts: { kernel: '6' }, attempt: { message: 'ab\nc' } } },
+    });
+  });
+
+  test.each([
+    '2026-02-30T10:00:00Z',
+    '2026-99-01T10:00:00Z',
+    '2026-12-31T23:59:60Z',
+    '2025-02-29T10:00:00Z',
+    '2026-01-01T24:00:00Z',
+  ])('there is no %s', (startedAt) => {
+    expect(parsed(attempt({ startedAt }))).toMatchObject({ ok: false, field: 'state.attempt.startedAt' });
+  });
+
+  test.each(['2024-02-29T10:00:00Z', '2026-01-31T23:59:59.123456789+14:00', '2000-02-29T00:00:00-03:30'])(
+    'there is %s',
+    (startedAt) => {
+      expect(parsed(attempt({ startedAt })).ok).toBe(true);
+    },
+  );
+
+  test.each<[string, object]>([
+    ['a number that is none', { secrets: { generation: Number.POSITIVE_INFINITY, total: 0, delivered: 0 } }],
+    ['a sequence beyond what a number holds', { sequence: 2 ** 53 }],
+    ['an exit code beyond it', attempt({ exitCode: 1e300 })],
+  ])('%s is refused', (_, over) => {
+    expect(parsed(over).ok).toBe(false);
+  });
+
+  test('a seq of 1e400 is refused', () => {
+    expect(parseAgentMessage({ type: 'report', seq: JSON.parse('1e400'), state: state() })).toMatchObject({
+      ok: false,
+      field: 'seq',
+    });
+  });
+});

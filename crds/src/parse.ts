@@ -7,6 +7,7 @@ import type { HealthCheck } from './health-check.ts';
 import type { NixConfig } from './nix-config.ts';
 import type { NixMachine } from './nix-machine.ts';
 import { byType, type Parsed, type Parser, parser } from './parsed.ts';
+import { plainValue } from './plain-text.ts';
 import type { PollRequest } from './poll.ts';
 import type { AgentMessage } from './protocol.ts';
 import type { RevisionRecord } from './revision-record.ts';
@@ -18,6 +19,9 @@ const refuse = (field: string, message: string): { ok: false; field: string; mes
   field,
   message,
 });
+
+/** What machines and builds say goes into statuses, Events and terminals. */
+const plainParsed = <T>(value: T): Parsed<T> => ({ ok: true, value: plainValue(value) });
 
 const given = (value: object, fields: readonly string[]): string[] =>
   fields.filter((field) => (value as Record<string, unknown>)[field] !== undefined);
@@ -147,15 +151,19 @@ export const parseNixMachine: Parser<NixMachine> = parser(generated.validateNixM
 export const parseRollout: Parser<Rollout> = parser(generated.validateRollout, checkRollout);
 export const parseRevisionRecord: Parser<RevisionRecord> = parser(generated.validateRevisionRecord);
 export const parseBuildRequest: Parser<BuildRequest> = parser(generated.validateBuildRequest);
-export const parseBuildProgress: Parser<BuildProgress> = parser(generated.validateBuildProgress);
-export const parseBuildResult: Parser<BuildResult> = parser(generated.validateBuildResult);
-export const parseBuildError: Parser<BuildError> = parser(generated.validateBuildError);
+export const parseBuildProgress: Parser<BuildProgress> = parser(generated.validateBuildProgress, plainParsed);
+export const parseBuildResult: Parser<BuildResult> = parser(generated.validateBuildResult, plainParsed);
+export const parseBuildError: Parser<BuildError> = parser(generated.validateBuildError, plainParsed);
 
 export const parsePollRequest: Parser<PollRequest> = parser(generated.validatePollRequest);
 
-export const parseAgentMessage: Parser<AgentMessage> = byType({
-  hello: generated.validateHello,
-  report: generated.validateReport,
-  confirm: generated.validateConfirm,
-  wantSecrets: generated.validateWantSecrets,
-});
+/** A message of an agent: its known fields alone, without what a terminal would obey. */
+export const parseAgentMessage: Parser<AgentMessage> = byType(
+  {
+    hello: generated.validateHello,
+    report: generated.validateReport,
+    confirm: generated.validateConfirm,
+    wantSecrets: generated.validateWantSecrets,
+  },
+  plainParsed,
+);

@@ -43,12 +43,20 @@ export function parser<T>(validate: Validate, more?: (value: T) => Parsed<T>): P
 }
 
 /** A parser that picks by the field `type`. */
-export function byType<T extends { type: string }>(table: Readonly<Record<string, Validate>>): Parser<T> {
+export function byType<T extends { type: string }>(
+  table: Readonly<Record<string, Validate>>,
+  more?: (value: T) => Parsed<T>,
+): Parser<T> {
   const known = Object.keys(table).join(', ');
   return (value) => {
     const type = typeof value === 'object' && value !== null ? (value as { type?: unknown }).type : undefined;
     const validate = typeof type === 'string' && Object.hasOwn(table, type) ? table[type] : undefined;
     if (validate === undefined) return { ok: false, field: 'type', message: `use one of ${known}` };
-    return parser<T>(validate)(value);
+    return parser<T>(validate, more)(value);
   };
+}
+
+/** What is wrong with a value, as one sentence. */
+export function faultOf({ field, message }: { readonly field: string; readonly message: string }): string {
+  return field === '' ? message : `${field}: ${message}`;
 }

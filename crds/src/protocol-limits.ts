@@ -8,6 +8,8 @@ export const PROTOCOL_NAME = 'floe-agent/v1';
 export const SIGNATURE_NAMESPACE = 'floe-agent';
 /** Largest message in bytes that either side accepts. */
 export const MAX_MESSAGE_BYTES = 256 * 1024;
+/** Bytes that an agent may send before its hello has held: enough for one, and nothing to fill a memory with. */
+export const GREETING_BYTES = 16 * 1024;
 /** Largest body of a long poll in bytes, either way. */
 export const MAX_POLL_BYTES = 512 * 1024;
 /** Messages in one body of a long poll at most. */

@@ -37,7 +37,7 @@ export async function postPoll(call: PollCall): Promise<PollOutcome> {
     const message = `${call.route.explain(`the hub answered with ${statusCode}`)}${errorIn(text)}`;
     return statusCode >= 500 && !call.route.refusedByProxy ? { kind: 'lost', message } : { kind: 'refused', message };
   } catch (error: unknown) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = call.route.words(error);
     if (error instanceof TooLargeError) return { kind: 'refused', message };
     return { kind: 'lost', message: call.route.explain(call.signal.aborted ? 'no answer in time' : message) };
   }

@@ -6,6 +6,7 @@ import { HttpsProxyAgent } from 'https-proxy-agent';
 import { SocksProxyAgent } from 'socks-proxy-agent';
 import type { Address } from './hub-socket.ts';
 import { describeProxy } from './proxy.ts';
+import { tlsWords } from './tls-words.ts';
 
 /** One way to the hub, for the connections of one session or one question. */
 export type Route = {
@@ -14,6 +15,8 @@ export type Route = {
   readonly options: object;
   /** Listens to what a proxy says to a request. */
   watch(request: ClientRequest): void;
+  /** What an error says; what is wrong with a certificate with what to do. */
+  words(error: unknown): string;
   /** A failure in words: who said no, and what to do. */
   explain(message: string): string;
   /** Whether a proxy itself refused to connect. */
@@ -49,6 +52,8 @@ export function routeTo(address: Address, signal: AbortSignal): Route {
         refusal = statusCode === 200 ? undefined : statusCode;
       });
     },
+    words: (error) =>
+      tlsWords(error, { host, now: new Date() }) ?? (error instanceof Error ? error.message : String(error)),
     explain: (message) => {
       if (proxy === undefined) return message;
       const name = describeProxy(proxy);

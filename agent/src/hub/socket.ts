@@ -61,7 +61,7 @@ class OpenSocket implements HubSocket {
       socket.terminate();
     });
     socket.on('error', (error) => {
-      this.#failure ??= error.message;
+      this.#failure ??= this.#route.words(error);
     });
     socket.once('close', (code, reason) => this.#onClose(code, reason.toString('utf8').slice(0, 200)));
   }

@@ -1,6 +1,8 @@
 // `floe get rollout NAME [--watch]`: a rollout as it stands, once or until it ends.
+
 import { setTimeout as pause } from 'node:timers/promises';
 import type { NixConfig } from '@floe/crds/nix-config';
+import { plainText } from '@floe/crds/plain-text';
 import { rfc3339 } from '@floe/crds/rfc3339';
 import { nixConfigs, nixMachines } from '@floe/operator/kube/resource';
 import { ownership } from '@floe/operator/rollout/ownership';
@@ -50,7 +52,7 @@ export async function getCommand(argv: readonly string[], ports: GetPorts): Prom
     const key = { namespace, name };
     if (flags.flag('watch')) return watch(client, key, { ports, json });
     const { view } = await look(client, key, ports.signal);
-    ports.write(json ? `${JSON.stringify(view, undefined, 2)}\n` : `${rolloutPage(view, ports.now())}\n`);
+    ports.write(`${plainText(json ? JSON.stringify(view, undefined, 2) : rolloutPage(view, ports.now()))}\n`);
     return 0;
   });
 }
@@ -110,13 +112,13 @@ function drawer({ write, columns }: GetPorts, json: boolean): (view: RolloutView
   return (view, now) => {
     if (columns !== undefined && !json) {
       // A line that wraps would be two to go up.
-      const page = rolloutPage(view, now).replace(/.+/g, (line) => line.slice(0, columns));
+      const page = plainText(rolloutPage(view, now)).replace(/.+/g, (line) => line.slice(0, columns));
       // Up to the first line of the page before, and clear what is below.
       write(`${lines === 0 ? '' : `\u001b[${lines}A\u001b[J`}${page}\n`);
       lines = page.split('\n').length;
       return;
     }
-    const line = json ? JSON.stringify(view) : rolloutLine(view);
+    const line = plainText(json ? JSON.stringify(view) : rolloutLine(view));
     if (line === before) return;
     before = line;
     write(json ? `${line}\n` : `${rfc3339(now)} ${line}\n`);

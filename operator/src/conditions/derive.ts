@@ -153,6 +153,8 @@ function online(machine: NixMachine): Draft {
     return { status: 'False', reason: 'Disconnected', message: `not connected${since}` };
   }
   const where = connection.replica === undefined ? 'connected' : `connected to ${connection.replica}`;
+  const { fault } = connection;
+  if (fault !== undefined) return { status: 'True', reason: word(fault.reason), message: `${where}; ${fault.message}` };
   return { status: 'True', reason: 'Connected', message: where };
 }
 

@@ -48,3 +48,32 @@ export function keyToApprove(machine: NixMachine): PendingKey | undefined {
   const pending = machine.status?.pendingKey;
   return specOf(machine).identity === undefined && keyOfMachine(machine) === undefined ? pending : undefined;
 }
+
+/**
+ * The machine of the same namespace that has the key of `machine` and keeps it: the older object, of two that are
+ * equally old the one with the lesser name. Undefined where `machine` itself keeps it. What other namespaces hold does
+ * not count: public keys are public, and a tenant could put out the machines of another with them.
+ */
+export function keeperOfKey(machine: NixMachine, holders: readonly NixMachine[]): NixMachine | undefined {
+  const { namespace, name } = machine.metadata;
+  const [keeper] = holders
+    .filter(({ metadata }) => metadata.namespace === namespace && metadata.name !== name && isOlder(metadata, machine))
+    .toSorted((a, b) => (isOlder(a.metadata, b) ? -1 : 1));
+  return keeper;
+}
+
+function isOlder({ creationTimestamp = '', name }: NixMachine['metadata'], { metadata: other }: NixMachine): boolean {
+  const made = other.creationTimestamp ?? '';
+  return creationTimestamp === made ? name < other.name : creationTimestamp < made;
+}
+
+/** What is wrong with a machine whose key an older one keeps, and what to do. */
+export function duplicateKeyMessage(machine: NixMachine, keeper: NixMachine): string {
+  const { name, namespace } = machine.metadata;
+  return (
+    `its SSH host key is that of the older NixMachine ${keeper.metadata.name}, which keeps it. ` +
+    `Delete this one (kubectl delete nixmachine ${name} -n ${namespace}), or give its machine a key of its own: ` +
+    'there, rm /etc/ssh/ssh_host_ed25519_key* && ssh-keygen -A (which makes only what is missing), then restart sshd ' +
+    'and floe-agent and correct spec.identity.sshHostKey'
+  );
+}

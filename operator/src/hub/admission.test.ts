@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { machineIndexes } from '../conditions/indexes.ts';
 import { machine } from '../conditions/machine.fixture.ts';
 import { Store } from '../kube/store.ts';
-import { admit, stillAdmitted } from './admission.ts';
+import { admit, forStrangers, type MachineDirectory, stillAdmitted } from './admission.ts';
 import { helloFor, machineKey } from './agent.fixture.ts';
 
 const key = machineKey();
@@ -28,6 +28,11 @@ const judge = (hello: Hello, machines = known, host = HOST, nonce = NONCE) => {
 };
 const good = (over: Partial<Hello> = {}, given: Partial<Parameters<typeof helloFor>[1]> = {}) =>
   helloFor(key, { nonce: NONCE, host: HOST, ...given }, over);
+/** Made on that day of the month. */
+const made = (one: NixMachine, day: number): NixMachine => ({
+  ...one,
+  metadata: { ...one.metadata, creationTimestamp: `2026-03-0${day}T10:00:00Z` },
+});
 
 describe('admit', () => {
   test.each<[string, string, string]>([
@@ -63,9 +68,24 @@ describe('admit', () => {
       'WrongKey',
     ],
     [
-      'two machines with one key, in two namespaces',
+      'a machine whose key another namespace has written down, too',
       judge(good(), directory(withKey('web-01', key.line), withKey('db-01', `${key.line} again`, 'other'))),
+      'admitted',
+    ],
+    [
+      'the newer of two machines of a namespace with one key',
+      judge(good(), directory(made(withKey('web-01', key.line), 2), made(withKey('web-02', key.line), 1))),
       'DuplicateKey',
+    ],
+    [
+      'the older of two',
+      judge(good(), directory(made(withKey('web-01', key.line), 1), made(withKey('web-02', key.line), 2))),
+      'admitted',
+    ],
+    [
+      'the first by name of two that are equally old',
+      judge(good(), directory(made(withKey('web-01', key.line), 1), made(withKey('web-02', key.line), 1))),
+      'admitted',
     ],
   ])('%s', (_name, found, wanted) => {
     expect(found).toBe(wanted);
@@ -82,6 +102,31 @@ test('who is in stays in until key or machine change', () => {
   expect(stillAdmitted('shop/web-01', key.canonical, known)).toBeUndefined();
   expect(stillAdmitted('shop/web-01', other.canonical, known)?.reason).toBe('WrongKey');
   expect(stillAdmitted('shop/web-01', key.canonical, directory())?.reason).toBe('UnknownMachine');
+});
+
+test('the newer of two hears that it should go, or have a key of its own, and how to make one', () => {
+  const twins = directory(made(withKey('web-01', key.line), 2), made(withKey('web-00', key.line), 1));
+  const refusal = stillAdmitted('shop/web-01', key.canonical, twins);
+  expect(refusal?.message).toContain('older NixMachine web-00, which keeps it');
+  expect(refusal?.message).toContain('kubectl delete nixmachine web-01 -n shop');
+  expect(refusal?.message).toContain('rm /etc/ssh/ssh_host_ed25519_key* && ssh-keygen -A');
+});
+
+describe('strangers', () => {
+  const told = (machines: MachineDirectory, joining: boolean) => {
+    const result = admit(good(), { nonce: NONCE, host: HOST, machines });
+    if (result.kind !== 'refused') throw new Error('let in');
+    const { machine: _, ...said } = forStrangers(result, 'shop/web-01', { isJoining: joining });
+    return said;
+  };
+  test.each([false, true])('learn nothing of which machines there are (with a join token: %s)', (joining) => {
+    const none = told(directory(), joining);
+    expect(told(directory(withKey('web-01', undefined)), joining)).toEqual(none);
+    expect(told(directory(withKey('web-01', other.line)), joining)).toEqual(none);
+    const { spec, ...rest } = withKey('web-01', other.line);
+    const target = { ssh: { host: 'web-01', secretRef: { name: 'floe-ssh' } } };
+    expect(told(directory({ ...rest, spec: { ...spec, target } }), joining)).toEqual(none);
+  });
 });
 
 test('an agent of a machine that is reached by SSH is not let in', () => {

@@ -2,10 +2,9 @@
 import type { NixMachine } from '@floe/crds/nix-machine';
 import type { Hello, Refused } from '@floe/crds/protocol';
 import { PROTOCOL_VERSIONS, SIGNATURE_NAMESPACE, signedText } from '@floe/crds/protocol-limits';
-import { canonicalKey, isApproved, keyOfMachine } from '../conditions/identity.ts';
+import { canonicalKey, duplicateKeyMessage, isApproved, keeperOfKey, keyOfMachine } from '../conditions/identity.ts';
 import { sshTargetOf } from '../conditions/ssh-target.ts';
 import { specOf } from '../conditions/standing.ts';
-import { keyOf } from '../kube/object.ts';
 import { verifySshSignature } from './sshsig.ts';
 
 export type RefusalReason = Refused['reason'];
@@ -75,13 +74,6 @@ export function stillAdmitted(key: string, publicKey: string, machines: MachineD
       RETRY_UNKNOWN,
     );
   }
-  if (sshTargetOf(machine) !== undefined) {
-    return refuse(
-      'OtherTarget',
-      `${key} has spec.target.ssh: the operator reaches it by SSH; remove spec.target to let its agent in`,
-      RETRY_UNKNOWN * 6,
-    );
-  }
   // After a status was lost the approved fingerprint still says which key it is.
   const expected = isApproved(machine, publicKey) ? publicKey : keyOfMachine(machine);
   if (expected === undefined) {
@@ -98,10 +90,15 @@ export function stillAdmitted(key: string, publicKey: string, machines: MachineD
       RETRY_UNKNOWN,
     );
   }
-  const others = machines.by('sshHostKey', publicKey).filter((one) => keyOf(one) !== key);
-  if (others.length > 0) {
-    return refuse('DuplicateKey', duplicateMessage([machine, ...others]), RETRY_UNKNOWN * 6);
+  if (sshTargetOf(machine) !== undefined) {
+    return refuse(
+      'OtherTarget',
+      `${key} has spec.target.ssh: the operator reaches it by SSH; remove spec.target to let its agent in`,
+      RETRY_UNKNOWN * 6,
+    );
   }
+  const keeper = keeperOfKey(machine, machines.by('sshHostKey', publicKey));
+  if (keeper !== undefined) return refuse('DuplicateKey', duplicateKeyMessage(machine, keeper), RETRY_UNKNOWN * 6);
   return undefined;
 }
 
@@ -110,11 +107,38 @@ export function mayJoin({ reason, machine }: Refusal): boolean {
   return reason === 'NoIdentity' && machine !== undefined && specOf(machine).identity === undefined;
 }
 
-/** Names at most three of the machines that share a key. */
-export function duplicateMessage(holders: readonly NixMachine[]): string {
-  const names = holders.map((m) => `${m.metadata.namespace}/${m.metadata.name}`).sort();
-  const shown = names.length > 3 ? `${names.slice(0, 3).join(', ')} and ${names.length - 3} more` : names.join(', ');
-  return `one SSH host key for several machines: ${shown}; make a key of its own for each (ssh-keygen -A) and correct spec.identity.sshHostKey`;
+/** Whether the token of a hello is looked at: also where it can't help, so that strangers see no difference. */
+export function mayAskToJoin({ reason }: Refusal): boolean {
+  return TELLTALE.has(reason);
+}
+
+/** Reasons by which whoever has no key that fits would learn which machines there are. */
+const TELLTALE: ReadonlySet<RefusalReason> = new Set(['UnknownMachine', 'NoIdentity', 'WrongKey']);
+
+/**
+ * What a stranger is told in place of the true reason, which its object, the log and the metrics say: the same, whether
+ * there is no such machine, one without a key, or one with another. `isJoining`: the hello had a join token.
+ */
+export function forStrangers(refusal: Refusal, key: string, { isJoining }: { isJoining: boolean }): Refusal {
+  if (!TELLTALE.has(refusal.reason)) return refusal;
+  if (isJoining) return unknownToken();
+  return {
+    kind: 'refused',
+    reason: 'UnknownMachine',
+    message: `the hub knows no NixMachine ${key} with this SSH host key: create it, set its spec.identity.sshHostKey to /etc/ssh/ssh_host_ed25519_key.pub of this machine, or correct services.floe-agent; the condition Online of that object and the log of the operator say which`,
+    retryAfterSeconds: RETRY_UNKNOWN,
+  };
+}
+
+/** Refusal of a token that nobody made, in the same words whether or not there is a machine that it could be for. */
+export function unknownToken(): Refusal {
+  return {
+    kind: 'refused',
+    reason: 'BadToken',
+    message:
+      'the join token is not taken: nobody made it in this namespace, or it was taken back (kubectl floe token create), or no NixMachine of this name waits for a key',
+    retryAfterSeconds: RETRY_UNKNOWN,
+  };
 }
 
 function refusalFor(machine: NixMachine | undefined) {

@@ -12,11 +12,14 @@ import { isCoarse } from '../conditions/presence.ts';
 import { sshTargetOf } from '../conditions/ssh-target.ts';
 import { specOf } from '../conditions/standing.ts';
 import { keyOf } from '../kube/object.ts';
+import { RateLimit } from '../kube/rate-limit.ts';
 import type { Delta } from '../kube/store.ts';
 import {
   type Admitted,
   admit,
+  forStrangers,
   type MachineDirectory,
+  mayAskToJoin,
   mayJoin,
   type Refusal,
   type RefusalReason,
@@ -38,6 +41,22 @@ import { draining, notReady } from './session.ts';
 
 /** Seconds within which the same refusal of the same machine is one Event. */
 const EVENT_SECONDS = 600;
+/** Seconds within which the same refusal of the same machine is written into its status once. */
+const NOTE_SECONDS = 60;
+/** Refusals that a machine's owner has to mend: these stand in its status. */
+const NOTED: ReadonlySet<RefusalReason> = new Set([
+  'NoIdentity',
+  'WrongKey',
+  'DuplicateKey',
+  'WrongHost',
+  'UnsupportedVersion',
+]);
+/** Characters of `status.connection.fault.message`. */
+const FAULT_LENGTH = 1024;
+/** Lines of the log about refusals at once, and each second in the long run. */
+const LOGGED = { burst: 100, perSecond: 2 };
+/** Questions of one machine that lead to a request, at once and each second in the long run. */
+const READS = { burst: 10, perSecond: 0.2 };
 /** How long a replica that ends stays for a machine after it was answered: an answer may be lost, and asked for again. */
 const ASK_AGAIN_MS = 5000;
 /** Between two looks whether the machines that are in the middle of something still need this replica. */
@@ -69,6 +88,9 @@ export class AgentHub implements ConnectionOwner {
   readonly #roster: Roster;
   readonly #connections = new Set<Connection>();
   readonly #told = new Recently({ seconds: EVENT_SECONDS, limit: 10_000 });
+  readonly #noted = new Recently({ seconds: NOTE_SECONDS, limit: 10_000 });
+  readonly #logged = new RateLimit(LOGGED);
+  readonly #reads = new RateLimit(READS);
   #draining = false;
   /** Machines whose attempt was judged here while this replica ends, and when (monotonic, in ms). */
   readonly #answered = new Map<string, number>();
@@ -120,14 +142,14 @@ export class AgentHub implements ConnectionOwner {
         : notReady('this replica has just started and does not know the machines yet');
     }
     if (admission.kind === 'refused') {
-      if (hello.joinToken !== undefined && mayJoin(admission)) void this.#join(connection, hello, admission);
-      else this.#refuse(connection, admission);
+      if (hello.joinToken !== undefined && mayAskToJoin(admission)) void this.#join(connection, hello, admission);
+      else this.#turnAway(connection, hello, admission);
       return;
     }
     const { key, publicKey } = admission;
     connection.peer = { key, publicKey, agent: hello.agent };
     const { replica, heartbeatSeconds } = this.#options;
-    connection.handle({ kind: 'admitted', admitted: admission, purpose: hello.purpose, replica, heartbeatSeconds });
+    connection.handle({ kind: 'admitted', admitted: admission, hello, replica, heartbeatSeconds });
     if (hello.purpose === 'session') this.#begin(connection, key, hello);
   }
 
@@ -157,8 +179,12 @@ export class AgentHub implements ConnectionOwner {
   onRefused(connection: Connection, reason: RefusalReason): void {
     const { metrics, log } = this.#options;
     metrics.refused.inc({ reason });
-    const level = reason === 'NotReady' || reason === 'Draining' ? 'debug' : 'info';
-    log[level]({ machine: connection.peer?.key, address: connection.address, reason }, 'agent refused');
+    const { address, claim } = connection;
+    const machine = connection.peer?.key ?? claim;
+    const passes = reason === 'NotReady' || reason === 'Draining';
+    // Strangers may vary every word of this line, so that there are not many of them.
+    const level = passes || !this.#logged.take('refused', performance.now() / 1000) ? 'debug' : 'info';
+    log[level]({ machine, address, reason }, 'agent refused');
   }
 
   onSent(message: HubMessage): void {
@@ -233,12 +259,36 @@ export class AgentHub implements ConnectionOwner {
   }
 
   /** A machine that nobody has written the key of shows a token: its key is put before a person. */
-  async #join(connection: Connection, { joinToken = '', publicKey }: Hello, { machine }: Refusal): Promise<void> {
-    const key = canonicalKey(publicKey);
-    if (machine === undefined || key === undefined) return;
-    const { refusal, pendingKey } = await this.#options.join.ask({ token: joinToken, machine, publicKey: key });
-    if (pendingKey !== undefined) this.#options.writer.submit(keyOf(machine), { pendingKey });
-    this.#refuse(connection, refusal);
+  async #join(connection: Connection, hello: Hello, refusal: Refusal): Promise<void> {
+    const { joinToken = '', publicKey } = hello;
+    const canonical = canonicalKey(publicKey);
+    if (canonical === undefined) return;
+    const machine = mayJoin(refusal) ? refusal.machine : undefined;
+    const ask = { token: joinToken, key: `${hello.namespace}/${hello.machine}`, machine, publicKey: canonical };
+    const answer = await this.#options.join.ask(ask);
+    const { pendingKey } = answer;
+    if (machine !== undefined && pendingKey !== undefined) this.#options.writer.submit(keyOf(machine), { pendingKey });
+    if (machine === undefined) this.#turnAway(connection, hello, refusal, answer.refusal);
+    else this.#refuse(connection, answer.refusal);
+  }
+
+  /** Refuses a connection that was never let in: its object tells the true reason, and the stranger learns no more than it knew. */
+  #turnAway(connection: Connection, hello: Hello, refusal: Refusal, said?: Refusal): void {
+    const key = `${hello.namespace}/${hello.machine}`;
+    connection.claim = key;
+    const isJoining = hello.joinToken !== undefined;
+    this.#note(key, refusal, connection);
+    this.#refuse(connection, refusal, said ?? forStrangers(refusal, key, { isJoining }));
+  }
+
+  /** Puts the reason of a refusal into the status of a machine that is not connected, once in a while. */
+  #note(key: string, { machine, reason, message }: Refusal, { address }: Connection): void {
+    const { replica, writer } = this.#options;
+    if (machine === undefined || !NOTED.has(reason) || sshTargetOf(machine) !== undefined) return;
+    if (machine.status?.connection?.online === true || this.#roster.get(key) !== undefined) return;
+    if (!this.#noted.isNew(refusalSubject(machine, { reason, message }), performance.now() / 1000)) return;
+    const fault = { reason, message: `its agent (from ${address}) is not let in: ${message}`.slice(0, FAULT_LENGTH) };
+    writer.submit(key, { connection: { online: false, replica, at: this.#now(), fault } });
   }
 
   /** What the status should say of a pending key, now that the machine is let in. */
@@ -279,7 +329,9 @@ export class AgentHub implements ConnectionOwner {
   async #answer(connection: Connection, key: string, confirm: Confirm): Promise<void> {
     const { metrics, log } = this.#options;
     const { attempt } = confirm;
-    const answer = await answerConfirmation(key, confirm, this.#options);
+    const { machines, readMachine } = this.#options;
+    const mayRead = () => this.#mayRead(key);
+    const answer = await answerConfirmation(key, confirm, { machines, mayRead, readMachine });
     if ('kind' in answer) {
       metrics.confirmations.inc({ result: 'unanswered' });
       log.warn({ err: answer.cause, machine: key, attempt }, 'confirmation left open');
@@ -292,14 +344,19 @@ export class AgentHub implements ConnectionOwner {
     connection.handle({ kind: 'verdict', verdict: answer });
   }
 
-  #refuse(connection: Connection, refusal: Refusal): void {
+  /** Whether a machine may have itself read from the API server again because of its question. */
+  #mayRead(key: string): boolean {
+    return this.#reads.take(key, performance.now() / 1000);
+  }
+
+  #refuse(connection: Connection, refusal: Refusal, said = refusal): void {
     const { machine, reason, message } = refusal;
     if (machine !== undefined) {
       if (this.#told.isNew(refusalSubject(machine, refusal), performance.now() / 1000)) {
         this.#options.tell(machine, reason, `agent refused (from ${connection.address}): ${message}`);
       }
     }
-    connection.handle({ kind: 'refused', refusal });
+    connection.handle({ kind: 'refused', refusal: said, reason });
   }
 
   /** Puts a session out whose machine was deleted, got another key, or shares it now. */

@@ -3,11 +3,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { MAX_MESSAGE_BYTES } from '@floe/crds/protocol-limits';
+import { GREETING_BYTES, MAX_MESSAGE_BYTES } from '@floe/crds/protocol-limits';
 import type { Logger } from 'pino';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { RateLimit } from '../kube/rate-limit.ts';
 import type { AgentHub } from './agent-hub.ts';
+import type { Connection } from './connection.ts';
 import { listen } from './listen.ts';
 import { peerAddress } from './peer-address.ts';
 import { PollServer } from './poll-server.ts';
@@ -34,6 +35,8 @@ export interface AgentServer {
 
 /** Connections that one address may make at once, and each second in the long run; behind a Service all are one. */
 const ADDRESS_LIMIT = { burst: 2000, perSecond: 500 };
+/** Close code of RFC 6455 for a message that is too large. */
+const TOO_LARGE = 1009;
 /** How long a peer may take to answer a close before its socket is destroyed. */
 const CLOSE_MS = 5000;
 /** How long an idle connection is kept: longer than an agent takes to its next long poll. */
@@ -45,7 +48,13 @@ const OTHER_CONNECTIONS = 1000;
 export async function startAgentServer(options: AgentServerOptions): Promise<AgentServer> {
   const { hub, log, maxConnections } = options;
   const addresses = new RateLimit(ADDRESS_LIMIT);
-  const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: MAX_MESSAGE_BYTES });
+  const sockets = new WebSocketServer({
+    noServer: true,
+    perMessageDeflate: false,
+    maxPayload: MAX_MESSAGE_BYTES,
+    // There are none, whatever a client offers.
+    handleProtocols: () => false,
+  });
   const polls = new PollServer({ hub, maxConnections, addresses });
   const server = createServer({
     ...options.tls,
@@ -71,7 +80,7 @@ export async function startAgentServer(options: AgentServerOptions): Promise<Age
     else if (pathOf(request) !== '/agent') refuseUpgrade(socket, '404 Not Found');
     else if (host === undefined) refuseUpgrade(socket, '400 Bad Request');
     else if (hub.connections >= maxConnections) refuseUpgrade(socket, '503 Service Unavailable');
-    else sockets.handleUpgrade(request, socket, head, (ws) => serve(ws, { hub, host, address }));
+    else sockets.handleUpgrade(request, socket, head, (ws) => serve(ws, { hub, host, address, raw: socket }));
   });
   server.on('tlsClientError', (error) => log.debug({ err: error }, 'TLS handshake failed'));
   await listen(server, options.port);
@@ -86,7 +95,10 @@ export async function startAgentServer(options: AgentServerOptions): Promise<Age
 }
 
 /** Ties a WebSocket to a connection of the hub. */
-function serve(ws: WebSocket, { hub, host, address }: { hub: AgentHub; host: string; address: string }): void {
+function serve(
+  ws: WebSocket,
+  { hub, host, address, raw }: { hub: AgentHub; host: string; address: string; raw: Duplex },
+): void {
   const socket = {
     send: (text: string) => ws.send(text, () => undefined),
     ping: () => ws.ping(),
@@ -99,7 +111,10 @@ function serve(ws: WebSocket, { hub, host, address }: { hub: AgentHub; host: str
     },
   };
   const connection = hub.accept(socket, { host, address, transport: 'websocket' });
+  limitGreeting(ws, raw, connection);
   ws.on('message', (data: Buffer, isBinary: boolean) => {
+    // The rest of a chunk of which the beginning was too much.
+    if (ws.readyState !== ws.OPEN) return;
     if (isBinary) connection.handle({ kind: 'malformed', message: 'send JSON as text frames' });
     else connection.text(data.toString('utf8'));
   });
@@ -108,6 +123,22 @@ function serve(ws: WebSocket, { hub, host, address }: { hub: AgentHub; host: str
   // Broken frames, oversized ones, resets: ws closes the socket itself, and `close` follows.
   ws.on('error', () => ws.terminate());
   ws.on('close', () => hub.left(connection));
+}
+
+/** Cuts off whoever sends more than a hello before it is let in, whatever frames it is in. */
+function limitGreeting(ws: WebSocket, raw: Duplex, connection: Connection): void {
+  let bytes = 0;
+  const count = (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (connection.phase !== 'greeting') raw.off('data', count);
+    else if (bytes > GREETING_BYTES) {
+      raw.off('data', count);
+      ws.close(TOO_LARGE, 'more than a hello before the welcome');
+      ws.terminate();
+    }
+  };
+  // Before ws, which would take the message that goes beyond.
+  raw.prependListener('data', count);
 }
 
 function route(

@@ -8,6 +8,8 @@ import { judge } from './verdict.ts';
 
 export type ConfirmationPorts = {
   readonly machines: { get(key: string): NixMachine | undefined };
+  /** Whether the machine may be read once more: what one asks in a row costs the API server little. */
+  readonly mayRead?: () => boolean;
   /** Reads a machine from the API server itself and brings the store forward; bounded in time. */
   readonly readMachine: (key: string) => Promise<NixMachine>;
 };
@@ -20,10 +22,14 @@ export type ConfirmationPorts = {
 export async function answerConfirmation(
   key: string,
   confirm: Confirm,
-  { machines, readMachine }: ConfirmationPorts,
+  { machines, mayRead, readMachine }: ConfirmationPorts,
 ): Promise<Confirmed | Denied | (Refusal & { readonly cause: unknown })> {
   const verdict = judge(machines.get(key), confirm);
   if (verdict.type === 'confirmed') return verdict;
+  if (mayRead?.() === false) {
+    const refusal = notReady('this machine asks too often for what this replica does not know');
+    return { ...refusal, retryAfterSeconds: 5, cause: undefined };
+  }
   try {
     return judge(await readMachine(key), confirm);
   } catch (cause) {

@@ -107,3 +107,13 @@ test('a second question on one connection is none', async () => {
   while (agent.closed === undefined) await agent.ask([], { wait: 5 });
   expect(agent.heard.filter(({ type }) => type === 'confirmed').length).toBeLessThanOrEqual(1);
 });
+
+test('what one machine asks again and again costs the API server a handful of reads', async () => {
+  await tell('web-01', { id: 'a' });
+  const answers: string[] = [];
+  for (let time = 0; time < 15; time++) answers.push(await byWebSocket('web-01', `made-up-${time}`));
+  expect(new Set(answers)).toEqual(new Set(['Superseded', 'NotReady']));
+  expect(api.seen({ verb: 'GET', path: '/nixmachines/web-01' }).length).toBeLessThanOrEqual(11);
+  // What is desired needs no read, whatever was asked before.
+  expect(await byWebSocket('web-01', 'a')).toBe('confirmed');
+}, 60_000);

@@ -47,6 +47,8 @@ export class Connection {
   readonly nonce: string = randomBytes(32).toString('base64');
   /** Set by the hub when the hello held. */
   peer: Peer | undefined;
+  /** `namespace/name` that a hello named which was refused, for the log. */
+  claim: string | undefined;
   /** Whether the status of the machine said that it is connected here, since it is. */
   claimed = false;
   /** What the machine reported last, to be stored again if the status is lost. */

@@ -211,7 +211,7 @@ describe('a connection ends with a reason', () => {
     const agent = dial();
     const { nonce } = await agent.take('challenge');
     agent.send(helloFor(other, { nonce, host: agent.host, machine: 'web-01' }));
-    expect(await agent.take('refused')).toMatchObject({ reason: 'WrongKey' });
+    expect(await agent.take('refused')).toMatchObject({ reason: 'UnknownMachine' });
     expect((await agent.ended()).code).toBe(CLOSE.policy);
   });
 });

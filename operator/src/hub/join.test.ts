@@ -108,7 +108,8 @@ describe('a machine that asks to join', () => {
     await new PollAgent(hub.ports.https).hello(key);
     await vi.waitFor(() => expect(status()?.pendingKey?.fingerprint).toBe(keyFingerprint(key.canonical)));
     await vi.waitFor(() => expect(hub.machines.get('shop/web-01')?.status?.pendingKey).toBeDefined());
-    expect(await ask(machineKey(), token())).toMatchObject({ reason: 'WrongKey' });
+    expect(await ask(machineKey(), token())).toMatchObject({ reason: 'BadToken' });
+    expect(await hub.counts('floe_hub_refused_total')).toEqual({ WrongKey: 1 });
   });
 
   test('an annotation counts for nothing where the spec names a key', async () => {
@@ -119,7 +120,8 @@ describe('a machine that asks to join', () => {
       metadata: { ...one.metadata, annotations: { [APPROVE_KEY]: keyFingerprint(key.canonical) } },
     });
     await vi.waitFor(() => expect(hub.machines.get('shop/web-01')).toBeDefined());
-    expect(await ask(key, token())).toMatchObject({ reason: 'WrongKey' });
+    expect(await ask(key, token())).toMatchObject({ reason: 'BadToken' });
+    expect(await hub.counts('floe_hub_refused_total')).toEqual({ WrongKey: 1 });
   });
 });
 
@@ -134,7 +136,7 @@ describe('a token is not taken', () => {
     ['for other labels', () => token({ selector: 'role=db' }), 'role=db'],
     ['without a use', () => token({ uses: '0' }), 'used up'],
     ['with uses that are no number', () => token({ uses: 'many' }), 'used up'],
-    ['that is none', () => 'let me in', 'no join token'],
+    ['that is none', () => 'let me in', 'nobody made it'],
   ])('%s', async (_name, make, says) => {
     await newcomer();
     expect(await ask(machineKey(), make())).toMatchObject({
@@ -145,13 +147,18 @@ describe('a token is not taken', () => {
     expect(await hub.counts('floe_hub_refused_total')).toEqual({ BadToken: 1 });
   });
 
-  test('from a machine that nobody made', async () => {
-    expect(await ask(machineKey(), token())).toMatchObject({ reason: 'UnknownMachine' });
+  test('from a machine that nobody made, which hears what a made-up token hears at one that is there', async () => {
+    const unknown = await ask(machineKey(), token(), 'web-09');
+    expect(unknown).toMatchObject({ reason: 'BadToken' });
+    await newcomer();
+    expect(await ask(machineKey(), newJoinToken().token)).toEqual(unknown);
+    expect(await hub.counts('floe_hub_refused_total')).toEqual({ UnknownMachine: 1, BadToken: 1 });
   });
 
   test('without one it is as ever', async () => {
     await newcomer();
-    expect(await ask(machineKey(), undefined)).toMatchObject({ reason: 'NoIdentity' });
+    expect(await ask(machineKey(), undefined)).toMatchObject({ reason: 'UnknownMachine' });
+    expect(await hub.counts('floe_hub_refused_total')).toEqual({ NoIdentity: 1 });
   });
 
   test('its Secret is looked up once in a while only, whoever asks', async () => {

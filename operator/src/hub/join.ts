@@ -5,7 +5,7 @@ import { rfc3339 } from '@floe/crds/rfc3339';
 import { canonicalKey } from '../conditions/identity.ts';
 import type { ConfigMap, Secret } from '../kube/builtin.ts';
 import { isConflict, isNotFound } from '../kube/error.ts';
-import type { Refusal } from './admission.ts';
+import { type Refusal, unknownToken } from './admission.ts';
 import { Recently } from './recently.ts';
 import { notReady } from './session.ts';
 
@@ -21,7 +21,14 @@ export interface JoinApi {
   count(key: JoinKey, patch: { resourceVersion: string | undefined; used: number }): Promise<unknown>;
 }
 
-export type JoinAsk = { readonly token: string; readonly machine: NixMachine; readonly publicKey: string };
+export type JoinAsk = {
+  readonly token: string;
+  /** `namespace/name` that the hello names. */
+  readonly key: string;
+  /** The machine of that name where it waits for a key; else nothing is looked up, and the answer is that to a wrong token. */
+  readonly machine: NixMachine | undefined;
+  readonly publicKey: string;
+};
 
 /** What becomes of a request to join. It is never let in here: a person has to approve the key. */
 export type JoinAnswer = { readonly refusal: Refusal; readonly pendingKey?: PendingKey };
@@ -48,18 +55,19 @@ export class JoinGate {
 
   /** Judges a request to join of a machine without identity, whose hello holds. Never rejects. */
   async ask(ask: JoinAsk): Promise<JoinAnswer> {
-    const { machine, publicKey } = ask;
-    const known = machine.status?.pendingKey;
+    const { key, machine, publicKey } = ask;
+    const known = machine?.status?.pendingKey;
     // Asked before with this key: its use was counted then.
-    if (known !== undefined && canonicalKey(known.publicKey) === publicKey)
+    if (machine !== undefined && known !== undefined && canonicalKey(known.publicKey) === publicKey) {
       return { refusal: pending(machine, publicKey) };
-    const key = `${machine.metadata.namespace}/${machine.metadata.name}`;
+    }
     if (this.#running >= AT_ONCE || !this.#asked.isNew(key, performance.now() / 1000)) {
       return { refusal: { ...notReady('join tokens are asked about too often'), retryAfterSeconds: BETWEEN_SECONDS } };
     }
+    if (machine === undefined) return { refusal: unknownToken() };
     this.#running += 1;
     try {
-      return await this.#judge(ask);
+      return await this.#judge({ ...ask, machine });
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       return { refusal: notReady(`the join token can't be looked up: ${why}`) };
@@ -68,17 +76,18 @@ export class JoinGate {
     }
   }
 
-  async #judge({ token, machine, publicKey }: JoinAsk): Promise<JoinAnswer> {
+  async #judge({ token, machine, publicKey }: JoinAsk & { readonly machine: NixMachine }): Promise<JoinAnswer> {
     const name = joinTokenName(token);
-    if (name === undefined) return { refusal: bad(machine, 'it is no join token of Floe') };
+    if (name === undefined) return { refusal: { ...unknownToken(), machine } };
     const { namespace = '' } = machine.metadata;
     const key = { namespace, name: joinObjectName(name) };
     const secret = await this.#api.secret(key).catch((error: unknown) => {
       if (isNotFound(error)) return undefined;
       throw error;
     });
-    const fault = secret === undefined ? NOBODYS : faultOf(secret, { token, machine, now: this.#now() });
-    if (secret === undefined || fault !== undefined) return { refusal: bad(machine, fault ?? NOBODYS) };
+    const fault = secret === undefined ? 'nobodys' : faultOf(secret, { token, machine, now: this.#now() });
+    if (secret === undefined || fault === 'nobodys') return { refusal: { ...unknownToken(), machine } };
+    if (fault !== undefined) return { refusal: bad(machine, fault) };
     if (!(await this.#use(key, secret))) return { refusal: bad(machine, 'it is used up; make another') };
     const fingerprint = keyFingerprint(publicKey);
     return {
@@ -109,8 +118,6 @@ export class JoinGate {
   }
 }
 
-const NOBODYS = 'nobody made it in this namespace, or it was taken back';
-
 /** The counter goes when its token goes. */
 function newCounter(key: JoinKey, { metadata }: Secret): ConfigMap {
   return {
@@ -129,13 +136,13 @@ function textOf(secret: Secret, field: keyof JoinSecret): string | undefined {
   return value === undefined ? undefined : Buffer.from(value, 'base64').toString('utf8');
 }
 
-/** Why a token is not taken. A wrong one is told from none by nobody: both are said in the same words. */
+/** Why a token is not taken; `nobodys` where it is no token at all, which is said in the same words as that there is none. */
 function faultOf(
   secret: Secret,
   { token, machine, now }: { token: string; machine: NixMachine; now: Date },
 ): string | undefined {
-  if (secret.metadata.labels?.['floe.dev/join'] !== 'true') return NOBODYS;
-  if (!isJoinToken(token, textOf(secret, 'sha256') ?? '')) return NOBODYS;
+  if (secret.metadata.labels?.['floe.dev/join'] !== 'true') return 'nobodys';
+  if (!isJoinToken(token, textOf(secret, 'sha256') ?? '')) return 'nobodys';
   const expires = Date.parse(textOf(secret, 'expiresAt') ?? '');
   if (!(now.getTime() < expires)) return 'it has expired; make another';
   const only = textOf(secret, 'machine');

@@ -284,3 +284,17 @@ test('newer news win part by part', () => {
     state,
   });
 });
+
+test('a report that the API server refuses is said at the connection until one is stored', () => {
+  const online = machine(running());
+  const context = { now: new Date('2026-03-01T10:00:00Z'), replica: 'floe-0', records: () => [] };
+  const said = writeOf(online, { unstored: 'month 99' }, context);
+  expect(said?.next.status?.connection).toMatchObject({ online: true, fault: { reason: 'ReportRefused' } });
+  expect(said?.next.status?.conditions?.find(({ type }) => type === 'Online')).toMatchObject({
+    status: 'True',
+    reason: 'ReportRefused',
+    message: expect.stringContaining('month 99'),
+  });
+  const next = said?.next ?? online;
+  expect(writeOf(next, { state: machineState() }, context)?.next.status?.connection?.fault).toBeUndefined();
+});

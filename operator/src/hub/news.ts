@@ -23,6 +23,8 @@ export type News = {
   /** The agent that runs; `none` on a machine that the operator reaches by SSH. */
   readonly agent?: Hello['agent'] | 'none';
   readonly state?: MachineState;
+  /** Why the API server refuses what it reported last; gone with the next report that is stored. */
+  readonly unstored?: string;
   /** The key with which it asks to join; `none` once it is known by its spec. */
   readonly pendingKey?: PendingKey | 'none';
 };
@@ -65,7 +67,7 @@ export function writeOf(
   { now, replica, records }: WriteContext,
 ): StatusWrite | undefined {
   const news = isOutrun(machine, heard, replica) ? withoutReport(heard) : heard;
-  const connection = connectionOf(machine, news);
+  const connection = withUnstored(connectionOf(machine, news), news);
   const changes: StatusChanges = {
     ...(connection === undefined ? {} : { connection }),
     ...agentOf(machine, news, now),
@@ -139,6 +141,21 @@ function connectionOf(machine: NixMachine, { connection: news }: News): NixMachi
     ...(comebacks === undefined ? {} : { comebacks }),
     ...fault,
   };
+}
+
+/** A report that can't be stored is said at the connection that it came by. */
+function withUnstored(
+  connection: NixMachineStatus['connection'],
+  { unstored, state }: News,
+): NixMachineStatus['connection'] {
+  if (connection?.online !== true) return connection;
+  if (unstored !== undefined) {
+    const message = `its reports are not stored, and its status is old: ${unstored}`.slice(0, 1024);
+    return { ...connection, fault: { reason: 'ReportRefused', message } };
+  }
+  if (state === undefined || connection.fault === undefined) return connection;
+  const { fault: _, ...rest } = connection;
+  return rest;
 }
 
 /** A machine that comes back: counted from the end of its last attempt on, since a switch may cut the connection. */

@@ -1,7 +1,13 @@
 // One agent over long poll: makes numbered batches in requests and answers look like a socket to the hub.
 import { randomBytes } from 'node:crypto';
 import type { PollAnswer, PollRequest } from '@floe/crds/poll';
-import { MAX_POLL_BYTES, MAX_POLL_MESSAGES, POLL_GAP_SECONDS, POLL_HOLD_SECONDS } from '@floe/crds/protocol-limits';
+import {
+  MAX_MESSAGE_BYTES,
+  MAX_POLL_BYTES,
+  MAX_POLL_MESSAGES,
+  POLL_GAP_SECONDS,
+  POLL_HOLD_SECONDS,
+} from '@floe/crds/protocol-limits';
 import type { AgentSocket } from './connection.ts';
 
 /** What a channel tells the hub; the calls of one request come in this order. */
@@ -18,6 +24,8 @@ export interface PollListener {
 
 type Reply = (answer: PollAnswer) => void;
 
+/** Close code of RFC 6455 for a message that is too large. */
+const TOO_LARGE = 1009;
 /** Bytes that go around the messages of an answer. */
 const ENVELOPE_BYTES = 1024;
 
@@ -113,7 +121,10 @@ export class PollChannel implements AgentSocket {
     // What was sent twice because an answer was lost is taken once.
     for (const message of messages.slice(this.#received + 1 - first)) {
       this.#received += 1;
-      if (!this.isClosed) listener?.onText(JSON.stringify(message));
+      if (this.isClosed) continue;
+      const text = JSON.stringify(message);
+      if (Buffer.byteLength(text) > MAX_MESSAGE_BYTES) this.close(TOO_LARGE, 'a message is too large');
+      else listener?.onText(text);
     }
   }
 

@@ -1,8 +1,9 @@
 // Serves `POST /agent/poll`: who may ask, within which limits, and to which channel a request belongs.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { parsePollRequest } from '@floe/crds/parse';
+import { faultOf } from '@floe/crds/parsed';
 import type { PollRequest } from '@floe/crds/poll';
-import { MAX_POLL_BYTES } from '@floe/crds/protocol-limits';
+import { GREETING_BYTES, MAX_POLL_BYTES } from '@floe/crds/protocol-limits';
 import { RateLimit } from '../kube/rate-limit.ts';
 import type { AgentHub } from './agent-hub.ts';
 import type { Connection } from './connection.ts';
@@ -10,8 +11,6 @@ import { peerAddress } from './peer-address.ts';
 import { PollChannel } from './poll-channel.ts';
 import { readBody } from './read-body.ts';
 
-/** Bytes of a body before the hello has held: enough for one, and nothing to fill a memory with. */
-const GREETING_BYTES = 16 * 1024;
 /** Seconds for a body to arrive. */
 const BODY_SECONDS = 15;
 /** Seconds that a channel which has ended can still be asked for its last words, and how many such there may be. */
@@ -164,7 +163,7 @@ function parseBody(text: string): PollRequest | string {
     return 'the body is not JSON';
   }
   const parsed = parsePollRequest(json);
-  return parsed.ok ? parsed.value : `${parsed.field}: ${parsed.message}`;
+  return parsed.ok ? parsed.value : faultOf(parsed);
 }
 
 function send(

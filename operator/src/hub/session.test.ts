@@ -21,7 +21,7 @@ const text = (message: unknown, at = 1): SessionInput => ({ kind: 'text', text: 
 const admitted = (purpose: 'session' | 'confirm'): SessionInput => ({
   kind: 'admitted',
   admitted: { kind: 'admitted', key: 'shop/web-01', publicKey: key.canonical },
-  purpose,
+  hello: { purpose, version: 1 },
   replica: 'floe-0',
   heartbeatSeconds: 20,
 });

@@ -1,5 +1,6 @@
 // The state machine of one connection: what came in, what follows. No socket, no clock, no store.
 import { parseAgentMessage } from '@floe/crds/parse';
+import { faultOf } from '@floe/crds/parsed';
 import type { Confirm, Confirmed, Denied, DesiredMessage, Hello, HubMessage, MachineState } from '@floe/crds/protocol';
 import { PROTOCOL_VERSIONS } from '@floe/crds/protocol-limits';
 import type { SecretMessage, SecretsMessage } from '@floe/crds/secrets';
@@ -47,8 +48,15 @@ export type SessionInput =
   | { kind: 'pong' }
   | { kind: 'heartbeat' }
   | { kind: 'timeout' }
-  | { kind: 'admitted'; admitted: Admitted; purpose: Hello['purpose']; replica: string; heartbeatSeconds: number }
-  | { kind: 'refused'; refusal: Refusal }
+  | {
+      kind: 'admitted';
+      admitted: Admitted;
+      hello: Pick<Hello, 'purpose' | 'version'>;
+      replica: string;
+      heartbeatSeconds: number;
+    }
+  /** `reason` is the true one where the refusal says less. */
+  | { kind: 'refused'; refusal: Refusal; reason?: RefusalReason }
   | { kind: 'desired'; message: DesiredMessage | undefined }
   | { kind: 'secrets'; message: SecretsMessage }
   | { kind: 'secret'; message: SecretMessage }
@@ -106,7 +114,7 @@ export function step(state: SessionState, input: SessionInput): SessionStep {
     case 'admitted':
       return onAdmitted(state, input);
     case 'refused':
-      return refuse(state, input.refusal);
+      return refuse(state, input.refusal, input.reason);
     case 'desired':
       return onDesired(state, input.message);
     case 'secrets':
@@ -153,7 +161,11 @@ function close(state: SessionState, code: number, reason: string, before: readon
 
 const end = (state: SessionState, code: number, reason: string): SessionStep => close(state, code, reason, []);
 
-function refuse(state: SessionState, { reason, message, retryAfterSeconds }: Refusal): SessionStep {
+function refuse(
+  state: SessionState,
+  { reason, message, retryAfterSeconds }: Refusal,
+  counted: RefusalReason = reason,
+): SessionStep {
   const refused: HubMessage = {
     type: 'refused',
     reason,
@@ -162,7 +174,7 @@ function refuse(state: SessionState, { reason, message, retryAfterSeconds }: Ref
   };
   const code = reason === 'Draining' || reason === 'NotReady' ? CLOSE.restart : CLOSE.policy;
   return close(state, code, reason, [
-    { kind: 'count', refused: reason },
+    { kind: 'count', refused: counted },
     { kind: 'send', message: refused },
   ]);
 }
@@ -178,7 +190,7 @@ function onText(before: SessionState, text: string, at: number): SessionStep {
     return refuse(state, badMessage('a message is not JSON'));
   }
   const parsed = parseAgentMessage(json);
-  if (!parsed.ok) return refuse(state, badMessage(`${parsed.field}: ${parsed.message}`));
+  if (!parsed.ok) return refuse(state, badMessage(faultOf(parsed)));
   const message = parsed.value;
   if (state.phase === 'greeting' && message.type === 'hello' && state.seq === 0) {
     // One hello per connection, also while a token is looked up: seq marks that it came.
@@ -199,8 +211,8 @@ function onText(before: SessionState, text: string, at: number): SessionStep {
 
 function onAdmitted(state: SessionState, input: Extract<SessionInput, { kind: 'admitted' }>): SessionStep {
   if (state.phase !== 'greeting') return stay(state);
-  const { purpose, replica, heartbeatSeconds } = input;
-  const version = PROTOCOL_VERSIONS[0];
+  const { hello, replica, heartbeatSeconds } = input;
+  const { purpose, version } = hello;
   return stay({ ...state, seq: 0, phase: purpose === 'confirm' ? 'confirming' : 'session' }, [
     { kind: 'send', message: { type: 'welcome', version, replica, heartbeatSeconds } },
   ]);

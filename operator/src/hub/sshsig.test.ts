@@ -1,4 +1,6 @@
 import { createHash, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { canonicalKey } from '../conditions/identity.ts';
@@ -95,4 +97,13 @@ test.each([
   ['', false],
 ])('key %j is read: %j', (line, good) => {
   expect(canonicalKey(line)).toBe(good ? KEY : undefined);
+});
+
+test('the vector of the protocol page verifies', async () => {
+  const file = join(import.meta.dirname, '../../../docs/spec/agent-protocol-samples.json');
+  const { signature: vector } = JSON.parse(await readFile(file, 'utf8'));
+  const publicKey = vector.publicKey.split(' ')[1];
+  const { text } = vector;
+  expect(verifySshSignature(vector.signature, { text, namespace: 'floe-agent', publicKey })).toBe(true);
+  expect(verifySshSignature(vector.signature, { text: `${text}x`, namespace: 'floe-agent', publicKey })).toBe(false);
 });

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as dialTls } from 'node:tls';
 import type { NixMachine } from '@floe/crds/nix-machine';
-import { MAX_MESSAGE_BYTES } from '@floe/crds/protocol-limits';
+import { GREETING_BYTES, MAX_MESSAGE_BYTES } from '@floe/crds/protocol-limits';
 import fc from 'fast-check';
 import { Registry } from 'prom-client';
 import { generate } from 'selfsigned';
@@ -240,7 +240,8 @@ describe('who is refused', () => {
     await expectRefused(unknown, 'UnknownMachine');
     const thief = dial(hub);
     thief.send(helloFor(otherKey, { nonce: (await thief.take('challenge')).nonce, host: thief.host }));
-    await expectRefused(thief, 'WrongKey');
+    // What a stranger hears is not which machines there are; the metrics and the machine's object say it.
+    await expectRefused(thief, 'UnknownMachine');
     const honest = dial(hub);
     const recorded = helloFor(key, { nonce: (await honest.take('challenge')).nonce, host: honest.host });
     honest.send(recorded);
@@ -256,23 +257,56 @@ describe('who is refused', () => {
     expect(honest.closed).toBeUndefined();
   });
 
-  test('two machines with one key: both, also the one that was in', async () => {
+  test('a twin in another namespace changes nothing; a newer one in the same is refused, and the older stays', async () => {
     seed();
     const hub = await replica();
     const first = await connect(hub);
     const twin = machine(undefined, { identity: { sshHostKey: key.line } });
-    api.seed(nixMachines, { ...twin, metadata: { ...twin.metadata, name: 'web-02', namespace: 'other' } });
-    await expectRefused(first, 'DuplicateKey');
+    const at = (name: string, namespace: string) =>
+      api.seed(nixMachines, { ...twin, metadata: { ...twin.metadata, name, namespace } });
+    at('web-01', 'other');
+    at('web-02', 'shop');
+    await vi.waitFor(() => expect(hub.stores.nixMachines.get('shop/web-02')).toBeDefined());
     const second = dial(hub);
-    second.send(
-      helloFor(key, {
-        nonce: (await second.take('challenge')).nonce,
-        host: second.host,
-        machine: 'web-02',
-        namespace: 'other',
+    const { nonce } = await second.take('challenge');
+    second.send(helloFor(key, { nonce, host: second.host, machine: 'web-02' }));
+    await expectRefused(second, 'DuplicateKey');
+    const hostile = await dial(hub).hello(key, { namespace: 'other' });
+    expect([first.closed, hostile.closed]).toEqual([undefined, undefined]);
+    await vi.waitFor(() =>
+      expect(api.get(nixMachines, 'shop/web-02')?.status?.connection).toMatchObject({
+        online: false,
+        fault: { reason: 'DuplicateKey', message: expect.stringContaining('older NixMachine web-01') },
       }),
     );
-    await expectRefused(second, 'DuplicateKey');
+    await expect.poll(() => status()?.connection?.online).toBe(true);
+  });
+
+  test('why a machine is refused stands in its status until it is let in; one that is connected is left alone', async () => {
+    seed({ identity: { sshHostKey: otherKey.line } });
+    const hub = await replica();
+    const wrong = dial(hub);
+    wrong.send(helloFor(key, { nonce: (await wrong.take('challenge')).nonce, host: wrong.host }));
+    await expectRefused(wrong, 'UnknownMachine');
+    await vi.waitFor(() =>
+      expect(status()).toMatchObject({
+        connection: { online: false, fault: { reason: 'WrongKey' } },
+        conditions: expect.arrayContaining([
+          expect.objectContaining({
+            type: 'Online',
+            reason: 'WrongKey',
+            message: expect.stringContaining('sshHostKey'),
+          }),
+        ]),
+      }),
+    );
+    await dial(hub).hello(otherKey);
+    await vi.waitFor(() => expect(status()?.connection).toMatchObject({ online: true }));
+    expect(status()?.connection?.fault).toBeUndefined();
+    const thief = dial(hub);
+    thief.send(helloFor(key, { nonce: (await thief.take('challenge')).nonce, host: thief.host }));
+    await expectRefused(thief, 'UnknownMachine');
+    expect(status()?.connection).toMatchObject({ online: true });
   });
 
   test('a machine whose key was changed is put out; a deleted one, too', async () => {
@@ -301,6 +335,7 @@ describe('who is refused', () => {
     ['binary', Buffer.from([1, 2, 3]), CLOSE.policy],
     ['too large', 'x'.repeat(MAX_MESSAGE_BYTES + 1), 1009],
     ['a report before the hello', JSON.stringify(report(1)), CLOSE.policy],
+    ['more than a hello before the hello has held', JSON.stringify({ x: 'x'.repeat(GREETING_BYTES) }), 1009],
   ])('%s', async (_name, message, code) => {
     seed();
     const hub = await replica();

@@ -147,6 +147,20 @@ describe('StatusWriter', () => {
     expect(stored()?.attempt?.phase).toBe('Committed');
   });
 
+  test('a machine that ends another attempt in each report is a write a second', async () => {
+    const started = performance.now();
+    for (let time = 0; time < 40; time++) {
+      writer.submit(KEY, phase(time % 2 === 0 ? 'Committed' : 'RolledBack'));
+      await vi.waitFor(() => expect(counts.length + writer.pending).toBeGreaterThan(0));
+      if (time < 12) await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    // Ten at once, and one for each second that passes.
+    const seconds = (performance.now() - started) / 1000;
+    expect(api.seen({ verb: 'PATCH', path: '/status' }).length).toBeLessThanOrEqual(11 + seconds);
+    await vi.waitFor(() => expect(writer.pending).toBe(0), 20_000);
+    expect(stored()?.attempt?.phase).toBe('RolledBack');
+  });
+
   test('a machine that was deleted is dropped', async () => {
     api.remove(nixMachines, KEY);
     writer.submit(KEY, phase('Committed'));

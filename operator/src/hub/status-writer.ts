@@ -7,6 +7,7 @@ import type { StatusPatch } from '../conditions/patch.ts';
 import { Backoff } from '../kube/backoff.ts';
 import type { CongestionWindow, Send } from '../kube/congestion-window.ts';
 import { isConflict, isNotFound, KubeError } from '../kube/error.ts';
+import { RateLimit } from '../kube/rate-limit.ts';
 import { mergeNews, type News, patienceFor, writeOf } from './news.ts';
 
 /** How the writer reaches the API server. */
@@ -53,11 +54,17 @@ type Entry = {
   readonly backoff: Backoff;
 };
 
+/** Writes of one machine at once, and each second in the long run. */
+const PACE = { burst: 10, perSecond: 1 };
+const PACE_MS = 1000;
+
 export class StatusWriter {
   readonly #options: StatusWriterOptions;
   readonly #mergeMs: { readonly none: number; readonly short: number; readonly long: number };
   readonly #entries = new Map<string, Entry>();
   readonly #ready = new Set<string>();
+  /** A machine that reports another end of an attempt each time would be a write for each report. */
+  readonly #pace = new RateLimit(PACE);
   #writing = 0;
   #hurry = false;
   #idle: (() => void)[] = [];
@@ -123,6 +130,11 @@ export class StatusWriter {
     entry.state = 'waiting';
     entry.dueAt = dueAt;
     entry.timer = scheduleTimer(() => {
+      if (!this.#hurry && !this.#pace.take(key, performance.now() / 1000)) {
+        entry.state = 'resting';
+        this.#schedule(key, entry, PACE_MS);
+        return;
+      }
       entry.state = 'ready';
       this.#ready.add(key);
       this.#startReady();
@@ -149,8 +161,11 @@ export class StatusWriter {
       news === undefined ? 'stored' : await this.#writeInTurn(key, news).catch((error) => this.#failed(key, error));
     this.#writing -= 1;
     entry.state = 'resting';
-    if (outcome === 'stored' || outcome === 'refused') {
+    if (outcome === 'stored' || typeof outcome === 'object') {
       entry.backoff.reset();
+      if (outcome !== 'stored' && news?.state !== undefined) {
+        entry.news = mergeNews({ unstored: outcome.refused }, entry.news ?? {});
+      }
       this.#acknowledge(onStored);
     } else if (outcome === 'dropped') {
       entry.backoff.reset();
@@ -196,9 +211,10 @@ export class StatusWriter {
 
   /**
    * What a failed write means: seconds to wait at least, or that it can never succeed. What the API server refuses for
-   * good is acknowledged all the same, since the same again would fare no better and the next report may.
+   * good is acknowledged all the same, since the same again would fare no better and the next report may; the machine's
+   * condition says so until then.
    */
-  #failed(key: string, error: unknown): number | 'dropped' | 'refused' {
+  #failed(key: string, error: unknown): number | 'dropped' | { readonly refused: string } {
     const { log, count, signal } = this.#options;
     // Deleted: the watch will say so. Aborted: the next process learns it from the agent.
     if (isNotFound(error) || signal.aborted) return 'dropped';
@@ -208,7 +224,7 @@ export class StatusWriter {
         { err: error, machine: key },
         'the API server refuses what this machine reports; its status stays as it was',
       );
-      return 'refused';
+      return { refused: error.message };
     }
     if (!isConflict(error)) log.warn({ err: error, machine: key }, 'status not written, trying again');
     return error instanceof KubeError ? (error.retryAfterSeconds ?? 0) : 0;

@@ -1,5 +1,7 @@
 // Tells people what happened to an object, as Events that `kubectl describe` shows; never a reason to fail or to wait.
+
 import { randomBytes } from 'node:crypto';
+import { plainText } from '@floe/crds/plain-text';
 import type { Logger } from 'pino';
 import type { KubeEvent } from './builtin.ts';
 import type { KubeClient } from './client.ts';
@@ -64,7 +66,8 @@ export class EventRecorder {
   }
 
   /** Notes what happened to an object. Returns at once and never throws. */
-  event(regarding: KubeObject, happening: Happening): void {
+  event(regarding: KubeObject, said: Happening): void {
+    const happening = { ...said, message: plainText(said.message) };
     const now = Date.now();
     const object = regarding.metadata.uid ?? keyOf(regarding);
     if (!this.#allowed(object, now)) {

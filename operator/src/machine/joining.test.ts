@@ -32,7 +32,7 @@ test.each<[string, NixMachine, string | undefined]>([
       config: undefined,
       closure: { kind: 'none' },
       isSelected: true,
-      keyHolders: ['shop/web-01'],
+      keyKeeper: undefined,
       replicaGoneIn: undefined,
     },
     new Date('2026-03-01T10:00:00Z'),

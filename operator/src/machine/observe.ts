@@ -1,6 +1,6 @@
 // Looks up in the stores what the plan for a machine needs.
 import type { NixMachine } from '@floe/crds/nix-machine';
-import { keyOfMachine } from '../conditions/identity.ts';
+import { keeperOfKey, keyOfMachine } from '../conditions/identity.ts';
 import { selects } from '../conditions/label-selector.ts';
 import { specOf } from '../conditions/standing.ts';
 import { keyOf } from '../kube/object.ts';
@@ -33,7 +33,8 @@ export function observe(machine: NixMachine, { stores, closures, liveness, uptim
         ? { kind: 'none' }
         : closures.read(config, stores.controllerRevisions.by('config', configKey), name),
     isSelected: stores.rollouts.by('config', configKey).some(({ spec }) => selects(spec?.selector, labels)),
-    keyHolders: publicKey === undefined ? [] : stores.nixMachines.by('sshHostKey', publicKey).map((one) => keyOf(one)),
+    keyKeeper:
+      publicKey === undefined ? undefined : keeperOfKey(machine, stores.nixMachines.by('sshHostKey', publicKey)),
     replicaGoneIn: replica === undefined ? undefined : liveness.goneIn(replica, uptime()),
   };
 }

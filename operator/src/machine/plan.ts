@@ -3,7 +3,7 @@ import type { NixMachine, NixMachineStatus } from '@floe/crds/nix-machine';
 import { parseNixMachine } from '@floe/crds/parse';
 import { rfc3339 } from '@floe/crds/rfc3339';
 import { consentWait } from '../conditions/consent.ts';
-import { keyOfMachine, keyToApprove } from '../conditions/identity.ts';
+import { duplicateKeyMessage, keyOfMachine, keyToApprove } from '../conditions/identity.ts';
 import { type StatusWrite, statusPatch } from '../conditions/patch.ts';
 import { shortRevision } from '../conditions/spoken.ts';
 import { sshFault } from '../conditions/ssh-target.ts';
@@ -83,7 +83,7 @@ function wrongSpec({ machine }: MachineSnapshot): Reason | undefined {
   return fault === undefined ? undefined : { reason: 'InvalidSpec', message: fault };
 }
 
-function wrongKey({ machine, keyHolders }: MachineSnapshot): Reason | undefined {
+function wrongKey({ machine, keyKeeper }: MachineSnapshot): Reason | undefined {
   const pending = keyToApprove(machine);
   if (pending !== undefined) {
     const { name, namespace } = machine.metadata;
@@ -95,13 +95,8 @@ function wrongKey({ machine, keyHolders }: MachineSnapshot): Reason | undefined 
       'spec.identity.sshHostKey is not set: add the text of /etc/ssh/ssh_host_ed25519_key.pub, so that its agent is let in';
     return { reason: 'NoIdentity', message };
   }
-  if (keyHolders.length < 2) return undefined;
-  const own = `${machine.metadata.namespace}/${machine.metadata.name}`;
-  const others = keyHolders.filter((name) => name !== own).toSorted();
-  const shown =
-    others.length > 2 ? `${others.slice(0, 2).join(', ')} and ${others.length - 2} more` : others.join(', ');
-  const message = `its SSH host key is also that of ${shown}; none of them is let in. Make a key for each (ssh-keygen -A) and correct spec.identity.sshHostKey`;
-  return { reason: 'DuplicateKey', message };
+  if (keyKeeper === undefined) return undefined;
+  return { reason: 'DuplicateKey', message: duplicateKeyMessage(machine, keyKeeper) };
 }
 
 function held({ machine }: MachineSnapshot, now: Date): Reason | undefined {

@@ -11,8 +11,8 @@ export type MachineSnapshot = {
   readonly closure: MachineClosure;
   /** Whether some Rollout of that config selects it. */
   readonly isSelected: boolean;
-  /** Names (`namespace/name`) of all machines that have its key, itself included; empty where it has none. */
-  readonly keyHolders: readonly string[];
+  /** The older machine of the namespace that keeps its key; undefined where it has none, or keeps it itself. */
+  readonly keyKeeper: NixMachine | undefined;
   /** Seconds until the replica that it is connected to counts as gone: 0 when it does, undefined while it lives. */
   readonly replicaGoneIn: number | undefined;
 };

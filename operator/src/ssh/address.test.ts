@@ -38,8 +38,8 @@ test.each<[string, string, Odd]>([
   ['InvalidSpec', 'the machine is not reached by SSH', { target: { agent: {} } }],
   [
     'DuplicateKey',
-    'one SSH host key for several machines: shop/web-01, shop/web-02',
-    { machines: { by: () => [reached('web-02'), reached('web-01')] } },
+    'its SSH host key is that of the older NixMachine web-00, which keeps it. Delete this one',
+    { machines: { by: () => [reached('web-01'), reached('web-00')] } },
   ],
   [
     'NoPrivateKey',
@@ -58,5 +58,6 @@ test.each<[string, string, Odd]>([
   ],
 ])('%s: %s', async (reason, message, { target, ...ports }) => {
   const address = addressOf(reached('web-01', target), { ...alone, ...ports }, signal);
-  await expect(address).rejects.toEqual(new NoVisit(reason, message));
+  await expect(address).rejects.toThrow(NoVisit);
+  await expect(address).rejects.toMatchObject({ reason, message: expect.stringContaining(message) });
 });

@@ -1,9 +1,8 @@
 // Where a machine is reached by SSH, by which host key it is known and with which key Floe logs in; or why it can't be visited.
 import type { NixMachine } from '@floe/crds/nix-machine';
-import { keyOfMachine } from '../conditions/identity.ts';
+import { duplicateKeyMessage, keeperOfKey, keyOfMachine } from '../conditions/identity.ts';
 import { sshFault, sshTargetOf } from '../conditions/ssh-target.ts';
 import type { ReadSecretData } from '../hub/secret-store.ts';
-import { keyOf } from '../kube/object.ts';
 import type { Address } from './connection.ts';
 import { NoVisit } from './visit-failure.ts';
 
@@ -24,13 +23,8 @@ export async function addressOf(
   if (target === undefined || hostKey === undefined || fault !== undefined) {
     throw new NoVisit('InvalidSpec', fault ?? 'the machine is not reached by SSH');
   }
-  const holders = machines.by('sshHostKey', hostKey);
-  if (holders.length > 1) {
-    throw new NoVisit(
-      'DuplicateKey',
-      `one SSH host key for several machines: ${holders.map(keyOf).sort().slice(0, 3).join(', ')}`,
-    );
-  }
+  const keeper = keeperOfKey(machine, machines.by('sshHostKey', hostKey));
+  if (keeper !== undefined) throw new NoVisit('DuplicateKey', duplicateKeyMessage(machine, keeper));
   const { name, key = 'privateKey' } = target.secretRef;
   const namespace = machine.metadata.namespace ?? '';
   const data = await readSecret(namespace, name, signal);

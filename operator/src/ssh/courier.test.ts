@@ -119,13 +119,14 @@ test.each<[SshError['fault'], string]>([
   expect(told).toEqual([reason]);
 });
 
-test('two machines with one key are not visited', async () => {
+test('of two machines with one key the older is visited, the newer is not', async () => {
   machines.put(reached('web-01'));
   machines.put(reached('web-02'));
   void start();
   await seconds(10);
-  expect(visits).toEqual([]);
-  expect(told).toEqual(['DuplicateKey', 'DuplicateKey']);
+  expect(visits.length).toBeGreaterThan(0);
+  expect(new Set(visits.map(({ address }) => address.host)).size).toBe(1);
+  expect(told).toEqual(['DuplicateKey']);
 });
 
 test('a Secret without the key is said', async () => {
