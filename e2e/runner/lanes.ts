@@ -18,7 +18,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   const count = project.config.maxWorkers;
   const names = Array.from({ length: count }, (_, index) => `test-${process.pid}-${index + 1}`);
   const onProgress = stepPrinter();
-  const image = await makeReady({ onProgress, packages: ['metrics', 'ssh', 'proxies'] });
+  const image = await makeReady({ onProgress, packages: ['metrics', 'ssh', 'proxies', 'gitops'] });
   const lanes = await Promise.all(
     names.map((name, index) =>
       Installation.create({

@@ -68,7 +68,7 @@ function report(verdicts: readonly Verdict[], logs: string): void {
 }
 
 async function test(filter: readonly string[], asked: number | undefined): Promise<void> {
-  const missing = await missingOnHost(['run', 'metrics', 'ssh', 'proxies']);
+  const missing = await missingOnHost(['run', 'metrics', 'ssh', 'proxies', 'gitops']);
   const scenarios = matchingScenarios(filter);
   const host = { cores: availableParallelism(), freeBytes: process.availableMemory() };
   const lanes = Math.min(asked ?? laneCount(host), Math.max(1, scenarios.length));
