@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach } from 'vitest';
 import { cgroupSeconds, processSeconds } from '../bed/processor-time.ts';
 import { keepEvidence } from './evidence.ts';
 import { laneCluster, laneNumber } from './lane.ts';
+import { laneIsReady } from './lane-state.ts';
 
 declare module 'vitest' {
   interface TaskMeta {
@@ -13,6 +14,7 @@ declare module 'vitest' {
 
 const used = async (): Promise<number> => (await cgroupSeconds(`floe-${laneCluster()}`)) + (await processSeconds());
 
+await laneIsReady(laneCluster());
 const before = await used();
 
 // biome-ignore lint/correctness/noEmptyPattern: vitest reads from the pattern which fixtures a hook wants.

@@ -5,7 +5,7 @@ import { Installation } from '../src/installation.ts';
 declare module 'vitest' {
   interface ProvidedContext {
     /** The cluster's name of each lane; the first is that of lane 1. */
-    clusters: readonly string[];
+    lanes: readonly string[];
   }
 }
 
@@ -16,8 +16,8 @@ export function laneNumber(): number {
 
 /** The name of the lane's cluster. */
 export function laneCluster(): string {
-  const name = inject('clusters')[laneNumber() - 1];
-  if (name === undefined) throw new Error(`there is no lane ${laneNumber()}: ${inject('clusters').join(' ')}`);
+  const name = inject('lanes')[laneNumber() - 1];
+  if (name === undefined) throw new Error(`there is no lane ${laneNumber()}: ${inject('lanes').join(' ')}`);
   return name;
 }
 

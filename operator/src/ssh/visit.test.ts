@@ -16,7 +16,7 @@ const order: DesiredMessage = {
   go: true,
   mode: 'switch',
   switchTimeoutSeconds: 30,
-  confirmTimeoutSeconds: 5,
+  confirmTimeoutSeconds: 20,
   healthChecks: [],
   substituters: [],
 };
