@@ -1,4 +1,5 @@
 // Unit and property tests; what needs the real cluster is in e2e and has a runner of its own.
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import { reporters } from './e2e/runner/reporters.ts';
 
@@ -7,6 +8,8 @@ export default defineConfig({
     reporters: reporters('failures'),
     include: ['{crds,operator,agent,cli,e2e,scripts,charts}/**/*.test.ts'],
     exclude: ['**/node_modules/**', '**/*.e2e.test.ts'],
+    // vitest leaves one processor free by itself; nothing else runs beside these.
+    maxWorkers: availableParallelism(),
     testTimeout: 60_000,
     hookTimeout: 60_000,
   },

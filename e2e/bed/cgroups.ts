@@ -26,14 +26,6 @@ export function makeCgroup(name: string): void {
   }
 }
 
-/** How much of the processors everything in a cgroup gets where there is not enough for all, beside the rest of the host; 1 is an equal part. */
-export function setPart(name: string, part: number): void {
-  const old = join(top, 'cpu', name, 'cpu.shares');
-  // An equal part is 1024 in version 1, and 100 in version 2.
-  if (existsSync(old)) writeFileSync(old, String(Math.round(1024 * part)));
-  else writeFileSync(join(top, name, 'cpu.weight'), String(Math.round(100 * part)));
-}
-
 /** Version 2 gives a cgroup only the controllers that the one above it hands down. */
 function enableControllers(root: string): void {
   for (const controller of readFileSync(join(root, 'cgroup.controllers'), 'utf8').trim().split(' ')) {

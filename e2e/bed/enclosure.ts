@@ -2,7 +2,7 @@
 import { type SpawnOptions, spawn } from 'node:child_process';
 import { mkdir, open, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { makeCgroup, removeCgroup, setPart } from './cgroups.ts';
+import { makeCgroup, removeCgroup } from './cgroups.ts';
 import { recipe } from './paths.ts';
 import { waitUntil } from './wait-until.ts';
 
@@ -13,9 +13,6 @@ export interface EnclosureOptions {
   /** End with this process, however it ends. For tests; a cluster that is kept must outlive its maker. */
   readonly endsWithParent?: boolean;
 }
-
-/** Clusters wait more than they compute, and what runs beside several of them, the unit tests, computes only: they leave it a core. */
-const PART = 1 / 4;
 
 /** How to enter: the network only (files as on the host), or everything. */
 export type Depth = 'network' | 'all';
@@ -38,7 +35,6 @@ export class Enclosure {
     await mkdir(join(dir, 'log'), { recursive: true });
     await rm(join(dir, 'init.pid'), { force: true });
     makeCgroup(this.#options.cgroup);
-    setPart(this.#options.cgroup, PART);
     const log = await open(join(dir, 'log', 'init.log'), 'w');
     const command = ['--fork', '--pid', '--mount', '--net', '--ipc', '--propagation', 'private'];
     const init = ['bash', recipe('cluster', 'init.sh'), dir];

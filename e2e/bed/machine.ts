@@ -102,7 +102,7 @@ export class Machine {
       'state=$(systemctl is-system-running --wait); ip -4 -o address show host0 | grep -q inet && echo "$state"';
     await waitUntil(async () => /running|degraded/.test((await this.tryExec(['sh', '-c', ask])).stdout), {
       what: `${this.name} to boot`,
-      timeoutSeconds: options.timeoutSeconds ?? 60,
+      timeoutSeconds: options.timeoutSeconds ?? 180,
       everySeconds: 0.2,
       explain: () => this.#daemon.logTail(),
       ...(options.signal ? { signal: options.signal } : {}),

@@ -85,9 +85,8 @@ async function test(filter: readonly string[], asked: number | undefined): Promi
     );
   if (filter.length > 0) return report([await inLanes()], logs);
   const checked = await stage('Checks', checks);
-  // Scenarios wait more than they compute: the unit tests take the processors meanwhile.
-  const beside = await Promise.all([stage('Unit and property tests', unitTests), inLanes()]);
-  return report([checked, ...beside], logs);
+  const units = await stage('Unit and property tests', unitTests);
+  return report([checked, units, await inLanes()], logs);
 }
 
 const given = parseTestArguments(process.argv.slice(2));
