@@ -11,12 +11,12 @@ export interface Host {
 const LANE_BYTES = 2.5 * 2 ** 30;
 /** What stays free for the unit tests, which run beside the first scenarios; in bytes. */
 const RESERVED_BYTES = 4 * 2 ** 30;
-/** A scenario waits for a third of its time and more: for timers, boots and heartbeats. */
-const LANES_PER_CORE = 1.5;
+/** A lane at work takes about a core with its cluster's own programs; with more of them, leaders lose their Leases for want of it. */
+const LANES_PER_CORE = 1;
 const MOST = 8;
 
 /** As many lanes as cores and memory allow, at least one. */
 export function laneCount({ cores, freeBytes }: Host): number {
   const byMemory = Math.floor((freeBytes - RESERVED_BYTES) / LANE_BYTES);
-  return Math.max(1, Math.min(MOST, Math.round(cores * LANES_PER_CORE), byMemory));
+  return Math.max(1, Math.min(MOST, cores * LANES_PER_CORE, byMemory));
 }

@@ -10,7 +10,7 @@ import { type Commander, type CommandResult, complaintOf } from '../machine/comm
 import type { Paths } from '../paths.ts';
 import { nixComplaint } from './nix-complaint.ts';
 import { type PathInfo, PathInfoError, parsePathInfos } from './path-info.ts';
-import { distrustedPaths } from './signed-closure.ts';
+import { distrustedPaths, distrustedSystem } from './signed-closure.ts';
 import { bootFault, bytesToFetch, type FreeBytes, freeBytes, roomFault, sizeInWords } from './space.ts';
 import { substituterFault } from './substituters.ts';
 import { type TrustedKeys, trustRemedy } from './trust-remedy.ts';
@@ -241,8 +241,7 @@ export class NixStore {
     try {
       const look = async () => {
         const infos = await this.#pathInfos(closure, signal);
-        const system = infos.filter(({ path }) => path === closure).map((info) => ({ ...info, references: [] }));
-        const bySystem = distrustedPaths(closure, system, own);
+        const bySystem = distrustedSystem(closure, infos, own);
         return bySystem.length > 0 ? bySystem : distrustedPaths(closure, infos, keys);
       };
       let bad = await look();

@@ -4,7 +4,7 @@ import { makeKeyPair, signText } from '@floe/crds/nix-key';
 import { expect, test } from 'vitest';
 import { isContentAddressed } from './content-address.ts';
 import { type PathInfo, PathInfoError, parsePathInfos } from './path-info.ts';
-import { distrustedPaths } from './signed-closure.ts';
+import { distrustedPaths, distrustedSystem } from './signed-closure.ts';
 
 const ours = makeKeyPair('shop-floe-1');
 const theirs = makeKeyPair('evil-1');
@@ -71,6 +71,16 @@ test.each<{ name: string; infos: PathInfo[]; bad: Record<string, string> }>([
   const found = distrustedPaths(top, infos, trusted);
   expect(found.map(({ path }) => path).sort()).toEqual(Object.keys(bad).sort());
   for (const { path, reason } of found) expect(reason).toContain(bad[path]);
+});
+
+test.each<{ name: string; infos: PathInfo[]; bad?: string }>([
+  { name: 'signed, with what it refers to', infos: [info(top, [lib], [ours.secret]), info(lib, [], [])] },
+  { name: 'signed by another key', infos: [info(top, [lib], [theirs.secret])], bad: 'signed by evil-1' },
+  { name: 'named by its content', infos: [info(top, [], [], { ca: 'text:sha256:x' })], bad: 'no signature' },
+  { name: 'left out', infos: [], bad: 'no record' },
+])('the system itself: $name', ({ infos, bad }) => {
+  const found = distrustedSystem(top, infos, trusted);
+  expect(found).toEqual(bad === undefined ? [] : [{ path: top, reason: expect.stringContaining(bad) }]);
 });
 
 test('without a trusted key nothing is trusted', () => {

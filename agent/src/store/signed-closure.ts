@@ -20,6 +20,18 @@ function distrust(info: PathInfo, trustedKeys: readonly string[]): string | unde
   return `it is signed by ${names}, and none of them is trusted here`;
 }
 
+/** The system itself, what it refers to aside, where no trusted key vouches for it; content-addressed or not. */
+export function distrustedSystem(
+  closure: string,
+  infos: readonly PathInfo[],
+  trustedKeys: readonly string[],
+): Distrusted[] {
+  const info = infos.find(({ path }) => path === closure);
+  if (info === undefined) return [{ path: closure, reason: 'the store has no record of it' }];
+  const reason = distrust({ ...info, ca: '' }, trustedKeys);
+  return reason === undefined ? [] : [{ path: closure, reason }];
+}
+
 /**
  * The paths of the closure that no trusted key vouches for. The walk starts at the closure itself, so a list that
  * lacks a path is not taken for a smaller closure. Content-addressed paths vouch for themselves, the closure itself
