@@ -367,7 +367,7 @@ describe('what backs off', () => {
 
   test('a watch that was silent is opened again at once, however often it is', async () => {
     const metrics = createKubeMetrics(new Registry());
-    const all = await setUp({ idleSeconds: 0.03, backoff: never, metrics });
+    const all = await setUp({ idleSeconds: 0.3, backoff: never, metrics });
     await all.reflector.synced;
     await vi.waitFor(() => expect(opened(all.api)).toBeGreaterThan(5), PATIENCE);
     change(all.api);
@@ -410,10 +410,10 @@ describe('what backs off', () => {
     type Step = 'silence' | 'refusal' | 'reset';
     await fc.assert(
       fc.asyncProperty(
-        fc.array(fc.constantFrom<Step>('silence', 'refusal', 'reset'), { maxLength: 8 }),
+        fc.array(fc.constantFrom<Step>('silence', 'refusal', 'reset'), { maxLength: 5 }),
         async (steps) => {
           const metrics = createKubeMetrics(new Registry());
-          const all = await setUp({ idleSeconds: 0.02, metrics, backoff: { firstSeconds: 0.001, maxSeconds: 1000 } });
+          const all = await setUp({ idleSeconds: 0.15, metrics, backoff: { firstSeconds: 0.001, maxSeconds: 1000 } });
           let failures = 0;
           await all.reflector.synced;
           for (const step of steps) {
