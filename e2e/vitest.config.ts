@@ -19,7 +19,7 @@ export default defineConfig({
     // A host that others share stands still at times. A scenario that needed its second try says so in the report.
     retry: 1,
     testTimeout: 600_000,
-    hookTimeout: 300_000,
+    hookTimeout: 600_000,
     teardownTimeout: 120_000,
   },
 });
