@@ -46,7 +46,7 @@ export type Known = {
   readonly journal: Journal;
   /** The order accepted last, journalled or not. */
   readonly last: Order | undefined;
-  /** RFC 3339, by the clock of whoever takes the order. */
+  /** RFC 3339, by the clock of the machine that takes the order. */
   readonly time: string;
 };
 

@@ -82,7 +82,7 @@ function isLeftOff(unit: Properties): boolean {
   return !hasEndedByItself(unit) && !isHeldOff(unit);
 }
 
-/** Whether a unit that was active before is to be started: it failed, or it was left off, whoever had started it. */
+/** Whether a unit that was active before is to be started: it failed, or it was left off, no matter who had started it. */
 export function isBroken(unit: Properties): boolean {
   if (unit.get('LoadState') !== 'loaded' || unit.get('Transient') === 'yes') return false;
   return unit.get('ActiveState') === 'failed' || isLeftOff(unit);

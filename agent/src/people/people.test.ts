@@ -294,7 +294,7 @@ test('the socket: its mode, an answer, what is not understood, what is too long,
   expect(await raw('{"verb":"sh"}\n')).toContain('That is not understood');
   expect(await raw('x'.repeat(5000))).toContain('one line of at most 1024');
   expect(await raw('{"verb":"status"}\n{"verb":"rollback"}\n')).toBe('{"ok":true,"message":"heard status"}\n');
-  // Users who say nothing keep nobody out: the oldest of them goes.
+  // A silent connection keeps no one else out: the oldest of them is closed.
   const silent = Array.from({ length: 40 }, () => connect(path).on('error', () => undefined));
   await Promise.all(silent.map((socket) => once(socket, 'connect')));
   expect(await askLocal(path, { verb: 'approve' }, accounts)).toEqual({ ok: true, message: 'heard approve' });
