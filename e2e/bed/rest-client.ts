@@ -3,6 +3,11 @@ import { readFile } from 'node:fs/promises';
 import { Agent, request as httpsRequest } from 'node:https';
 import { parse } from 'yaml';
 
+export const MERGE_PATCH = 'application/merge-patch+json';
+export const JSON_PATCH = 'application/json-patch+json';
+
+class StaleConnection extends Error {}
+
 export interface RestAnswer {
   readonly status: number;
   /** Parsed where it is JSON, else text. */
@@ -44,13 +49,22 @@ export class RestClient {
     return new RestClient(cluster.server, agent);
   }
 
-  /** Sends one request; every status is an answer. Throws when there is none within 30 s. */
-  request(method: string, path: string, body?: object): Promise<RestAnswer> {
-    const type = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
+  /** Sends one request; every status is an answer. `type` is the body's, by default that of a merge patch or of JSON. Throws when there is no answer within 30 s. */
+  async request(method: string, path: string, body?: object, type?: string): Promise<RestAnswer> {
+    const ask = (): Promise<RestAnswer> => this.#ask(method, path, body, type);
+    return ask().catch((error: unknown) => {
+      // The server had ended a connection that was kept: it never saw the request.
+      if (error instanceof StaleConnection) return ask();
+      throw error;
+    });
+  }
+
+  #ask(method: string, path: string, body?: object, type?: string): Promise<RestAnswer> {
+    const contentType = type ?? (method === 'PATCH' ? MERGE_PATCH : 'application/json');
     return new Promise((resolve, reject) => {
       const sent = httpsRequest(
         `${this.#server}${path}`,
-        { method, agent: this.#agent, timeout: 30_000, headers: { 'content-type': type } },
+        { method, agent: this.#agent, timeout: 30_000, headers: { 'content-type': contentType } },
         (answer) => {
           let text = '';
           answer.setEncoding('utf8');
@@ -62,7 +76,10 @@ export class RestClient {
         },
       );
       sent.on('timeout', () => sent.destroy(new Error(`${method} ${path}: no answer within 30 s`)));
-      sent.on('error', reject);
+      sent.on('error', (error: NodeJS.ErrnoException) => {
+        const stale = sent.reusedSocket && error.code === 'ECONNRESET';
+        reject(stale ? new StaleConnection(`${method} ${path}`, { cause: error }) : error);
+      });
       sent.end(body === undefined ? undefined : JSON.stringify(body));
     });
   }

@@ -55,6 +55,8 @@ printf '[Manager]\nDefaultTimeoutStopSec=10s\nStatusUnitFormat=name\n' > etc/sys
 mkdir -p etc/nix
 printf 'build-users-group =\nsandbox = false\nexperimental-features = nix-command flakes\nsubstituters =\nsubstitute = true\nconnect-timeout = 5\nfallback = false\n' > etc/nix/nix.conf
 # The SSH server runs where a closure has a unit for it; each machine gets a host key of its own.
-rm -f etc/ssh/ssh_host_* usr/lib/systemd/system-generators/*ssh*-generator
+rm -f etc/ssh/ssh_host_*
+# Each reload of systemd would run them all, and a closure here has nothing that one of them finds: no fstab, no disk, no console.
+rm -f usr/lib/systemd/system-generators/*
 rm -rf nix && mkdir -p nix/store nix/var/nix boot/loader/entries etc/ssh
 cd / && mv "$part" "$target" && rm -f "$target.log"

@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { laneInstallation } from '../runner/lane.ts';
 import type { Installation } from '../src/installation.ts';
 import { condition, type Fleet, waitForFleet } from '../src/observe.ts';
-import { calm, freshMarker, marked, waitDone } from '../src/scene.ts';
+import { calm, freshMarker, marked, publish, waitDone } from '../src/scene.ts';
 
 const SEVERAL = {
   m2: '{ services.nginx.enabel = true; }',
@@ -25,7 +25,7 @@ function closures(fleet: Fleet): Record<string, string | undefined> {
 
 /** Publishes, and waits until the Rollout is done with whoever has a closure. */
 async function publishIncomplete(modules: Readonly<Record<string, string>>): Promise<Fleet> {
-  const { commit } = await floe.publish(modules, marked(freshMarker()));
+  const commit = await publish(floe, modules, marked(freshMarker()));
   return waitForFleet(
     floe,
     `the Rollout to be done with ${commit.slice(0, 7)}, but for ${Object.keys(modules).join(', ')}`,
@@ -132,7 +132,7 @@ describe('three machines fail in one build, each in a way of its own', () => {
 });
 
 test('after the fix everyone has the newest revision', async () => {
-  await floe.publish({}, marked(freshMarker()));
+  await publish(floe, {}, marked(freshMarker()));
   const fleet = await waitForFleet(
     floe,
     'all five machines to have the fix',

@@ -1,13 +1,14 @@
 // Takes the machines out of the shared fleet into a config of their own, where each is told its closure when the scenario says so.
 import type { NixConfig } from '@floe/crds/nix-config';
-import type { NixMachine, NixMachineSpec } from '@floe/crds/nix-machine';
+import type { NixMachineSpec } from '@floe/crds/nix-machine';
 import type { Closures } from '../bed/machine.ts';
 import { waitUntil } from '../bed/wait-until.ts';
 import { firstRevision } from './acts.ts';
 import type { Installation } from './installation.ts';
 import { condition, type Fleet, readFleet, waitForFleet } from './observe.ts';
 import { Probe, RELOADS } from './probe.ts';
-import { publishBuilt } from './scene.ts';
+import { config, newCalmRevision } from './scene.ts';
+import { isGood } from './settled.ts';
 
 /** A scenario's module for each machine, in Nix. */
 export type Modules = Readonly<Record<string, string>>;
@@ -106,8 +107,7 @@ export class Apart {
 
   /** Tells nobody anything more, or goes on. */
   async suspend(yes: boolean): Promise<void> {
-    const patch = JSON.stringify({ spec: { suspend: yes } });
-    await this.#floe.kubectl('patch', 'rollouts.floe.dev', this.#name, '--type=merge', '-p', patch);
+    await this.#floe.patch(`rollouts/${this.#name}`, { spec: { suspend: yes } });
   }
 
   /** Everyone back in the shared fleet, on its revision, without faults; the config of the scenario is gone. */
@@ -134,38 +134,18 @@ export class Apart {
           { op: 'replace', path: '/spec', value: { ...spec, configRef: { name: config } } },
           { op: 'add', path: '/metadata/labels', value: {} },
         ];
-        await this.#floe.kubectl('patch', 'nixmachine', name, '--type=json', '-p', JSON.stringify(patch));
+        await this.#floe.patch(`nixmachines/${name}`, patch);
       }),
     );
   }
 
   async #patch(machine: string, patch: object): Promise<void> {
-    await this.#floe.kubectl('patch', 'nixmachine', machine, '--type=merge', '-p', JSON.stringify(patch));
+    await this.#floe.patch(`nixmachines/${machine}`, patch);
   }
 }
 
 function isBuilt(config: NixConfig | undefined, machines: number): boolean {
   return config?.status?.machines?.built === machines && condition(config, 'Ready')?.status === 'True';
-}
-
-function isSettled(machine: NixMachine, revision: string): boolean {
-  const { status, spec } = machine;
-  return (
-    spec.configRef.name === 'fleet' &&
-    status?.desired?.revision === revision &&
-    status.current?.closure === status.desired.closure &&
-    status.bootDefault?.closure === status.desired.closure &&
-    condition(machine, 'Ready')?.status === 'True'
-  );
-}
-
-/** Whether everyone runs and boots the stable revision of the shared fleet, and it is `revision` where one is given. */
-function isGood(fleet: Fleet, machines: number, revision?: string): boolean {
-  const rollout = fleet.rollouts.find(({ metadata }) => metadata.name === 'fleet');
-  const { phase, stableRevision } = rollout?.status ?? {};
-  if (phase !== 'Completed' || stableRevision === undefined) return false;
-  if (revision !== undefined && stableRevision !== revision) return false;
-  return fleet.machines.filter((machine) => isSettled(machine, stableRevision)).length === machines;
 }
 
 /** Waits until everyone runs and boots the revision of the shared fleet; whoever waits for a reboot gets it. */
@@ -197,10 +177,10 @@ export async function goodFleet(floe: Installation): Promise<Fleet> {
   if (isGood(found, floe.machineNames.length)) return found;
   if (found.machines.length === 0) {
     await firstRevision({ floe, say: () => undefined });
+    await floe.apply(config());
     return untilGood(floe);
   }
   // A new revision also for whoever was left on something else, and after a run that has failed. Waited for by its name:
   // the one before may be good on everyone a moment after it was not.
-  const text = `{ services.hello.enable = true; services.hello.greeting = "Hello at ${Date.now()}"; }`;
-  return untilGood(floe, await publishBuilt(floe, {}, text));
+  return untilGood(floe, await newCalmRevision(floe));
 }

@@ -9,13 +9,14 @@ import { floeImage } from '../bed/images.ts';
 import type { Machine } from '../bed/machine.ts';
 import { projectDir } from '../bed/paths.ts';
 import { type OnProgress, step } from '../bed/progress.ts';
-import { RestClient } from '../bed/rest-client.ts';
+import { JSON_PATCH, MERGE_PATCH } from '../bed/rest-client.ts';
 import { run } from '../bed/run.ts';
 import { helmValues, hubAddress } from './helm-values.ts';
 import type { Site } from './site.ts';
 
 /** Namespace of the machines and their kinds. */
 export const NAMESPACE = 'fleet';
+const FLOE = `/apis/floe.dev/v1alpha1/namespaces/${NAMESPACE}`;
 /** Namespace of the operator. */
 export const SYSTEM = 'floe-system';
 /** Where machines find the CA of their hub. */
@@ -57,7 +58,6 @@ export class Installation implements Site {
   readonly machineNames: readonly string[];
   readonly #bundle: string;
   readonly #key: SigningKey;
-  #api: Promise<RestClient> | undefined;
 
   private constructor(given: { cluster: Cluster; machineNames: readonly string[]; key: SigningKey }) {
     this.cluster = given.cluster;
@@ -107,19 +107,17 @@ export class Installation implements Site {
   }
 
   async list(plural: string): Promise<readonly unknown[]> {
-    const { items } = (await this.get(plural)) as { items: readonly unknown[] };
-    return items;
+    return this.cluster.items(`${FLOE}/${plural}`);
   }
 
   /** Asks the API server for what lies at a path below the fleet's namespace, `nixmachines/m1` for instance; without kubectl, whose start is dear. */
   async get(path: string): Promise<unknown> {
-    this.#api ??= this.cluster.kubeconfigForHost().then((file) => RestClient.open(file));
-    const { status, body } = await (await this.#api).request(
-      'GET',
-      `/apis/floe.dev/v1alpha1/namespaces/${NAMESPACE}/${path}`,
-    );
-    if (status !== 200) throw new Error(`GET ${path}: ${status} ${JSON.stringify(body)}`);
-    return body;
+    return this.cluster.request('GET', `${FLOE}/${path}`);
+  }
+
+  /** Changes what lies at such a path: a merge patch, or the operations of a JSON patch. */
+  async patch(path: string, change: object): Promise<void> {
+    await this.cluster.request('PATCH', `${FLOE}/${path}`, change, Array.isArray(change) ? JSON_PATCH : MERGE_PATCH);
   }
 
   kubectlLine(): Promise<string> {

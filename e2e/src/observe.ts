@@ -54,7 +54,8 @@ export async function waitForFleet(
     },
     {
       what,
-      everySeconds: 0.2,
+      // Who looks at each state wants many of them; who waits for one does not, and each look costs the API server three lists.
+      everySeconds: options.each === undefined ? 0.4 : 0.2,
       timeoutSeconds: options.timeoutSeconds ?? 120,
       explain: async () => describe(last),
       ...(options.signal ? { signal: options.signal } : {}),

@@ -3,7 +3,8 @@ import { run } from '../bed/run.ts';
 import { waitUntil } from '../bed/wait-until.ts';
 import { type Installation, SYSTEM } from './installation.ts';
 
-const SELECTOR = 'app.kubernetes.io/component=operator';
+const PODS = `/api/v1/namespaces/${SYSTEM}/pods?labelSelector=app.kubernetes.io/component=operator`;
+const LEASE = `/apis/coordination.k8s.io/v1/namespaces/${SYSTEM}/leases/floe-operator`;
 
 export type Pod = {
   readonly name: string;
@@ -26,10 +27,7 @@ export class OperatorPods {
 
   /** Those that are not on their way out. */
   async list(): Promise<readonly Pod[]> {
-    const { items } = JSON.parse(await this.#kubectl('get', 'pods', '-l', SELECTOR, '-o', 'json')) as {
-      items: PodObject[];
-    };
-    return items
+    return (await this.#floe.cluster.items<PodObject>(PODS))
       .filter(({ metadata }) => metadata.deletionTimestamp === undefined)
       .map(({ metadata, status }) => ({
         name: metadata.name,
@@ -40,8 +38,9 @@ export class OperatorPods {
   }
 
   /** Name of the pod that holds the Lease; empty where nobody does. */
-  leader(): Promise<string> {
-    return this.#kubectl('get', 'lease', 'floe-operator', '-o', 'jsonpath={.spec.holderIdentity}');
+  async leader(): Promise<string> {
+    const { spec } = (await this.#floe.cluster.request('GET', LEASE)) as { spec: { holderIdentity?: string } };
+    return spec.holderIdentity ?? '';
   }
 
   /** Waits until both replicas serve, and one of them leads. */

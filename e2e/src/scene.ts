@@ -1,10 +1,13 @@
 // What scenarios begin with: a fleet where everyone runs one good revision, and ways to bring the next one.
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { NixConfigSpec } from '@floe/crds/nix-config';
 import type { RolloutSpec } from '@floe/crds/rollout';
 import { waitUntil } from '../bed/wait-until.ts';
 import { machineObjects } from './acts.ts';
 import { type Installation, NAMESPACE } from './installation.ts';
-import { type Fleet, waitForFleet } from './observe.ts';
+import { type Fleet, readFleet, waitForFleet } from './observe.ts';
+import { isGood } from './settled.ts';
 
 const API = 'floe.dev/v1alpha1';
 const SOURCE = 'http://10.250.0.1:8418/fleet.git';
@@ -25,7 +28,7 @@ export function config(spec: Partial<NixConfigSpec> = {}): object {
     apiVersion: API,
     kind: 'NixConfig',
     metadata: { name: 'fleet', namespace: NAMESPACE },
-    spec: { source: { git: { url: SOURCE, ref: { branch: 'main' } } }, interval: '2s', ...spec },
+    spec: { source: { git: { url: SOURCE, ref: { branch: 'main' } } }, interval: '30s', ...spec },
   };
 }
 
@@ -39,13 +42,24 @@ export function rollout(spec: Partial<RolloutSpec> = {}): object {
   };
 }
 
+/** Publishes a commit, and has the config look at it now: a look every other second, all the time, would cost more than many a scenario. */
+export async function publish(
+  floe: Installation,
+  modules: Readonly<Record<string, string>>,
+  common: string,
+): Promise<string> {
+  const { commit } = await floe.publish(modules, common);
+  await floe.patch('nixconfigs/fleet', { metadata: { annotations: { 'floe.dev/reconcile': commit } } });
+  return commit;
+}
+
 /** Publishes a revision and waits until it is built; returns its id. */
 export async function publishBuilt(
   floe: Installation,
   modules: Readonly<Record<string, string>>,
   common: string,
 ): Promise<string> {
-  const { commit } = await floe.publish(modules, common);
+  const commit = await publish(floe, modules, common);
   const fleet = await waitForFleet(floe, `commit ${commit.slice(0, 7)} to be built`, (seen) => {
     const source = seen.configs.find((item) => item.metadata.name === 'fleet')?.status?.revision?.source ?? '';
     return source.endsWith(commit.slice(0, 7));
@@ -56,8 +70,14 @@ export async function publishBuilt(
 /** Waits until no build Job of the config, nor its input, is left. */
 export async function jobsAreGone(floe: Installation): Promise<void> {
   await waitUntil(
-    async () =>
-      (await floe.kubectl('get', 'jobs,configmaps', '-l', 'floe.dev/config=fleet', '-o', 'name')).trim() === '',
+    async () => {
+      const selector = 'labelSelector=floe.dev/config=fleet';
+      const left = await Promise.all([
+        floe.cluster.items(`/apis/batch/v1/namespaces/${NAMESPACE}/jobs?${selector}`),
+        floe.cluster.items(`/api/v1/namespaces/${NAMESPACE}/configmaps?${selector}`),
+      ]);
+      return left.flat().length === 0;
+    },
     { what: 'the build Job and its input to be deleted', timeoutSeconds: 30, everySeconds: 0.5 },
   );
 }
@@ -79,15 +99,39 @@ export function waitDone(floe: Installation, revision: string): Promise<Fleet> {
   });
 }
 
+/** Keeps the commit that the newest {@link calm} has published, where nothing special is in it. */
+const PLAIN = 'plain-commit';
+
+function sourceOf(fleet: Fleet): string {
+  return fleet.configs.find(({ metadata }) => metadata.name === 'fleet')?.status?.revision?.source ?? '';
+}
+
+/** The revision that everyone runs and boots already, where it is one that {@link calm} has made, with nothing special in it. */
+async function calmRevision(floe: Installation): Promise<string | undefined> {
+  const source = await readFile(join(floe.cluster.dir, PLAIN), 'utf8').catch(() => '');
+  const fleet = await readFleet(floe);
+  if (source === '' || sourceOf(fleet) !== source) return undefined;
+  const revision = fleet.configs.find(({ metadata }) => metadata.name === 'fleet')?.status?.revision?.id;
+  return isGood(fleet, floe.machineNames.length, revision) ? revision : undefined;
+}
+
+/** A new revision, built, with nothing in it but a marker and `more`; returns its id. */
+export async function newCalmRevision(floe: Installation, more = ''): Promise<string> {
+  const revision = await publishBuilt(floe, {}, marked(freshMarker(), more));
+  await writeFile(join(floe.cluster.dir, PLAIN), more === '' ? sourceOf(await readFleet(floe)) : '');
+  return revision;
+}
+
 /**
- * Everyone on one new good revision, which has `more` beside a marker, with the given Rollout for what comes next. Returns
- * the revision's id.
+ * Everyone on one good revision, which has `more` beside a marker, with the given Rollout for what comes next. It is a new
+ * one, but for where the scenario before has left everyone on such a one. Returns the revision's id.
  */
 export async function calm(floe: Installation, spec: Partial<RolloutSpec> = {}, more = ''): Promise<string> {
   await floe.cluster.network.clear();
+  const left = more === '' ? await calmRevision(floe) : undefined;
   await floe.kubectl('delete', 'rollouts.floe.dev', '--all', '--wait=true');
   await floe.apply(...(await machineObjects(floe)), config(), rollout());
-  const revision = await publishBuilt(floe, {}, marked(freshMarker(), more));
+  const revision = left ?? (await newCalmRevision(floe, more));
   await waitDone(floe, revision);
   await floe.apply(rollout(spec));
   return revision;

@@ -115,7 +115,8 @@ export class Tenant {
   }
 
   async get(name: string): Promise<NixConfig> {
-    return JSON.parse(await this.kubectl('get', 'nixconfig', name, '-o', 'json')) as NixConfig;
+    const path = `/apis/${API}/namespaces/${this.namespace}/nixconfigs/${name}`;
+    return (await this.#floe.cluster.request('GET', path)) as NixConfig;
   }
 
   /** Waits until the config says so of its present spec. */
@@ -131,7 +132,7 @@ export class Tenant {
       },
       {
         what: `NixConfig ${name}: ${what}`,
-        everySeconds: 1,
+        everySeconds: 0.5,
         timeoutSeconds: limit.timeoutSeconds ?? 120,
         explain: async () => `${JSON.stringify(last?.status, undefined, 1)}\n${await this.#around()}`,
       },
@@ -156,22 +157,23 @@ export class Tenant {
 
   /** What is stored of a config, oldest first. */
   async records(config: string): Promise<RevisionRecord[]> {
-    const text = await this.kubectl('get', 'controllerrevisions', '-l', `floe.dev/config=${config}`, '-o', 'json');
-    const { items } = JSON.parse(text) as { items: ControllerRevision[] };
+    const path = `/apis/apps/v1/namespaces/${this.namespace}/controllerrevisions?labelSelector=floe.dev/config=${config}`;
+    const items = await this.#floe.cluster.items<ControllerRevision>(path);
     return items.toSorted((a, b) => a.revision - b.revision).flatMap(({ data }) => (data === undefined ? [] : [data]));
   }
 
   /** Names of the build Jobs that are there. */
   async jobs(): Promise<string[]> {
-    const text = await this.kubectl('get', 'jobs', '-o', 'name');
-    return text.split('\n').flatMap((line) => (line === '' ? [] : [line.replace('job.batch/', '')]));
+    const path = `/apis/batch/v1/namespaces/${this.namespace}/jobs`;
+    const items = await this.#floe.cluster.items<{ metadata: { name: string } }>(path);
+    return items.map(({ metadata }) => metadata.name);
   }
 
   /** What Events say that Jobs were started for, oldest first. */
   async started(config: string): Promise<string[]> {
     const selector = `reason=BuildStarted,involvedObject.name=${config}`;
-    const text = await this.kubectl('get', 'events', '--field-selector', selector, '-o', 'json');
-    const { items } = JSON.parse(text) as { items: { message: string; metadata: { creationTimestamp: string } }[] };
+    const path = `/api/v1/namespaces/${this.namespace}/events?fieldSelector=${encodeURIComponent(selector)}`;
+    const items = await this.#floe.cluster.items<{ message: string; metadata: { creationTimestamp: string } }>(path);
     return items
       .toSorted((a, b) => a.metadata.creationTimestamp.localeCompare(b.metadata.creationTimestamp))
       .map(({ message }) => message);

@@ -10,9 +10,12 @@ mkdir -p "$etc" "$root/run"
 
 replace() { ln -sfn "$1" "$2.floe-new" && mv -T "$2.floe-new" "$2"; }
 replace "$out/etc" "$etc/static" || status=1
-( cd "$out/etc" && find . \( -type l -o -type f \) ) | sed 's|^\./||' | while read -r file; do
-  mkdir -p "$(dirname "$etc/$file")"
-  [ "$(readlink "$etc/$file" 2>/dev/null)" = "/etc/static/$file" ] || { rm -rf "${etc:?}/$file"; replace "/etc/static/$file" "$etc/$file"; }
+# No process for a file that is as it should be: there are many, and each switch looks at all.
+find "$out/etc/" \( -type l -o -type f \) -printf '%P\n' | while read -r file; do
+  link=$etc/$file
+  if [ -L "$link" ] && [ "$link" -ef "$out/etc/$file" ]; then continue; fi
+  [ -d "${link%/*}" ] || mkdir -p "${link%/*}"
+  rm -rf "${etc:?}/$file"; replace "/etc/static/$file" "$link"
 done
 # Links into an older system's etc that leads nowhere now.
 find "$etc" -xdev -type l -lname '/etc/static/*' | while read -r link; do

@@ -7,15 +7,17 @@ default=$1
 [ ! -e @out@/boot-loader-fails ] || { echo "cannot write the boot entry: no space left on /boot" >&2; exit 1; }
 boot=$root/boot/loader
 mkdir -p "$boot/entries"
+nl='
+'
 write_entry() {
-  entry=$boot/entries/$1.conf
-  {
-    echo "title NixOS"
-    echo "version $3"
-    echo "linux $2/kernel"
-    echo "initrd $2/initrd"
-    echo "options init=$2/init $(cat "$2/kernel-params" 2>/dev/null)"
-  } > "$entry.tmp"
+  entry=$boot/entries/$1.conf params=
+  # It ends without a newline, which read says by its exit code.
+  read -r params < "$2/kernel-params" 2>/dev/null || true
+  new="title NixOS${nl}version $3${nl}linux $2/kernel${nl}initrd $2/initrd${nl}options init=$2/init $params$nl"
+  old=
+  if [ -e "$entry" ]; then while IFS= read -r line; do old=$old$line$nl; done < "$entry"; fi
+  [ "$old" != "$new" ] || return 0
+  printf '%s' "$new" > "$entry.tmp"
   mv "$entry.tmp" "$entry"
 }
 generation=
