@@ -37,6 +37,15 @@ function enableControllers(root: string): void {
   }
 }
 
+/** Gives it so many times the processor time of its neighbours, where all want some. */
+export function favour(name: string, times: number): void {
+  for (const root of hierarchies()) {
+    const [old, unified] = [join(root, name, 'cpu.shares'), join(root, name, 'cpu.weight')];
+    if (existsSync(old)) writeFileSync(old, String(1024 * times));
+    if (existsSync(unified)) writeFileSync(unified, String(100 * times));
+  }
+}
+
 /** The files through which a process enters it. */
 export function cgroupFiles(name: string): readonly string[] {
   return hierarchies().map((root) => join(root, name, 'cgroup.procs'));

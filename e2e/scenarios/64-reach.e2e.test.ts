@@ -219,7 +219,7 @@ describe('a machine whose key nobody knows', () => {
     const expired = await token('--machine', NAME, '--ttl', '1s');
     await sleep(1100);
     await show(expired);
-    await untilSaid(joiner, 'the join token is not taken: it has expired; make another (floe token create)');
+    await untilSaid(joiner, 'the join token is not taken: it has expired; make another (kubectl floe token create)');
     await waitUntil(async () => (await floe.kubectl('describe', 'nixmachine', NAME)).includes('BadToken'), {
       what: 'an Event at the object',
       everySeconds: 0.4,
@@ -244,7 +244,7 @@ describe('a machine whose key nobody knows', () => {
     await joiner.sh(
       'rm /etc/ssh/ssh_host_ed25519_key*; ssh-keygen -q -t ed25519 -N "" -f /etc/ssh/ssh_host_ed25519_key; systemctl restart floe-agent',
     );
-    await untilSaid(joiner, 'the join token is not taken: it is used up; make another (floe token create)');
+    await untilSaid(joiner, 'the join token is not taken: it is used up; make another (kubectl floe token create)');
     expect((await probe.object()).status?.pendingKey?.fingerprint).toBe(first);
   });
 

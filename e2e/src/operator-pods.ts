@@ -82,7 +82,7 @@ export class OperatorPods {
     const texts = await Promise.all(
       pods.flatMap(({ name, restarts }) => [
         this.#kubectl('logs', name),
-        ...(restarts > 0 ? [this.#kubectl('logs', name, '--previous')] : []),
+        ...(restarts > 0 ? [this.#kubectl('logs', name, '--previous').catch(unlessForgotten)] : []),
       ]),
     );
     return texts.flatMap((text) =>
@@ -96,6 +96,12 @@ export class OperatorPods {
   #kubectl(...args: string[]): Promise<string> {
     return this.#floe.cluster.kubectl(['-n', SYSTEM, ...args]);
   }
+}
+
+/** The kubelet forgets a container whose pod it has made anew. */
+function unlessForgotten(error: unknown): string {
+  if (error instanceof Error && /previous terminated container .* not found/.test(error.message)) return '';
+  throw error;
 }
 
 /** One line of the operator's log; pino's levels: 30 info, 40 warning, 50 error. */
