@@ -178,7 +178,7 @@ state = "/run/containerd"
       cgroupRoot: `/${options.cgroup}`,
       enforceNodeAllocatable: [],
       failSwapOn: false,
-      nodeStatusUpdateFrequency: '1s', // how soon a node is ready; it writes only changes
+      nodeStatusUpdateFrequency: '3s', // how soon a node is ready; it writes only changes
       nodeStatusReportFrequency: '5m',
       clusterDNS: [nodeAddress],
       clusterDomain: 'cluster.local',

@@ -9,14 +9,15 @@ export interface Host {
 
 /** A cluster with an operator, a cache, five machines and a build in it, and the scenario's own process, at their most; in bytes. */
 const LANE_BYTES = 2.5 * 2 ** 30;
-/** What stays free for the unit tests, which run beside the first scenarios; in bytes. */
+/** What stays free for everything else; in bytes. */
 const RESERVED_BYTES = 4 * 2 ** 30;
-/** A lane at work takes about a core with its cluster's own programs; with more of them, leaders lose their Leases for want of it. */
-const LANES_PER_CORE = 1;
+/** A lane at work takes 1.2 to 1.8 cores with its cluster's own programs: with more lanes all go slower, and leaders lose their Leases for want of them. */
+const CORES_PER_LANE = 2;
 const MOST = 8;
 
 /** As many lanes as cores and memory allow, at least one. */
 export function laneCount({ cores, freeBytes }: Host): number {
+  const byCores = Math.floor(cores / CORES_PER_LANE);
   const byMemory = Math.floor((freeBytes - RESERVED_BYTES) / LANE_BYTES);
-  return Math.max(1, Math.min(MOST, cores * LANES_PER_CORE, byMemory));
+  return Math.max(1, Math.min(MOST, byCores, byMemory));
 }
