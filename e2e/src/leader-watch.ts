@@ -1,17 +1,18 @@
 // Asks every replica again and again whether it leads, while a scenario ends them: never do two say yes at once.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { tryRun } from '../bed/run.ts';
 import type { Installation } from './installation.ts';
 import type { OperatorPods, Pod } from './operator-pods.ts';
 
-const ASK =
-  'for a in "$@"; do echo "$a $(curl -s -m 1 "http://$a:9090/metrics" | grep ^leader_election_master_status)"; done';
+const METRICS_PORT = 9090;
+const LIMIT_MS = 1000;
 
 export class LeaderWatch implements AsyncDisposable {
   readonly #floe: Installation;
   readonly #pods: OperatorPods;
   readonly #led = new Set<string>();
   readonly #together: string[] = [];
+  /** Port of the host that leads to each pod, by its address. */
+  readonly #ports = new Map<string, Promise<number>>();
   #samples = 0;
   #stopped = false;
   readonly #loop: Promise<void>;
@@ -58,15 +59,24 @@ export class LeaderWatch implements AsyncDisposable {
   }
 
   async #look(pods: readonly Pod[]): Promise<void> {
-    // Everyone is asked twice, in turn: who says yes both times led when the one between said so.
-    const addresses = pods.map(({ address }) => address);
-    const command = await this.#floe.cluster.enter(['sh', '-c', ASK, 'sh', ...addresses, ...addresses]);
-    const lines = (await tryRun(command, { timeoutSeconds: 20 })).stdout.split('\n');
-    const leaders = pods.filter(
-      ({ address }) => lines.filter((line) => line.startsWith(`${address} `) && line.endsWith(' 1')).length === 2,
-    );
+    // Who says yes is asked once more after all others: who says it both times led when the one between said so.
+    const leaders = await this.#leaders(await this.#leaders(pods));
     this.#samples += 1;
     for (const { name } of leaders) this.#led.add(name);
     if (leaders.length > 1) this.#together.push(leaders.map(({ name }) => name).join(' and '));
+  }
+
+  /** Those that say so, each asked when the one before has answered. */
+  async #leaders(pods: readonly Pod[]): Promise<readonly Pod[]> {
+    const leaders: Pod[] = [];
+    for (const pod of pods) if (await this.#leads(pod.address).catch(() => false)) leaders.push(pod);
+    return leaders;
+  }
+
+  async #leads(address: string): Promise<boolean> {
+    const port = this.#ports.get(address) ?? this.#floe.cluster.forwards.open(address, METRICS_PORT);
+    this.#ports.set(address, port);
+    const answer = await fetch(`http://127.0.0.1:${await port}/metrics`, { signal: AbortSignal.timeout(LIMIT_MS) });
+    return /^leader_election_master_status\S* 1$/m.test(await answer.text());
   }
 }
