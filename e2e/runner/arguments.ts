@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 export const USAGE = `npm test -- [--lanes N] [FILTER …]
   checks, unit tests, and scenarios on real clusters
   FILTER      only scenarios whose file has this in its path: \`npm test -- scenarios/47\`; neither checks nor unit tests
-  --lanes N   so many scenarios side by side, each in a cluster of its own; by default as many as cores and memory allow`;
+  --lanes N   so many scenarios side by side, each in a cluster of its own; by default one for every two cores, as memory allows`;
 
 export type TestArguments =
   | { readonly kind: 'run'; readonly lanes: number | undefined; readonly filter: readonly string[] }

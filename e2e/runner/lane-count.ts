@@ -11,7 +11,10 @@ export interface Host {
 const LANE_BYTES = 2.5 * 2 ** 30;
 /** What stays free for everything else; in bytes. */
 const RESERVED_BYTES = 4 * 2 ** 30;
-/** A lane at work takes 1.2 to 1.8 cores with its cluster's own programs: with more lanes all go slower, and leaders lose their Leases for want of them. */
+/**
+ * A lane at work takes 1.2 to 1.6 cores with its cluster's own programs. On two cores two lanes took more time for the same
+ * scenarios than one, half of it in the kernel, and leaders lost their Leases.
+ */
 const CORES_PER_LANE = 2;
 const MOST = 8;
 
