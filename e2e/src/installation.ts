@@ -35,6 +35,8 @@ export interface InstallationOptions {
   readonly onProgress?: OnProgress;
 }
 
+type Named = { readonly metadata: { readonly name: string } };
+
 /** What another process needs to know of an installation. */
 type Saved = { readonly machineNames: readonly string[]; readonly key: SigningKey };
 
@@ -107,8 +109,9 @@ export class Installation implements Site {
   }
 
   async list(plural: string): Promise<readonly unknown[]> {
-    // From the API server's memory: one that asks etcd anew for each poll costs it several times as much.
-    return this.cluster.items(`${FLOE}/${plural}?resourceVersion=0`);
+    // From the API server's memory, which has no order: one that asks etcd anew for each poll costs it several times as much.
+    const items = await this.cluster.items<Named>(`${FLOE}/${plural}?resourceVersion=0`);
+    return items.toSorted((a, b) => a.metadata.name.localeCompare(b.metadata.name));
   }
 
   /** Asks the API server for what lies at a path below the fleet's namespace, `nixmachines/m1` for instance; without kubectl, whose start is dear. */
