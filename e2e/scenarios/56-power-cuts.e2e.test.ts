@@ -1,4 +1,4 @@
-// The power is cut at ten random moments of attempts, and what was not synced is lost: afterwards each machine runs the old or the new closure, boots the same, and the API says which.
+// The power is cut at five random moments of attempts, in `npm run test:long` at thirty, and what was not synced is lost: afterwards each machine runs the old or the new closure, boots the same, and the API says which.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AttemptRecord } from '@floe/agent/attempt/record';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -9,7 +9,7 @@ import { Forgery } from '../src/forgery.ts';
 import type { Installation } from '../src/installation.ts';
 
 const NAME = 'scenario-power';
-const CUTS_PER_MACHINE = 2;
+const CUTS_PER_MACHINE = Number(process.env['FLOE_CUTS'] ?? 1);
 /** All steps of an attempt that ends well, in order. */
 const STEPS: readonly Step[] = [
   ...(['fetch', 'await-go', 'begin', 'arm-switch', 'switch', 'arm-start', 'hand-over', 'arm-health'] as const),

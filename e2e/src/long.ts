@@ -9,6 +9,8 @@ interface Search {
   readonly name: string;
   /** What is looked at, in the plural. */
   readonly cases: string;
+  /** The config of vitest that knows the files; by default that of the unit tests. */
+  readonly config?: string;
   /** How many in each of the files. */
   readonly count: number;
   /** The environment variable through which the files learn the count. */
@@ -38,16 +40,32 @@ const SEARCHES: readonly Search[] = [
     variable: 'FLOE_SEQUENCES',
     files: ['operator/src/kube/queue.test.ts', 'agent/src/journal/journal.test.ts'],
   },
+  {
+    name: 'kills',
+    cases: 'random moments at which the leader is killed in a run of 200 machines',
+    config: 'e2e/vitest.config.ts',
+    count: 100,
+    variable: 'FLOE_KILLS',
+    files: ['e2e/scenarios/95-leader-killed.e2e.test.ts'],
+  },
+  {
+    name: 'cuts',
+    cases: 'random moments of an attempt at which the power is cut, on each of five machines',
+    config: 'e2e/vitest.config.ts',
+    count: 6,
+    variable: 'FLOE_CUTS',
+    files: ['e2e/scenarios/56-power-cuts.e2e.test.ts'],
+  },
 ];
 
-const USAGE = `npm run test:long -- [NAME …]: ${SEARCHES.map(({ name }) => name).join(', ')}; all by default, in about an hour on two cores`;
+const USAGE = `npm run test:long -- [NAME …]: ${SEARCHES.map(({ name }) => name).join(', ')}; all by default, in about an hour and a half on two cores`;
 
 /** Whether all of its tests passed. A failure prints the seed and the smallest case that fast-check found. */
-function run({ cases, count, variable, files }: Search): Promise<boolean> {
+function run({ cases, config = 'vitest.config.ts', count, variable, files }: Search): Promise<boolean> {
   console.log(`\n${bold(`${count} ${cases}`)} (in each of ${files.length} files)`);
   const vitest = join(projectDir, 'node_modules/vitest/vitest.mjs');
   const env = { ...process.env, [variable]: String(count) };
-  const args = [vitest, 'run', '--testTimeout=7200000', ...files];
+  const args = [vitest, 'run', '--config', config, '--testTimeout=7200000', ...files];
   return new Promise((resolve) => {
     const child = spawn(process.execPath, args, { cwd: projectDir, stdio: 'inherit', env });
     child.on('error', (error) => {
