@@ -1,7 +1,7 @@
 // A bare git repository whose commits are folders as they are.
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
-import { run } from './run.ts';
+import { run, tryRun } from './run.ts';
 
 /** Commits the folder as it is, and makes the repository where there is none. Unchanged content is the commit there was. Returns the commit. */
 export async function commitFolder(
@@ -21,6 +21,14 @@ export async function commitFolder(
   if (changed) await git(['commit', '--quiet', '--message', 'Published by the test bed']);
   if (tag !== undefined) await git(['tag', '--force', tag]);
   return (await git(['rev-parse', 'HEAD'])).trim();
+}
+
+/** Has the branch end in a commit that it had before. False where the repository has none of that name. */
+export async function resetBranch(repository: string, commit: string, branch = 'main'): Promise<boolean> {
+  const git = (args: readonly string[]) => tryRun(['git', `--git-dir=${repository}`, ...args]);
+  const found = await git(['rev-parse', '--verify', '--quiet', `${commit}^{commit}`]);
+  if (found.code !== 0) return false;
+  return (await git(['update-ref', `refs/heads/${branch}`, found.stdout.trim()])).code === 0;
 }
 
 const author = {

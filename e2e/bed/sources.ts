@@ -5,7 +5,7 @@ import { nodeAddress } from './control-plane.ts';
 import { Daemon } from './daemon.ts';
 import type { Enclosure } from './enclosure.ts';
 import { recipe } from './paths.ts';
-import { commitFolder } from './repository.ts';
+import { commitFolder, resetBranch } from './repository.ts';
 import { run } from './run.ts';
 import { type SshAccess, SshServer } from './ssh-server.ts';
 
@@ -47,6 +47,11 @@ export class Sources {
     if (options.credentials !== undefined) await this.#protect(repository, options.credentials);
     await this.#serve();
     return { url: `http://${nodeAddress}:${port}/${name}.git`, commit };
+  }
+
+  /** Has the branch `main` of a repository end in a commit that it had before; false where there is none. */
+  goBack(name: string, commit: string): Promise<boolean> {
+    return resetBranch(join(this.#dir, `${name}.git`), commit);
   }
 
   /** The same repositories over SSH; whoever has the key may read them all, whatever HTTP asks for. */

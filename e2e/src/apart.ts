@@ -7,7 +7,7 @@ import { firstRevision } from './acts.ts';
 import type { Installation } from './installation.ts';
 import { condition, type Fleet, readFleet, waitForFleet } from './observe.ts';
 import { Probe, RELOADS } from './probe.ts';
-import { config, newCalmRevision } from './scene.ts';
+import { anotherCalmRevision, config } from './scene.ts';
 import { isGood } from './settled.ts';
 
 /** A scenario's module for each machine, in Nix. */
@@ -182,5 +182,5 @@ export async function goodFleet(floe: Installation): Promise<Fleet> {
   }
   // A new revision also for whoever was left on something else, and after a run that has failed. Waited for by its name:
   // the one before may be good on everyone a moment after it was not.
-  return untilGood(floe, await newCalmRevision(floe));
+  return untilGood(floe, await anotherCalmRevision(floe));
 }

@@ -49,8 +49,13 @@ export async function publish(
   common: string,
 ): Promise<string> {
   const { commit } = await floe.publish(modules, common);
-  await floe.patch('nixconfigs/fleet', { metadata: { annotations: { 'floe.dev/reconcile': commit } } });
+  await lookNow(floe);
   return commit;
+}
+
+async function lookNow(floe: Installation): Promise<void> {
+  const annotations = { 'floe.dev/reconcile': freshMarker() };
+  await floe.patch('nixconfigs/fleet', { metadata: { annotations } });
 }
 
 /** Publishes a revision and waits until it is built; returns its id. */
@@ -59,11 +64,12 @@ export async function publishBuilt(
   modules: Readonly<Record<string, string>>,
   common: string,
 ): Promise<string> {
-  const commit = await publish(floe, modules, common);
-  const fleet = await waitForFleet(floe, `commit ${commit.slice(0, 7)} to be built`, (seen) => {
-    const source = seen.configs.find((item) => item.metadata.name === 'fleet')?.status?.revision?.source ?? '';
-    return source.endsWith(commit.slice(0, 7));
-  });
+  return built(floe, await publish(floe, modules, common));
+}
+
+async function built(floe: Installation, commit: string): Promise<string> {
+  const short = commit.slice(0, 7);
+  const fleet = await waitForFleet(floe, `commit ${short} to be built`, (seen) => sourceOf(seen).endsWith(short));
   return fleet.configs.find((item) => item.metadata.name === 'fleet')?.status?.revision?.id ?? '';
 }
 
@@ -115,23 +121,34 @@ async function calmRevision(floe: Installation): Promise<string | undefined> {
   return isGood(fleet, floe.machineNames.length, revision) ? revision : undefined;
 }
 
+/** A revision with nothing special in it, built, and none that the config has now: the last one that was good, else a new one. */
+export async function anotherCalmRevision(floe: Installation): Promise<string> {
+  const source = await readFile(join(floe.cluster.dir, PLAIN), 'utf8').catch(() => '');
+  const [, commit] = source.split('@');
+  const isOther = commit !== undefined && sourceOf(await readFleet(floe)) !== source;
+  // It was built once, and the machines have it: going back to it costs a switch alone.
+  if (!isOther || !(await floe.cluster.sources.goBack('fleet', commit))) return newCalmRevision(floe);
+  await lookNow(floe);
+  return built(floe, commit);
+}
+
 /** A new revision, built, with nothing in it but a marker and `more`; returns its id. */
-export async function newCalmRevision(floe: Installation, more = ''): Promise<string> {
+async function newCalmRevision(floe: Installation, more = ''): Promise<string> {
   const revision = await publishBuilt(floe, {}, marked(freshMarker(), more));
   await writeFile(join(floe.cluster.dir, PLAIN), more === '' ? sourceOf(await readFleet(floe)) : '');
   return revision;
 }
 
 /**
- * Everyone on one good revision, which has `more` beside a marker, with the given Rollout for what comes next. It is a new
- * one, but for where the scenario before has left everyone on such a one. Returns the revision's id.
+ * Everyone on one good revision, which has `more` beside a marker, with the given Rollout for what comes next. Without
+ * `more` it may be one that they had before. Returns the revision's id.
  */
 export async function calm(floe: Installation, spec: Partial<RolloutSpec> = {}, more = ''): Promise<string> {
   await floe.cluster.network.clear();
   const left = more === '' ? await calmRevision(floe) : undefined;
   await floe.kubectl('delete', 'rollouts.floe.dev', '--all', '--wait=true');
   await floe.apply(...(await machineObjects(floe)), config(), rollout());
-  const revision = left ?? (await newCalmRevision(floe, more));
+  const revision = left ?? (await (more === '' ? anotherCalmRevision(floe) : newCalmRevision(floe, more)));
   await waitDone(floe, revision);
   await floe.apply(rollout(spec));
   return revision;
