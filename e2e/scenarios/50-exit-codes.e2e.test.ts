@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { laneInstallation } from '../runner/lane.ts';
 import { Apart, type Told } from '../src/apart.ts';
+import { ByHand } from '../src/by-hand.ts';
 import { condition } from '../src/observe.ts';
 import type { Probe } from '../src/probe.ts';
 
@@ -14,14 +15,29 @@ const FAULTS = {
 } as const;
 type Name = keyof typeof FAULTS;
 
+const LOGIND = 'test.logind = true;';
+const SPEAKS = '{ services.hello.enable = true; services.hello.greeting = "Hello from exit codes"; }';
+
 let apart: Apart;
+let byHand: ByHand;
 const told = new Map<string, Told>();
 
 beforeAll(async () => {
-  apart = await Apart.take(await laneInstallation(), 'scenario-exit-codes', FAULTS);
+  const floe = await laneInstallation();
+  apart = await Apart.take(floe, 'scenario-exit-codes', FAULTS);
+  byHand = await ByHand.begin(floe, apart, 'scenario-exit-codes-by-hand', SPEAKS);
   for (const name of Object.keys(FAULTS)) told.set(name, await apart.tell(name));
 });
-afterAll(() => apart?.giveBack());
+afterAll(async () => {
+  for (const name of ['m1', 'm2']) {
+    const probe = await apart?.probe(name);
+    await probe?.machine.tryExec(['sh', '-c', `rm -f ${MASK}; systemctl kill -s CONT systemd-logind`]);
+  }
+  await apart?.giveBack();
+});
+
+/** Goes before the units of /etc, and is gone with the next boot. */
+const MASK = '/run/systemd/system.control/systemd-logind.service';
 
 async function given(name: Name): Promise<Told & { probe: Probe }> {
   const order = told.get(name);
@@ -99,4 +115,53 @@ test('a pre-switch check that fails changes nothing, and the attempt has failed'
   expect(object.status?.attempt?.message).toContain('Nothing was changed');
   expect(condition(object, 'Ready')).toMatchObject({ status: 'False', reason: 'Failed' });
   expect(condition(object, 'Stalled')?.status).toBe('True');
+});
+
+test('logind that does not answer (exit code 11 after the activation) is no taken lock: it is rolled back', async () => {
+  const silent = {
+    m1: `mkdir -p "$(dirname ${MASK})"; ln -s /dev/null ${MASK}; systemctl daemon-reload; systemctl stop systemd-logind`,
+    m2: 'systemctl kill -s STOP systemd-logind',
+  };
+  const back = Object.entries(silent).map(async ([name, silence]) => {
+    const kept = await byHand.order(name, `{ ${LOGIND} }`);
+    await kept.probe.untilEnded(kept.closure, 'Committed');
+    await kept.probe.machine.sh(silence);
+    const { probe, closure, before } = await byHand.order(
+      name,
+      `{ lib, ... }: { ${LOGIND} services.hello.greeting = lib.mkForce "no logind"; }`,
+    );
+    const object = await probe.untilEnded(closure, 'RolledBack');
+    expect(object.status?.attempt).toMatchObject({ exitCode: 11 });
+    expect(object.status?.attempt?.message).toContain(
+      'The switch failed half-way (exit code 11: Unable to list users with logind',
+    );
+    expect(await probe.closures()).toEqual(before);
+    expect(await probe.unitState('hello.service')).toBe('active');
+    expect(await probe.armedTimers()).toBe('');
+    expect(condition(object, 'Ready')).toMatchObject({ status: 'False', reason: 'RolledBack' });
+  });
+  await Promise.all(back);
+});
+
+test('a wanted service that ran and did not start again (exit code 4, no unit has failed) is rolled back', async () => {
+  const missing = '{ systemd.services.hello = { requires = [ "absent.service" ]; after = [ "absent.service" ]; }; }';
+  const { probe, closure, before } = await byHand.order('m4', missing, { healthChecks: [] });
+  const object = await probe.untilEnded(closure, 'RolledBack');
+  expect(object.status?.attempt).toMatchObject({ exitCode: 4, failedUnits: ['hello.service'] });
+  expect(object.status?.attempt?.message).toContain(
+    'hello.service is off, though it ran before the switch and is wanted',
+  );
+  expect(await probe.closures()).toEqual(before);
+  expect(await probe.unitState('hello.service')).toBe('active');
+});
+
+test('a closure that would take the agent away is refused before the switch, and told how to bring it', async () => {
+  const without = '{ lib, ... }: { services.floe-agent.enable = lib.mkForce false; }';
+  const { probe, closure, before } = await byHand.order('m5', without);
+  const pid = await probe.agentPid();
+  const object = await probe.untilEnded(closure, 'Failed');
+  expect(object.status?.attempt?.message).toContain('services.floe-agent.enable = true');
+  expect(object.status?.attempt?.message).toContain('Nothing was changed');
+  expect(await probe.closures()).toEqual(before);
+  expect(await probe.agentPid()).toBe(pid);
 });

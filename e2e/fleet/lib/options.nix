@@ -102,6 +102,8 @@ in
     unitFailsAfterSeconds = option (types.nullOr types.int) null;
     # A service that takes this long to start.
     unitStartSeconds = option types.int 0;
+    # systemd-logind runs, and the switch asks it who is there: without an answer it ends with 11.
+    logind = option types.bool false;
     # The agent of this closure does not start.
     agentFails = option types.bool false;
     # Writing the boot entry fails.

@@ -229,6 +229,21 @@ in
         script = "exec sleep infinity";
       };
     })
+    (lib.mkIf cfg.test.logind {
+      systemd.services.systemd-logind = {
+        description = "User Login Management";
+        restartIfChanged = false;
+        serviceConfig = {
+          Type = "notify";
+          BusName = "org.freedesktop.login1";
+          ExecStart = "/usr/lib/systemd/systemd-logind";
+          Restart = "always";
+          RestartSec = 0;
+          RuntimeDirectory = "systemd/sessions systemd/seats systemd/users systemd/inhibit systemd/shutdown";
+          RuntimeDirectoryPreserve = true;
+        };
+      };
+    })
     (lib.mkIf cfg.test.activationFails {
       system.activationScripts.fails = "echo 'cannot do what was asked' >&2; exit 1";
     })

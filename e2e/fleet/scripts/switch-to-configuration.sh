@@ -109,10 +109,15 @@ code=0
 if [ -n "$to_stop" ]; then say "stopping the following units:$to_stop"; stop_units $to_stop; fi
 [ -z "$not_restarted" ] || say "NOT restarting the following changed units:$not_restarted"
 say "activating the configuration..."
-NIXOS_ACTION=$action "$out/activate" "$out" >&2 || code=2
+NIXOS_ACTION=$action "$out/activate" "$out" >&2 || { say "Failed to run activate script"; code=2; }
 
-# 5. and 7. The running units.
+# 5. and 6. systemd, and the users: logind that does not say who is there ends it, with the errno of a socket.
 reload_manager || exit 1
+if [ -e "$new_units/systemd-logind.service" ]; then
+  why=$(list_users 2>&1) || { say "Unable to list users with logind: $why"; exit 11; }
+fi
+
+# 7. The running units.
 for what in reload restart start; do
   units=$(recall "$what" | tr '\n' ' ')
   [ -n "$units" ] || continue

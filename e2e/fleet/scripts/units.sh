@@ -4,9 +4,20 @@ if [ -z "$root" ]; then
   active_units() { systemctl list-units --all --full --plain --no-legend --no-pager | awk '$3 == "active" || $3 == "activating" || $3 == "reloading" || $3 == "failed" {print $1}'; }
   stop_units() { systemctl stop -- "$@"; }
   reload_manager() { systemctl reset-failed; timeout 180 systemctl daemon-reload; }
+  list_users() { busctl --timeout=25 call org.freedesktop.login1 /org/freedesktop/login1 org.freedesktop.login1.Manager ListUsers; }
   reload_units() { systemctl reload -- "$@"; }
-  restart_units() { systemctl restart -- "$@"; }
-  start_units() { systemctl start -- "$@"; }
+  restart_units() { systemctl restart -- "$@" || { name_unstarted restart "$@"; return 1; }; }
+  start_units() { systemctl start -- "$@" || { name_unstarted start "$@"; return 1; }; }
+  # Which of them: those that are off now, but for what ends as soon as it is done.
+  name_unstarted() {
+    what=$1; shift
+    for unit; do
+      case $(systemctl show --value --property=ActiveState "$unit") in
+        failed) echo "Failed to $what $unit" >&2 ;;
+        inactive) [ "$(systemctl show --value --property=Type "$unit")" = oneshot ] || echo "Failed to $what $unit" >&2 ;;
+      esac
+    done
+  }
   # Quiet for a moment: no job left, and whoever fails at once has failed.
   settle() {
     n=0
@@ -29,6 +40,7 @@ else
   active_units() { ls "$record/active"; }
   stop_units() { for unit; do rm -f "$record/active/$unit"; echo "stop $unit" >> "$record/log"; done; }
   reload_manager() { rm -f "$record"/failed/*; }
+  list_users() { :; }
   reload_units() { for unit; do echo "reload $unit" >> "$record/log"; done; }
   restart_units() { stop_units "$@"; start_units "$@"; }
   start_units() {
