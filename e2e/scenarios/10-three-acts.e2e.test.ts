@@ -1,8 +1,9 @@
 // The demo's three acts, as a test: a first revision for all, a second by way of a canary, a third that breaks and comes back.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { waitUntil } from '../bed/wait-until.ts';
 import { laneInstallation } from '../runner/lane.ts';
 import { brokenRevision, firstRevision, running, type Stage, secondRevision } from '../src/acts.ts';
-import type { Installation } from '../src/installation.ts';
+import { type Installation, NAMESPACE } from '../src/installation.ts';
 import { readFleet } from '../src/observe.ts';
 import { jobsAreGone } from '../src/scene.ts';
 
@@ -15,7 +16,13 @@ describe('the three acts', () => {
   beforeAll(async () => {
     floe = await laneInstallation();
     stage = { floe, say: () => undefined };
+    // As on the first day: what other scenarios have left of the fleet is gone, and with it the records of its revisions.
+    await floe.kubectl('delete', 'rollouts.floe.dev,nixconfigs,nixmachines', '--all', '--wait=true');
+    await waitUntil(async () => (await records()).length === 0, { what: 'the records to be gone', everySeconds: 0.5 });
   });
+
+  const records = (): Promise<readonly unknown[]> =>
+    floe.cluster.items(`/apis/apps/v1/namespaces/${NAMESPACE}/controllerrevisions?labelSelector=floe.dev/config=fleet`);
 
   afterAll(async () => {
     // What follows begins with a fleet on a good revision.
@@ -30,8 +37,7 @@ describe('the three acts', () => {
 
   test('the build Job is gone once its result is stored', async () => {
     await jobsAreGone(floe);
-    const records = await floe.kubectl('get', 'controllerrevisions', '-l', 'floe.dev/config=fleet', '-o', 'name');
-    expect(records.trim().split('\n')).toHaveLength(1);
+    expect(await records()).toHaveLength(1);
   });
 
   test('the second goes to a canary first, and the rest follows', async () => {
