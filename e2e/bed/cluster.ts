@@ -2,8 +2,10 @@
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Artefacts, artefacts } from './artefacts.ts';
+import { favour, makeCgroup } from './cgroups.ts';
 import { ContainerdRoot } from './containerd-root.ts';
 import {
+  COLLECTS_LATE,
   commands,
   containerdSocket,
   nodeAddress,
@@ -24,6 +26,9 @@ import { RestClient } from './rest-client.ts';
 import { type RunOptions, type RunResult, run, tryRun } from './run.ts';
 import { Sources } from './sources.ts';
 import { waitUntil } from './wait-until.ts';
+
+/** The API server is waited for by all others: what machines and pods do side by side may take longer, what it does may not. */
+const FAVOUR = 4;
 
 export interface ClusterOptions {
   /** Lower-case letters, digits and `-`, at most 20. Clusters of different names share nothing but the cache. */
@@ -67,7 +72,7 @@ export class Cluster {
     });
     const all = Object.entries(commands(this.#plan())).map(([name, command]) => [
       name,
-      new Daemon({ name, dir: this.dir, enclosure: this.#enclosure, command, cgroup: this.#programs }),
+      this.addDaemon(name, [...COLLECTS_LATE, ...command]),
     ]);
     this.#daemons = Object.fromEntries(all) as Record<ProgramName, Daemon>;
     this.machines = new Machines({
@@ -117,6 +122,8 @@ export class Cluster {
       const root = new ContainerdRoot(this.dir);
       await root.reset();
       await this.#enclosure.start();
+      makeCgroup(this.#programs);
+      favour(this.#programs, FAVOUR);
       say('API server, containers');
       const images = [await pauseImageOf(), ...(options.images ?? [])];
       await Promise.all([
@@ -156,9 +163,9 @@ export class Cluster {
    * Asks the API server without kubectl, whose start takes a quarter of a second of processor time and more of the server's.
    * Returns the answer's body. @throws where the answer is an error, with its text
    */
-  async request(method: string, path: string, body?: object, type?: string): Promise<unknown> {
+  async request(method: string, path: string, body?: object): Promise<unknown> {
     this.#api ??= this.kubeconfigForHost().then((file) => RestClient.open(file));
-    const answer = await (await this.#api).request(method, path, body, type);
+    const answer = await (await this.#api).request(method, path, body);
     if (answer.status < 300) return answer.body;
     const { message } = answer.body as { message?: string };
     throw new Error(`${method} ${path}: ${answer.status} ${message ?? JSON.stringify(answer.body)}`);

@@ -29,19 +29,11 @@ export interface ControlPlaneOptions {
 /** Records that the cluster's name server has beside the names of Services; in the cluster's folder. */
 export const RECORDS_FILE = 'records.json';
 
+/** Before a Go program's command: it collects its garbage when the heap has grown fivefold, for memory is there and processor time is not. */
+export const COLLECTS_LATE: readonly string[] = ['env', 'GOGC=400'];
+
 /** Each program's command line. */
 export function commands(options: ControlPlaneOptions): Readonly<Record<ProgramName, readonly string[]>> {
-  const programs = Object.entries(plainCommands(options)).map(([name, command]) => [
-    name,
-    [...COLLECTS_LATE, ...command],
-  ]);
-  return Object.fromEntries(programs) as Record<ProgramName, readonly string[]>;
-}
-
-/** A Go program here collects its garbage when the heap has grown fivefold: memory is there, processor time is not. */
-const COLLECTS_LATE = ['env', 'GOGC=400'];
-
-function plainCommands(options: ControlPlaneOptions): Readonly<Record<ProgramName, readonly string[]>> {
   const { dir, made } = options;
   const pki = (file: string): string => join(made.pki, file);
   const program = (name: string): string => join(made.kubernetes, name);

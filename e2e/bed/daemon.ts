@@ -3,14 +3,11 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, open, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { cgroupFiles, favour, makeCgroup } from './cgroups.ts';
+import { cgroupFiles, makeCgroup } from './cgroups.ts';
 import type { Enclosure } from './enclosure.ts';
 import { recipe } from './paths.ts';
 import { run } from './run.ts';
 import { waitUntil } from './wait-until.ts';
-
-/** The API server is waited for by all others: what they do side by side may take longer, what it does may not. */
-const FAVOUR = 4;
 
 export interface DaemonOptions {
   readonly name: string;
@@ -46,10 +43,7 @@ export class Daemon {
     await mkdir(join(this.#dir, 'log'), { recursive: true });
     await mkdir(join(this.#dir, 'run'), { recursive: true });
     await rm(this.#file, { force: true });
-    if (this.#cgroup !== undefined) {
-      makeCgroup(this.#cgroup);
-      favour(this.#cgroup, FAVOUR);
-    }
+    if (this.#cgroup !== undefined) makeCgroup(this.#cgroup);
     const entries = this.#cgroup === undefined ? [] : cgroupFiles(this.#cgroup);
     const [program = 'nsenter', ...args] = await this.#script([
       'start',

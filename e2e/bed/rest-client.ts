@@ -3,9 +3,6 @@ import { readFile } from 'node:fs/promises';
 import { Agent, request as httpsRequest } from 'node:https';
 import { parse } from 'yaml';
 
-export const MERGE_PATCH = 'application/merge-patch+json';
-export const JSON_PATCH = 'application/json-patch+json';
-
 class StaleConnection extends Error {}
 
 export interface RestAnswer {
@@ -49,9 +46,9 @@ export class RestClient {
     return new RestClient(cluster.server, agent);
   }
 
-  /** Sends one request; every status is an answer. `type` is the body's, by default that of a merge patch or of JSON. Throws when there is no answer within 30 s. */
-  async request(method: string, path: string, body?: object, type?: string): Promise<RestAnswer> {
-    const ask = (): Promise<RestAnswer> => this.#ask(method, path, body, type);
+  /** Sends one request; every status is an answer. The body of a PATCH is a merge patch, or a list of the operations of a JSON patch. Throws when there is no answer within 30 s. */
+  async request(method: string, path: string, body?: object): Promise<RestAnswer> {
+    const ask = (): Promise<RestAnswer> => this.#ask(method, path, body);
     return ask().catch((error: unknown) => {
       // The server had ended a connection that was kept: it never saw the request.
       if (error instanceof StaleConnection) return ask();
@@ -59,8 +56,9 @@ export class RestClient {
     });
   }
 
-  #ask(method: string, path: string, body?: object, type?: string): Promise<RestAnswer> {
-    const contentType = type ?? (method === 'PATCH' ? MERGE_PATCH : 'application/json');
+  #ask(method: string, path: string, body?: object): Promise<RestAnswer> {
+    const patch = Array.isArray(body) ? 'application/json-patch+json' : 'application/merge-patch+json';
+    const contentType = method === 'PATCH' ? patch : 'application/json';
     return new Promise((resolve, reject) => {
       const sent = httpsRequest(
         `${this.#server}${path}`,

@@ -1,4 +1,4 @@
-// The leader is killed at fifteen random moments, in `npm run test:long` at a hundred, while 200 machines are updated: the budget holds, nobody is told twice, each run ends as planned.
+// The leader is killed at 15 random moments while 200 machines are updated (100 in `npm run test:long`): the budget holds, no machine gets an order twice, each run ends as planned.
 // Real API server, real operator processes, real agents' code; the machines are in memory.
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';

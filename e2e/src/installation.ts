@@ -9,7 +9,6 @@ import { floeImage } from '../bed/images.ts';
 import type { Machine } from '../bed/machine.ts';
 import { projectDir } from '../bed/paths.ts';
 import { type OnProgress, step } from '../bed/progress.ts';
-import { JSON_PATCH, MERGE_PATCH } from '../bed/rest-client.ts';
 import { run } from '../bed/run.ts';
 import { helmValues, hubAddress } from './helm-values.ts';
 import type { Site } from './site.ts';
@@ -109,7 +108,7 @@ export class Installation implements Site {
   }
 
   async list(plural: string): Promise<readonly unknown[]> {
-    // From the API server's memory, which has no order: one that asks etcd anew for each poll costs it several times as much.
+    // From the API server's own memory, in no order: a poll that reads etcd again costs it several times as much.
     const items = await this.cluster.items<Named>(`${FLOE}/${plural}?resourceVersion=0`);
     return items.toSorted((a, b) => a.metadata.name.localeCompare(b.metadata.name));
   }
@@ -121,7 +120,7 @@ export class Installation implements Site {
 
   /** Changes what lies at such a path: a merge patch, or the operations of a JSON patch. */
   async patch(path: string, change: object): Promise<void> {
-    await this.cluster.request('PATCH', `${FLOE}/${path}`, change, Array.isArray(change) ? JSON_PATCH : MERGE_PATCH);
+    await this.cluster.request('PATCH', `${FLOE}/${path}`, change);
   }
 
   kubectlLine(): Promise<string> {

@@ -1,14 +1,12 @@
 // One number out of the operator's metrics, summed over its replicas.
 import { type Installation, SYSTEM } from './installation.ts';
+import { OperatorPods } from './operator-pods.ts';
 
 /** The sum of all series of the metric whose labels contain `labels`, `reason="WrongKey"` for instance. */
 export async function metric(floe: Installation, name: string, labels: string): Promise<number> {
-  const path = `/api/v1/namespaces/${SYSTEM}/pods`;
-  const pods = await floe.cluster.items<{ metadata: { name: string } }>(
-    `${path}?labelSelector=app.kubernetes.io/component=operator`,
-  );
+  const pods = await new OperatorPods(floe).list();
   const texts = await Promise.all(
-    pods.map(({ metadata }) => floe.cluster.request('GET', `${path}/${metadata.name}:9090/proxy/metrics`)),
+    pods.map((pod) => floe.cluster.request('GET', `/api/v1/namespaces/${SYSTEM}/pods/${pod.name}:9090/proxy/metrics`)),
   );
   const lines = texts.flatMap((text) => String(text).split('\n'));
   return lines

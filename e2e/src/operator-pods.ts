@@ -98,7 +98,7 @@ export class OperatorPods {
   }
 }
 
-/** The kubelet forgets a container whose pod it has made anew. */
+/** The kubelet may have removed the container that ran before in the pod. */
 function unlessForgotten(error: unknown): string {
   if (error instanceof Error && /previous terminated container .* not found/.test(error.message)) return '';
   throw error;

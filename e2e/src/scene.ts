@@ -1,7 +1,7 @@
 // What scenarios begin with: a fleet where everyone runs one good revision, and ways to bring the next one.
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { NixConfigSpec } from '@floe/crds/nix-config';
+import type { NixConfig, NixConfigSpec } from '@floe/crds/nix-config';
 import type { RolloutSpec } from '@floe/crds/rollout';
 import { waitUntil } from '../bed/wait-until.ts';
 import { machineObjects } from './acts.ts';
@@ -70,7 +70,7 @@ export async function publishBuilt(
 async function built(floe: Installation, commit: string): Promise<string> {
   const short = commit.slice(0, 7);
   const fleet = await waitForFleet(floe, `commit ${short} to be built`, (seen) => sourceOf(seen).endsWith(short));
-  return fleet.configs.find((item) => item.metadata.name === 'fleet')?.status?.revision?.id ?? '';
+  return revisionOf(fleet)?.id ?? '';
 }
 
 /** Waits until no build Job of the config, nor its input, is left. */
@@ -108,22 +108,32 @@ export function waitDone(floe: Installation, revision: string): Promise<Fleet> {
 /** Keeps the commit that the newest {@link calm} has published, where nothing special is in it. */
 const PLAIN = 'plain-commit';
 
+/** The newest revision of the shared fleet that is built. */
+function revisionOf(fleet: Fleet): NonNullable<NixConfig['status']>['revision'] {
+  return fleet.configs.find(({ metadata }) => metadata.name === 'fleet')?.status?.revision;
+}
+
 function sourceOf(fleet: Fleet): string {
-  return fleet.configs.find(({ metadata }) => metadata.name === 'fleet')?.status?.revision?.source ?? '';
+  return revisionOf(fleet)?.source ?? '';
+}
+
+/** What the revision was built from that {@link calm} published last, `main@1234567`; empty where there is none. */
+function plainSource(floe: Installation): Promise<string> {
+  return readFile(join(floe.cluster.dir, PLAIN), 'utf8').catch(() => '');
 }
 
 /** The revision that everyone runs and boots already, where it is one that {@link calm} has made, with nothing special in it. */
 async function calmRevision(floe: Installation): Promise<string | undefined> {
-  const source = await readFile(join(floe.cluster.dir, PLAIN), 'utf8').catch(() => '');
+  const source = await plainSource(floe);
   const fleet = await readFleet(floe);
   if (source === '' || sourceOf(fleet) !== source) return undefined;
-  const revision = fleet.configs.find(({ metadata }) => metadata.name === 'fleet')?.status?.revision?.id;
-  return isGood(fleet, floe.machineNames.length, revision) ? revision : undefined;
+  const id = revisionOf(fleet)?.id;
+  return isGood(fleet, floe.machineNames.length, id) ? id : undefined;
 }
 
 /** A revision with nothing special in it, built, and none that the config has now: the last one that was good, else a new one. */
 export async function anotherCalmRevision(floe: Installation): Promise<string> {
-  const source = await readFile(join(floe.cluster.dir, PLAIN), 'utf8').catch(() => '');
+  const source = await plainSource(floe);
   const [, commit] = source.split('@');
   const isOther = commit !== undefined && sourceOf(await readFleet(floe)) !== source;
   // It was built once, and the machines have it: going back to it costs a switch alone.

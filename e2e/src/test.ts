@@ -75,7 +75,7 @@ async function test(filter: readonly string[], asked: number | undefined): Promi
   const what =
     filter.length > 0
       ? `${scenarios.length} of the scenarios on real clusters`
-      : `checks, unit tests, ${scenarios.length} scenarios on real clusters. About ${missing.length === 0 ? 60 : 75} minutes on two cores`;
+      : `checks, unit tests, ${scenarios.length} scenarios on real clusters. About ${missing.length === 0 ? 75 : 85} minutes on two cores`;
   console.log(`Floe's tests: ${what}; ${lanes} side by side. Everything is kept in ~/.cache/floe (3 GB).`);
   for (const item of missing) console.log(`  installs ${item}`);
   const logs = await makeLogDir();
